@@ -1,0 +1,1 @@
+"""Bench-C from the model's answer on: option distributions, RAS, calibration, records, reports."""

@@ -1,0 +1,1 @@
+"""Bench-C up to the model's answer: corruptions, datasets, selection, scorers and the lmms-eval task."""

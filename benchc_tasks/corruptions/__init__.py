@@ -1,0 +1,1 @@
+"""The nineteen corruptions: pixels in, pixels out."""

@@ -1,0 +1,1 @@
+"""Option log-likelihoods from the models that lmms-eval can run."""

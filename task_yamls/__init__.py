@@ -1,0 +1,1 @@
+"""The task and group definitions that lmms-eval reads."""
