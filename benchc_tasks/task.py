@@ -1,0 +1,217 @@
+"""`BenchCTask`, the lmms-eval task: one doc is one sample with all its conditions."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.task import ConfigurableTask
+from loguru import logger
+
+from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.records import assemble_record
+from benchc_metrics.sample_figures import sample_figures
+from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
+from benchc_tasks.datasets import SampleDataset, decode_image, load_dataset
+from benchc_tasks.pictures import ConditionedPicture
+from benchc_tasks.prompting import LETTERS, Prompt
+
+__all__ = ["BenchCTask", "conditions_of"]
+
+SPLIT = "test"
+RECORD_KEY = "benchc"
+"""The key of a samples log's row under which the sample's record stands."""
+
+DEMONSTRATION_NOTICE = (
+    "benchc runs on its bundled demonstration set, whose figures show how things work and are no Bench-C result: "
+    "name a dataset with BENCHC_DATASET or with dataset_path in the task's YAML."
+)
+
+
+def conditions_of(corruption: str) -> tuple[Condition, ...]:
+    """Return the conditions of a corruption's task: clean, then the corruption at every severity.
+
+    Raises
+    ------
+    ValueError
+        If no corruption has that name.
+    """
+    if corruption not in CORRUPTIONS:
+        raise ValueError(f"metadata.corruption is {corruption!r}, which is none of {', '.join(CORRUPTIONS)}")
+    return (CLEAN, *(Condition(corruption, severity) for severity in SEVERITIES))
+
+
+class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
+    """One corruption over one dataset.
+
+    A doc is a sample. It becomes one loglikelihood request for each (condition, option), numbered through by `idx`, so
+    that a sample's clean and corrupted answers meet in `process_results`.
+
+    Parameters
+    ----------
+    config : mapping
+        The task's YAML. `metadata.corruption` names the corruption; `dataset_path` the dataset, see
+        `benchc_tasks.datasets.load_dataset`.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        settings = {key: value for key, value in config.items() if key != "class"}
+        metadata = dict(settings.get("metadata") or {})
+        self.conditions = conditions_of(str(metadata.get("corruption")))
+        self.samples = _load_samples(settings.get("dataset_path"))
+        # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
+        settings["metadata"] = metadata | {
+            "dataset": self.samples.fingerprint,
+            "demonstration": self.samples.is_demonstration,
+            "engine": ENGINE_VERSION,
+        }
+        super().__init__(config=settings)
+
+    def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
+        """Hand the samples to lmms-eval, with their images and without; lmms-eval's own method would retry faults."""
+        if dataset_kwargs:
+            raise ValueError(f"dataset_kwargs {dict(dataset_kwargs)} are not used by benchc: name the dataset only")
+        split = self.config.test_split
+        self.dataset = {split: self.samples}
+        self.dataset_no_image = {split: self.samples.without_images()}
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt for the model that is being evaluated."""
+        model = getattr(getattr(self, "args", None), "model", None)
+        return Prompt.for_model(self.config.lmms_eval_specific_kwargs, model if isinstance(model, str) else None)
+
+    def doc_to_text(self, doc: Mapping[str, Any]) -> str:
+        """Write the prompt of a sample."""
+        return self.prompt.text(doc["question"], doc["options"])
+
+    def doc_to_target(self, doc: Mapping[str, Any]) -> str:
+        """Return the letter of the right option."""
+        return LETTERS[doc["answer"]]
+
+    def doc_to_choice(self, doc: Mapping[str, Any]) -> list[str]:
+        """Return the letters of the options."""
+        return list(LETTERS[: len(doc["options"])])
+
+    def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
+        """Return the clean picture of a sample."""
+        return [decode_image(doc["image"], sample=doc["id"])]
+
+    def build_all_requests(self, **settings: Any) -> None:
+        """Build the requests, and refuse those that lmms-eval kept from another dataset (`--cache_requests`)."""
+        super().build_all_requests(**settings)
+        for instance in self._instances:
+            if instance.arguments[2].dataset != self.samples.fingerprint:
+                raise ValueError(
+                    f"the requests that --cache_requests kept for {self.task_name} are of another dataset: "
+                    "run once with --cache_requests refresh"
+                )
+
+    def construct_requests(self, doc_id: int, ctx: str, **settings: Any) -> list[Instance]:
+        """Build the requests of one sample, condition by condition and option by option.
+
+        Parameters
+        ----------
+        doc_id : int
+            The sample's place in the dataset.
+        ctx : str
+            The prompt.
+        **settings
+            `metadata` of the instances.
+
+        Returns
+        -------
+        list of Instance
+            Conditions x options requests, `idx` counting through.
+        """
+        doc = self.dataset_no_image[self.config.test_split][doc_id]
+        requests = [
+            (ctx, letter, ConditionedPicture(self.samples.fingerprint, doc["id"], condition))
+            for condition in self.conditions
+            for letter in self.doc_to_choice(doc)
+        ]
+        return [
+            Instance(
+                request_type="loglikelihood",
+                arguments=(*request, doc_id, self.config.task, self.config.test_split),
+                idx=idx,
+                **settings,
+            )
+            for idx, request in enumerate(requests)
+        ]
+
+    def process_results(
+        self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
+    ) -> dict[str, Any]:
+        """Turn the answers of one sample into its figures and its record.
+
+        Without the retries that lmms-eval's own method has: a fault is told at once.
+
+        Parameters
+        ----------
+        doc : mapping
+            The sample.
+        results : sequence
+            The filtered answers in the order of `construct_requests`.
+        full_docs : object
+            Not used.
+
+        Returns
+        -------
+        dict
+            Metric name to the sample's figure, and `benchc`, the record that the samples log keeps.
+        """
+        record = assemble_record(
+            results,
+            sample=doc["id"],
+            source=doc["source"],
+            category=doc["category"],
+            answer=doc["answer"],
+            option_count=len(doc["options"]),
+            conditions=[str(condition) for condition in self.conditions],
+            dataset=self.samples.fingerprint,
+            engine=ENGINE_VERSION,
+            benchc=version("benchc"),
+            prompt=self.prompt.text("{question}", ["{option}"]),
+        )
+        return {**sample_figures(record), RECORD_KEY: record.to_json_dict()}
+
+    def _prepare_metric_and_aggregation(self) -> None:
+        """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
+        self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
+        self._metric_fn_kwargs: dict[str, Any] = {entry["metric"]: {} for entry in self.config.metric_list}
+        self._aggregation_list = {entry["metric"]: entry["aggregation"] for entry in self.config.metric_list}
+        self._higher_is_better = {entry["metric"]: entry["higher_is_better"] for entry in self.config.metric_list}
+
+    def _prepare_model_specific_config(self) -> None:
+        """Leave the model-specific settings to `prompt`, which knows the model; lmms-eval's own method does not."""
+
+
+def _load_samples(dataset_path: str | None) -> SampleDataset:
+    """Load a dataset once for all tasks of a run."""
+    source = dataset_path or os.environ.get("BENCHC_DATASET") or None
+    return _load_samples_of(source, _file_states(source))
+
+
+@functools.lru_cache(maxsize=4)
+def _load_samples_of(source: str | None, file_states: tuple[tuple[str, int, int], ...]) -> SampleDataset:
+    samples = load_dataset(source)
+    if samples.is_demonstration and os.environ.get("RANK", "0") == "0":
+        logger.warning(DEMONSTRATION_NOTICE)
+    return samples
+
+
+def _file_states(source: str | None) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time of change and size of a local dataset's files, so that a changed dataset is loaded anew."""
+    if source is None or not os.path.exists(source):
+        return ()
+    paths = [source] if os.path.isfile(source) else _files_below(source)
+    return tuple((path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths)
+
+
+def _files_below(folder: str) -> list[str]:
+    return sorted(os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
