@@ -1,0 +1,258 @@
+"""From what a backend returned for each option to a distribution over a sample's options.
+
+Arrays have the options on their last axis and any leading shape, usually (samples, conditions, options). Samples with
+fewer options than the widest one are padded on the right with a log-likelihood of -inf, and `option_count` says how
+many options are real. What belongs to a sample (its option count, its answer) is given by an array whose axes are the
+first axes of the distribution: shape (samples,) serves (samples, options) and (samples, conditions, options) alike.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "OptionResponse",
+    "answer_indices",
+    "option_counts",
+    "option_distribution",
+    "option_log_likelihoods",
+    "parse_response",
+    "valid_conditions",
+]
+
+# A pair as Python writes it (`(-0.5, True)`, `[nan, False]`), and with numpy's own spelling of its scalars.
+_NUMBER = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
+_WRITTEN_PAIR = re.compile(
+    rf"[(\[]\s*(?:(?P<value>{_NUMBER})|(?:np|numpy)\.float\d+\(\s*(?P<numpy_value>{_NUMBER})\s*\))"
+    r"\s*,\s*(?:(?:np|numpy)\.)?(?P<truth>true|false)_?\s*[)\]]",
+    re.IGNORECASE,
+)
+
+
+class OptionResponse(NamedTuple):
+    """What a `loglikelihood` backend answered for one option.
+
+    Attributes
+    ----------
+    value : float
+        The option's summed log-likelihood, or its mean loss where the backend returns that; nan and infinities are
+        kept.
+    is_greedy : bool
+        Whether the option is the model's greedy continuation.
+    """
+
+    value: float
+    is_greedy: bool
+
+
+def parse_response(response: object) -> OptionResponse:
+    """Read one response of a `loglikelihood` backend, in any form in which lmms-eval hands it on.
+
+    Parameters
+    ----------
+    response : tuple, list or str
+        The backend's own `(float, bool)`; the `[float, bool]` that comes back from the response cache; or the text
+        `"(-0.5, True)"` that lmms-eval makes of the tuple, with `nan`, `inf`, `-inf` spelled out and numpy's scalars
+        written as numpy does. The text is matched, never evaluated.
+
+    Returns
+    -------
+    OptionResponse
+
+    Raises
+    ------
+    ValueError
+        If the response is none of these.
+
+    Examples
+    --------
+    >>> parse_response("(-0.5, True)")
+    OptionResponse(value=-0.5, is_greedy=True)
+    """
+    if isinstance(response, str):
+        match = _WRITTEN_PAIR.fullmatch(response.strip())
+        if match:
+            return OptionResponse(float(match["value"] or match["numpy_value"]), match["truth"].lower() == "true")
+    elif isinstance(response, (tuple, list)) and len(response) == 2:
+        value, is_greedy = response
+        is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+        if is_number and isinstance(is_greedy, (bool, np.bool_)):
+            return OptionResponse(float(value), bool(is_greedy))
+    raise ValueError(
+        f"response {reprlib.repr(response)} is not a pair of a number and a truth value: "
+        "use a backend that answers `loglikelihood` requests"
+    )
+
+
+def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool]:
+    """Bring a sample's responses to log-likelihoods, whichever of the two quantities the backend returned.
+
+    A log-likelihood is never positive and a mean loss never negative, so the sign of the values tells which they are.
+    Zeros fit both, and so does a sample of zeros only, which is read as log-likelihoods. An infinity tells something
+    only where no finite value does: one bad answer must not decide what the others mean.
+
+    Parameters
+    ----------
+    values : array_like of float, any shape
+        All responses of one sample (conditions, options), or of a set of samples that one backend answered.
+
+    Returns
+    -------
+    log_likelihoods : ndarray of float64, the shape of `values`
+        Summed log-likelihoods (nats) as they are, or negated mean losses (nats a token). nan stays nan; whether a
+        condition can be used is what `valid_conditions` says.
+    length_normalised : bool
+        True if the values were mean losses.
+
+    Raises
+    ------
+    ValueError
+        If some finite values are negative and some positive.
+
+    Examples
+    --------
+    >>> option_log_likelihoods([[0.5, 2.0]])
+    (array([[-0.5, -2. ]]), True)
+    """
+    responses = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(responses)
+    has_negative = bool(np.any(responses[finite] < 0))
+    has_positive = bool(np.any(responses[finite] > 0))
+    if has_negative and has_positive:
+        raise ValueError(
+            "the values mix log-likelihoods (negative) and mean losses (positive): a backend must return one of the two"
+        )
+    if not has_negative and not has_positive:
+        has_positive = bool(np.any(np.isposinf(responses))) and not bool(np.any(np.isneginf(responses)))
+    if has_positive:
+        return 0.0 - responses, True
+    return responses.copy(), False
+
+
+def option_distribution(log_likelihoods: ArrayLike, option_count: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Softmax over the options, stable for log-likelihoods of any size.
+
+    Parameters
+    ----------
+    log_likelihoods : array_like of float, shape (..., options)
+        In nats. -inf gives an option the probability 0.
+    option_count : array_like of int, optional
+        How many options each sample has (see the module's text); without it every option counts, and a padded option
+        has the probability 0 because its log-likelihood is -inf.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., options)
+        Probabilities that sum to 1; nan throughout where the condition is invalid (see `valid_conditions`).
+
+    Raises
+    ------
+    ValueError
+        If an option count is below 2 or above the width of the options axis.
+    """
+    logits = _without_padding(log_likelihoods, option_count)
+    # An invalid row (nan, +inf, or -inf throughout) comes out as nan by itself: inf - inf is nan.
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def valid_conditions(log_likelihoods: ArrayLike, option_count: ArrayLike | None = None) -> NDArray[np.bool_]:
+    """Say which conditions have a distribution: no nan, no +inf, and not -inf for every option.
+
+    Parameters
+    ----------
+    log_likelihoods : array_like of float, shape (..., options)
+        In nats.
+    option_count : array_like of int, optional
+        As in `option_distribution`.
+
+    Returns
+    -------
+    ndarray of bool, shape (...)
+    """
+    logits = _without_padding(log_likelihoods, option_count)
+    # The largest one tells all three: nan spreads through max, and the other two cases are +inf and -inf.
+    return np.asarray(np.isfinite(logits.max(axis=-1)))
+
+
+def option_counts(shape: tuple[int, ...], option_count: ArrayLike | None) -> NDArray[np.int64]:
+    """Each sample's number of options, ready to broadcast against the leading axes of an array of `shape`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape (..., options) of the array of log-likelihoods or probabilities.
+    option_count : array_like of int or None
+        One entry a sample; None where all options are real.
+
+    Returns
+    -------
+    ndarray of int64
+
+    Raises
+    ------
+    ValueError
+        If a count is below 2 or above the width of the options axis.
+    """
+    width = shape[-1] if shape else 0
+    counts = _aligned_with_samples(width if option_count is None else option_count, len(shape) - 1)
+    if np.any(counts < 2) or np.any(counts > width):
+        raise ValueError(f"a sample has from 2 to {width} options here, not {counts.min()} to {counts.max()}")
+    return counts
+
+
+def answer_indices(
+    shape: tuple[int, ...], answer: ArrayLike, option_count: ArrayLike | None = None
+) -> NDArray[np.int64]:
+    """Each sample's right option, ready to broadcast against the leading axes of an array of `shape`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape (..., options) of the array of log-likelihoods or probabilities.
+    answer : array_like of int
+        Index of the right option, one entry a sample.
+    option_count : array_like of int, optional
+        Each sample's number of options; the width of the options axis where it is not given.
+
+    Returns
+    -------
+    ndarray of int64
+
+    Raises
+    ------
+    ValueError
+        If an answer is not an integer, or none of its sample's options.
+    """
+    indices = _aligned_with_samples(answer, len(shape) - 1)
+    if np.any(indices < 0) or np.any(indices >= option_counts(shape, option_count)):
+        raise ValueError(f"an answer is none of its sample's options: answers here run from 0 to {shape[-1] - 1}")
+    return indices
+
+
+def _aligned_with_samples(values: ArrayLike, dimensions: int) -> NDArray[np.int64]:
+    """Give an array of one entry a sample `dimensions` axes, aligned on the first ones.
+
+    Numpy aligns on the last axes, where an array of one entry a sample would meet the conditions.
+    """
+    entries = np.asarray(values)
+    if not np.issubdtype(entries.dtype, np.integer):
+        raise ValueError(f"option counts and answers must be integers, not {entries.dtype}")
+    if entries.ndim > dimensions:
+        raise ValueError(f"an array of {entries.ndim} axes cannot belong to samples of {dimensions} leading axes")
+    return entries.astype(np.int64).reshape(entries.shape + (1,) * (dimensions - entries.ndim))
+
+
+def _without_padding(log_likelihoods: ArrayLike, option_count: ArrayLike | None) -> NDArray[np.float64]:
+    """Log-likelihoods as float64, -inf beyond each sample's own options."""
+    logits = np.asarray(log_likelihoods, dtype=np.float64)
+    counts = option_counts(logits.shape, option_count)
+    if option_count is None:
+        return logits
+    return np.where(np.arange(logits.shape[-1]) < counts[..., np.newaxis], logits, -np.inf)
