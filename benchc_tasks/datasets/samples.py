@@ -1,0 +1,174 @@
+"""The dataset as the task sees it: an immutable sequence of samples whose images are read when asked for."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, SupportsIndex, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from benchc_tasks.datasets.fingerprint import fingerprint, image_digest
+from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError
+from benchc_tasks.datasets.stores import ImageStore
+
+__all__ = ["SampleDataset"]
+
+_FEATURES = {
+    "id": "string",
+    IMAGE_COLUMN: "binary",
+    "question": "string",
+    "options": "list<string>",
+    "answer": "int64",
+    "source": "string",
+    "category": "string",
+}
+
+
+class SampleDataset(Sequence[dict[str, Any]]):
+    """Checked samples; `load_dataset` makes them.
+
+    A sample is a dict of `id` (str), `image` (its encoded bytes), `question` (str), `options` (list of str), `answer`
+    (int, an index into the options), `source` and `category` (str or None). It can be pickled, and read by several
+    threads at once.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n rows
+        The samples in `SAMPLE_SCHEMA`.
+    images : ImageStore
+        The encoded images.
+    source : str
+        Where the samples come from, for people.
+    is_demonstration : bool
+        Whether they are the bundled demonstration set.
+    ignored_columns : tuple of str
+        Columns of the source that are not a sample's.
+    rows : array of n int64, optional
+        Row numbers of the samples in `images`; by default 0..n-1.
+    shows_images : bool
+        Whether a sample has its `image`.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        images: ImageStore,
+        *,
+        source: str,
+        is_demonstration: bool = False,
+        ignored_columns: tuple[str, ...] = (),
+        rows: npt.NDArray[np.int64] | None = None,
+        shows_images: bool = True,
+    ) -> None:
+        self._table = table
+        self._images = images
+        self._rows = np.arange(table.num_rows, dtype=np.int64) if rows is None else rows
+        self._shows_images = shows_images
+        self._source = source
+        self._is_demonstration = is_demonstration
+        self._ignored_columns = ignored_columns
+
+    @property
+    def source(self) -> str:
+        """Where the samples come from, as it was given."""
+        return self._source
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether this is the bundled demonstration set, whose figures say nothing about a model."""
+        return self._is_demonstration
+
+    @property
+    def ignored_columns(self) -> tuple[str, ...]:
+        """Columns of the source that are not a sample's and were left out."""
+        return self._ignored_columns
+
+    @property
+    def features(self) -> dict[str, str]:
+        """From a sample's keys to the names of their types."""
+        return {name: kind for name, kind in _FEATURES.items() if self._shows_images or name != IMAGE_COLUMN}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the samples and the bytes of their images, in hexadecimal digits; the first call reads all."""
+        digests: dict[int, str] = {}
+        # In the order of the store, which may have to read many rows for one.
+        for position in np.argsort(self._rows, kind="stable").tolist():
+            row = int(self._rows[position])
+            if row not in digests:
+                digests[row] = image_digest(self._read_image(position))
+        return fingerprint(
+            (sample, digests[row]) for sample, row in zip(self._columns(), self._rows.tolist(), strict=True)
+        )
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return int(self._table.num_rows)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> SampleDataset: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> dict[str, Any] | SampleDataset:
+        """Give one sample, its image read; or of a slice a dataset."""
+        if isinstance(index, slice):
+            return self.select(range(*index.indices(len(self))))
+        position = self._position(index)
+        return {
+            name: self._read_image(position) if name == IMAGE_COLUMN else self._table[name][position].as_py()
+            for name in self.features
+        }
+
+    def __repr__(self) -> str:
+        """Show the source and the number of samples."""
+        return f"SampleDataset({self._source!r}, {len(self)} samples)"
+
+    def select(self, indices: Iterable[SupportsIndex]) -> SampleDataset:
+        """Give the samples at `indices`, in their order.
+
+        Raises
+        ------
+        IndexError
+            If there is no sample at an index.
+        """
+        positions = np.array([self._position(index) for index in indices], dtype=np.int64)
+        return self._with(table=self._table.take(pa.array(positions)).combine_chunks(), rows=self._rows[positions])
+
+    def without_images(self) -> SampleDataset:
+        """Give the same samples without their `image`; the fingerprint is the same."""
+        view = self._with(shows_images=False)
+        if "fingerprint" in self.__dict__:
+            view.__dict__["fingerprint"] = self.fingerprint
+        return view
+
+    def _with(self, **changes: Any) -> SampleDataset:
+        kept = {
+            "table": self._table,
+            "images": self._images,
+            "rows": self._rows,
+            "source": self._source,
+            "is_demonstration": self._is_demonstration,
+            "ignored_columns": self._ignored_columns,
+            "shows_images": self._shows_images,
+        }
+        return SampleDataset(**{**kept, **changes})
+
+    def _position(self, index: SupportsIndex) -> int:
+        position = operator.index(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"index {position} is out of range for {len(self)} samples")
+        return position % len(self)
+
+    def _columns(self) -> Iterator[dict[str, Any]]:
+        for batch in self._table.to_batches(max_chunksize=4096):
+            yield from batch.to_pylist()
+
+    def _read_image(self, position: int) -> bytes:
+        try:
+            return self._images.read(int(self._rows[position]))
+        except DatasetError as error:
+            raise DatasetError(f"sample {self._table['id'][position].as_py()!r}: {error}") from error

@@ -1,0 +1,344 @@
+"""What a sample is made of, and everything that can be wrong with one short of its image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = [
+    "IMAGE_COLUMN",
+    "MAX_OPTIONS",
+    "MIN_OPTIONS",
+    "REQUIRED_COLUMNS",
+    "SAMPLE_SCHEMA",
+    "DatasetError",
+    "Fault",
+    "check_samples",
+    "columns_of_rows",
+    "columns_of_table",
+    "missing_columns",
+    "raise_first",
+]
+
+MIN_OPTIONS = 2
+MAX_OPTIONS = 26
+IMAGE_COLUMN = "image"
+REQUIRED_COLUMNS = ("id", IMAGE_COLUMN, "question", "options", "answer")
+OPTIONAL_COLUMNS = ("source", "category")
+
+SAMPLE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("question", pa.string()),
+        ("options", pa.list_(pa.string())),
+        ("answer", pa.int64()),
+        ("source", pa.string()),
+        ("category", pa.string()),
+    ]
+)
+
+_ANSWER_CURE = "give the right option's index, an integer counted from 0 (A is 0, B is 1)"
+_CURES = {
+    "id": "give a string",
+    "question": "give a string",
+    "options": "give a list of strings",
+    "answer": _ANSWER_CURE,
+    "source": "give a string, or leave it out",
+    "category": "give a string, or leave it out",
+}
+
+
+class DatasetError(ValueError):
+    """What is wrong with a dataset, in one sentence that names the place and the cure."""
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that is wrong with one row.
+
+    Attributes
+    ----------
+    row : int
+        The row's number in the dataset, from 0; -1 for what concerns a whole file.
+    column : str
+        The column that is at fault.
+    text : str
+        What is wrong and the cure, to stand behind the row's name.
+    """
+
+    row: int
+    column: str
+    text: str
+
+
+def raise_first(faults: Iterable[Fault], name_row: Callable[[int], str]) -> None:
+    """Raise the first fault in the order of the rows, and say how many there are beside it.
+
+    Parameters
+    ----------
+    faults : iterable of Fault
+        All that was found.
+    name_row : callable
+        From a row's number to how a person finds it: its id, or file and line.
+
+    Raises
+    ------
+    DatasetError
+        If there is any fault.
+    """
+    ordered = sorted(faults)
+    if not ordered:
+        return
+    more = len(ordered) - 1
+    others = f" ({more} more {'fault' if more == 1 else 'faults'} in this dataset)" if more else ""
+    raise DatasetError(f"{name_row(ordered[0].row)}: {ordered[0].text}{others}")
+
+
+def missing_columns(columns: Iterable[str]) -> list[Fault]:
+    """List the required columns that are not among `columns`.
+
+    Returns
+    -------
+    list of Fault
+        One for each missing column.
+    """
+    present = set(columns)
+    return [
+        Fault(-1, name, f"the column `{name}` is missing; a dataset needs the columns {', '.join(REQUIRED_COLUMNS)}")
+        for name in REQUIRED_COLUMNS
+        if name not in present
+    ]
+
+
+def columns_of_table(table: pa.Table) -> tuple[pa.Table, list[Fault]]:
+    """Bring the columns of a parquet table, without its image, to `SAMPLE_SCHEMA`.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n rows
+        The columns as stored; strings and lists may be of any of Arrow's string and list types.
+
+    Returns
+    -------
+    table : pyarrow.Table of n rows
+        In `SAMPLE_SCHEMA`; a column of another type is null throughout.
+    faults : list of Fault
+        One for each column of another type, one for each null that may not be.
+    """
+    columns, faults = [], []
+    for field in SAMPLE_SCHEMA:
+        if field.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table[field.name]
+        if _holds(column.type, field.type):
+            columns.append(_cast(column, field.type))
+        else:
+            columns.append(pa.nulls(table.num_rows, field.type))
+            faults.append(Fault(0, field.name, f"its `{field.name}` is of type {column.type}; {_CURES[field.name]}"))
+    typed = pa.table(columns, schema=SAMPLE_SCHEMA)
+    wrong = {fault.column for fault in faults}
+    return typed, faults + [fault for fault in _null_faults(typed) if fault.column not in wrong]
+
+
+def columns_of_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, list[Fault]]:
+    """Bring rows of Python values, as JSON gives them, to `SAMPLE_SCHEMA`.
+
+    Parameters
+    ----------
+    rows : sequence of n mappings
+        From column to value; the image is not looked at.
+
+    Returns
+    -------
+    table : pyarrow.Table of n rows
+        In `SAMPLE_SCHEMA`; a value of another type is null.
+    faults : list of Fault
+        One for each value of another type, one for each null that may not be.
+    """
+    columns, faults = [], []
+    for field in SAMPLE_SCHEMA:
+        values = [row.get(field.name) for row in rows]
+        problems = ((number, _value_problem(field.name, value)) for number, value in enumerate(values))
+        wrong = [Fault(number, field.name, problem) for number, problem in problems if problem]
+        for fault in wrong:
+            values[fault.row] = None
+        columns.append(pa.array(values, field.type))
+        faults += wrong
+    typed = pa.table(columns, schema=SAMPLE_SCHEMA)
+    explained = {(fault.row, fault.column) for fault in faults}
+    return typed, faults + [fault for fault in _null_faults(typed) if (fault.row, fault.column) not in explained]
+
+
+def check_samples(table: pa.Table, name_place: Callable[[int], str]) -> list[Fault]:
+    """List what is wrong with the values of samples; nulls are left to those who read the columns.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n rows
+        The samples in `SAMPLE_SCHEMA`.
+    name_place : callable
+        From a row's number to its place in a file: a duplicate id points at the row that had it first.
+
+    Returns
+    -------
+    list of Fault
+        In no particular order.
+    """
+    table = table.combine_chunks()
+    return [
+        *_id_faults(table["id"], name_place),
+        *_question_faults(table["question"]),
+        *_option_faults(table["options"]),
+        *_answer_faults(table["answer"], table["options"]),
+    ]
+
+
+def _holds(stored: pa.DataType, wanted: pa.DataType) -> bool:
+    if pa.types.is_null(stored):
+        return True
+    if pa.types.is_dictionary(stored):
+        return _holds(stored.value_type, wanted)
+    if pa.types.is_list(wanted):
+        return _is_list(stored) and _holds(stored.value_type, wanted.value_type)
+    if pa.types.is_integer(wanted):
+        return bool(pa.types.is_integer(stored))
+    return bool(pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored))
+
+
+def _is_list(stored: pa.DataType) -> bool:
+    return bool(pa.types.is_list(stored) or pa.types.is_large_list(stored) or pa.types.is_fixed_size_list(stored))
+
+
+def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_uint64(column.type):
+        # An index beyond int64 is out of range anyway: it may become any other index that is.
+        column = pc.min_element_wise(column, pa.scalar(2**63 - 1, pa.uint64()), skip_nulls=False)
+    return column.cast(wanted)
+
+
+def _value_problem(column: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    if column == "options":
+        return _options_problem(value)
+    if column == "answer":
+        return _answer_problem(value)
+    if not isinstance(value, str):
+        return f"its `{column}` is {_shown(value)}, not a string; {_CURES[column]}"
+    return (
+        None if _is_utf8(value) else f"its `{column}` holds half a surrogate pair; {_CURES[column]} of whole characters"
+    )
+
+
+def _options_problem(value: Any) -> str | None:
+    if not isinstance(value, (list, tuple)):
+        return f"its `options` are {_shown(value)}, not a list; {_CURES['options']}"
+    for option in value:
+        if option is not None and not isinstance(option, str):
+            return f"its `options` hold {_shown(option)}, not a string; {_CURES['options']}"
+        if option is not None and not _is_utf8(option):
+            return f"its `options` hold half a surrogate pair; {_CURES['options']} of whole characters"
+    return None
+
+
+def _answer_problem(value: Any) -> str | None:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        return f"its `answer` is {_shown(value)}, not an integer; {_ANSWER_CURE}"
+    if not -(2**63) <= value < 2**63:
+        return f"its `answer` {value} is out of range; {_ANSWER_CURE}"
+    return None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _rows(mask: pa.ChunkedArray) -> list[int]:
+    found: list[int] = np.flatnonzero(pc.fill_null(mask, False).to_numpy()).tolist()
+    return found
+
+
+def _null_faults(table: pa.Table) -> Iterator[Fault]:
+    for name in REQUIRED_COLUMNS:
+        if name != IMAGE_COLUMN:
+            for row in _rows(pc.is_null(table[name])):
+                yield Fault(row, name, f"it has no `{name}`; {_CURES[name]}")
+
+
+def _id_faults(ids: pa.ChunkedArray, name_place: Callable[[int], str]) -> Iterator[Fault]:
+    first_seen: dict[str, int] = {}
+    for row, sample in enumerate(ids.to_pylist()):
+        if sample is None:
+            continue
+        if not sample or sample != sample.strip() or not sample.isprintable():
+            yield Fault(
+                row,
+                "id",
+                f"its `id` is {_shown(sample)}; "
+                "give one or more printable characters, without a space before or behind them",
+            )
+        elif first_seen.setdefault(sample, row) != row:
+            yield Fault(
+                row,
+                "id",
+                f"its `id` is also that of {name_place(first_seen[sample])}; give each sample an id of its own",
+            )
+
+
+def _is_blank(texts: pa.Array) -> pa.Array:
+    return pc.equal(pc.utf8_trim_whitespace(texts), "")
+
+
+def _question_faults(questions: pa.ChunkedArray) -> Iterator[Fault]:
+    for row in _rows(_is_blank(questions)):
+        yield Fault(row, "question", "its `question` is empty; give the question's text")
+
+
+def _option_faults(options: pa.ChunkedArray) -> Iterator[Fault]:
+    counts = pc.list_value_length(options)
+    for row in _rows(pc.or_(pc.less(counts, MIN_OPTIONS), pc.greater(counts, MAX_OPTIONS))):
+        yield Fault(
+            row,
+            "options",
+            f"it has {counts[row].as_py()} option{'' if counts[row].as_py() == 1 else 's'}; "
+            f"give {MIN_OPTIONS} to {MAX_OPTIONS}",
+        )
+    flat = pa.table({"row": pc.list_parent_indices(options), "option": pc.list_flatten(options)})
+    # A model sees no difference between two options that differ only in the white space around them.
+    flat = flat.set_column(1, "option", pc.utf8_trim_whitespace(flat["option"]))
+    for row in _distinct_rows(flat.filter(pc.fill_null(pc.equal(flat["option"], ""), True))):
+        yield Fault(row, "options", "one of its `options` is empty; give each option a text")
+    filled = flat.filter(pc.fill_null(pc.not_equal(flat["option"], ""), False))
+    tally = filled.group_by(["row", "option"]).aggregate([([], "count_all")])
+    repeated = tally.filter(pc.greater(tally["count_all"], 1)).sort_by("row")
+    for row, option in zip(repeated["row"].to_pylist(), repeated["option"].to_pylist(), strict=True):
+        yield Fault(row, "options", f"its option {_shown(option)} is repeated; give each option a text of its own")
+
+
+def _distinct_rows(table: pa.Table) -> list[int]:
+    return sorted(set(table["row"].to_pylist()))
+
+
+def _answer_faults(answers: pa.ChunkedArray, options: pa.ChunkedArray) -> Iterator[Fault]:
+    counts = pc.list_value_length(options)
+    for row in _rows(pc.or_(pc.less(answers, 0), pc.greater_equal(answers, counts))):
+        yield Fault(
+            row,
+            "answer",
+            f"its `answer` {answers[row].as_py()} is out of range for {counts[row].as_py()} options; {_ANSWER_CURE}",
+        )

@@ -1,0 +1,219 @@
+"""Where a dataset's encoded images lie, and how to get at one of them without decoding it."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchc_tasks.datasets.images import HEAD_BYTES, head_problem
+from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError
+
+__all__ = ["FileImages", "ImageStore", "JoinedImages", "ParquetImages", "column_problem"]
+
+CACHED_BYTES = 2**28
+
+_CURE = "give the encoded image, or the path of an image file relative to the dataset's folder"
+
+
+class ImageStore(Protocol):
+    """The encoded images of n rows; reading is thread-safe."""
+
+    def __len__(self) -> int:
+        """Count the rows, n."""
+        ...
+
+    def read(self, row: int) -> bytes:
+        """Read the encoded image of a row, or raise a DatasetError with a clause that says why not."""
+        ...
+
+    def problems(self) -> Iterator[str | None]:
+        """Say for each row in turn what a look at its image's first bytes tells to be wrong."""
+        ...
+
+
+class FileImages:
+    """Images in files of their own.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that the paths are relative to.
+    paths : sequence of n values
+        What stands in the image column: relative paths with forward slashes, if all is well.
+    """
+
+    def __init__(self, folder: Path, paths: Sequence[Any]) -> None:
+        self._folder = folder
+        self._paths = paths
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._paths)
+
+    def read(self, row: int) -> bytes:
+        """Read a row's file."""
+        return _read_file(self._folder, self._paths[row])
+
+    def problems(self) -> Iterator[str | None]:
+        """Look at the first bytes of each file."""
+        for path in self._paths:
+            yield _value_problem(path, self._folder)
+
+
+class ParquetImages:
+    """Images in a parquet file's column: bytes, `{"bytes", "path"}`, or paths of files beside it.
+
+    The row groups read last are kept, up to `CACHED_BYTES`, and at least one: a file with row groups of a bearable
+    size can be read in any order.
+
+    Parameters
+    ----------
+    path : Path
+        The parquet file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open()
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self._starts: list[int] = [0, *itertools.accumulate(sizes)]
+
+    def _open(self) -> None:
+        self._file = pq.ParquetFile(self._path, memory_map=True)
+        self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what belongs to this process behind."""
+        return {"_path": self._path, "_starts": self._starts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the file anew."""
+        self.__dict__.update(state)
+        self._open()
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self._starts[-1]
+
+    def read(self, row: int) -> bytes:
+        """Read a row's image, and with it its row group if that is not at hand."""
+        group = bisect.bisect_right(self._starts, row) - 1
+        value = self._group(group)[row - self._starts[group]].as_py()
+        encoded, path = _split(value)
+        return encoded if encoded is not None else _read_file(self._path.parent, path)
+
+    def problems(self) -> Iterator[str | None]:
+        """Look at the first bytes of each image."""
+        for batch in self._file.iter_batches(batch_size=1024, columns=[IMAGE_COLUMN]):
+            for value in batch.column(0):
+                yield _value_problem(value.as_py(), self._path.parent)
+
+    def _group(self, group: int) -> pa.ChunkedArray:
+        with self._lock:
+            if group not in self._groups:
+                column = self._file.read_row_group(group, columns=[IMAGE_COLUMN]).column(0)
+                self._drop_oldest(room_for=column.nbytes)
+                self._groups[group] = column
+            self._groups.move_to_end(group)
+            return self._groups[group]
+
+    def _drop_oldest(self, room_for: int) -> None:
+        while self._groups and room_for + sum(column.nbytes for column in self._groups.values()) > CACHED_BYTES:
+            self._groups.popitem(last=False)
+
+
+class JoinedImages:
+    """The images of several files, one behind the other.
+
+    Parameters
+    ----------
+    stores : sequence of ImageStore
+        In the order of the rows.
+    """
+
+    def __init__(self, stores: Sequence[ImageStore]) -> None:
+        self._stores = stores
+        self._starts = [0, *itertools.accumulate(len(store) for store in stores)]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return self._starts[-1]
+
+    def read(self, row: int) -> bytes:
+        """Read a row's image from the store that has it."""
+        store = bisect.bisect_right(self._starts, row) - 1
+        return self._stores[store].read(row - self._starts[store])
+
+    def problems(self) -> Iterator[str | None]:
+        """Look at the first bytes of each image."""
+        for store in self._stores:
+            yield from store.problems()
+
+
+def column_problem(stored: pa.DataType) -> str | None:
+    """Say why a parquet column of this type cannot hold images; None if it can."""
+    if pa.types.is_struct(stored):
+        names = {stored.field(index).name: stored.field(index).type for index in range(stored.num_fields)}
+        fits = "bytes" in names and _is_binary(names["bytes"]) and _is_text(names.get("path", pa.string()))
+    else:
+        fits = _is_binary(stored) or _is_text(stored)
+    return None if fits else f"its `{IMAGE_COLUMN}` is of type {stored}; {_CURE}"
+
+
+def _is_binary(stored: pa.DataType) -> bool:
+    return bool(pa.types.is_null(stored) or pa.types.is_binary(stored) or pa.types.is_large_binary(stored))
+
+
+def _is_text(stored: pa.DataType) -> bool:
+    return bool(pa.types.is_null(stored) or pa.types.is_string(stored) or pa.types.is_large_string(stored))
+
+
+def _split(value: Any) -> tuple[bytes | None, Any]:
+    if isinstance(value, dict):
+        return value["bytes"], value.get("path")
+    return (value, None) if isinstance(value, bytes) else (None, value)
+
+
+def _value_problem(value: Any, folder: Path) -> str | None:
+    encoded, path = _split(value)
+    if encoded is not None:
+        return head_problem(encoded[:HEAD_BYTES])
+    try:
+        return head_problem(_read_file(folder, path, HEAD_BYTES))
+    except DatasetError as error:
+        return str(error)
+
+
+def _read_file(folder: Path, path: Any, size: int = -1) -> bytes:
+    if path is None:
+        raise DatasetError(f"it has no `{IMAGE_COLUMN}`; {_CURE}")
+    if not isinstance(path, str) or not path:
+        raise DatasetError(f"its `{IMAGE_COLUMN}` is {path!r}, not a path; {_CURE}")
+    if _leaves_folder(path):
+        raise DatasetError(
+            f"its image file {path!r} is not named from within the dataset's folder; "
+            "move the file into that folder and give its path from there, with forward slashes"
+        )
+    try:
+        with open(folder / path, "rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        raise DatasetError(f"its image file {path!r} does not exist; put it in the dataset's folder") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(f"its image file {path!r} cannot be read ({reason}); make it a readable file") from error
+
+
+def _leaves_folder(path: str) -> bool:
+    windows = PureWindowsPath(path)
+    return bool("\\" in path or ".." in PurePosixPath(path).parts or windows.drive or windows.root)
