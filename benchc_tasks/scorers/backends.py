@@ -1,0 +1,247 @@
+"""Models and their processors: loaded by transformers, or taken out of an lmms-eval backend."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.machinery
+import importlib.util
+import inspect
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+__all__ = ["DEMONSTRATION_MODEL", "LoadedModel", "load_backend", "load_checkpoint"]
+
+DEMONSTRATION_MODEL = Path(__file__).parent / "demonstration_model"
+"""Folder of the bundled model."""
+
+HEADLESS_BACKENDS = ("huggingface", "async_hf_model", "async_hf")
+MODEL_NAMES = ("model", "_model")
+PROCESSOR_NAMES = ("processor", "_processor", "_image_processor", "image_processor")
+TOKENIZER_NAMES = ("tokenizer", "_tokenizer")
+
+MODEL_ARGUMENTS = (
+    "attn_implementation",
+    "device_map",
+    "low_cpu_mem_usage",
+    "max_memory",
+    "revision",
+    "trust_remote_code",
+)
+PROCESSOR_ARGUMENTS = ("revision", "trust_remote_code")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to score.
+
+    Attributes
+    ----------
+    model : transformers.PreTrainedModel
+        With a language-model head, in evaluation mode.
+    processor : transformers.ProcessorMixin
+        Makes its input.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    """
+
+    model: Any
+    processor: Any
+    tokenizer: Any
+
+
+def load_checkpoint(
+    pretrained: str, arguments: Mapping[str, Any], *, device: torch.device, dtype: torch.dtype | None
+) -> LoadedModel:
+    """Load a checkpoint by transformers' AutoModelForImageTextToText and AutoProcessor.
+
+    Parameters
+    ----------
+    pretrained : str
+        A folder or a hub id.
+    arguments : mapping
+        `attn_implementation`, `device_map`, `low_cpu_mem_usage`, `max_memory`, `revision`, `trust_remote_code`, and
+        settings of the image processor such as `max_pixels`.
+    device : torch.device
+        Where to put it, unless `device_map` says otherwise.
+    dtype : torch.dtype or None
+        Precision of its weights; None for the checkpoint's own.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint cannot be loaded, lacks weights such as the head's, or an argument is unknown.
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    for_model = {name: value for name, value in arguments.items() if name in MODEL_ARGUMENTS}
+    for_processor = {name: value for name, value in arguments.items() if name in PROCESSOR_ARGUMENTS}
+    for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
+    try:
+        processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
+        _refuse_unknown(for_images, processor)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            pretrained, dtype=dtype or "auto", output_loading_info=True, **for_model
+        )
+    except (OSError, ImportError, RuntimeError, TypeError, KeyError) as fault:
+        raise ValueError(f"model {pretrained!r} could not be loaded: {_first_line(fault)}") from fault
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"model {pretrained!r} lacks {len(missing)} of its weights, {missing[0]} first: "
+            "name a checkpoint with its language-model head"
+        )
+    if "device_map" not in for_model:
+        model = model.to(device)
+    return _checked(LoadedModel(model.eval(), processor, processor.tokenizer), f"model {pretrained!r}")
+
+
+def load_backend(
+    name: str, arguments: Mapping[str, Any], *, device: torch.device, dtype: torch.dtype | None
+) -> LoadedModel:
+    """Build an lmms-eval backend and take its model, processor and tokenizer.
+
+    Parameters
+    ----------
+    name : str
+        The backend, as lmms-eval's `--model` names it.
+    arguments : mapping
+        Its arguments. On a CPU, those that would ask for a GPU are filled in.
+    device : torch.device
+        Where it is to run.
+    dtype : torch.dtype or None
+        Precision of its weights; None for what the backend loads.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend, it cannot be imported or built, or it holds no transformers model with a head and
+        no processor.
+    """
+    backend_class = _find_backend(name)
+    settings = {**_defaults(backend_class, device), **arguments}
+    try:
+        backend = backend_class(**settings)
+    except Exception as fault:
+        raise ValueError(f"backend {name!r} could not be built with {settings}: {_first_line(fault)}") from fault
+    loaded = _checked(_parts_of(name, backend), f"backend {name!r}")
+    return _in_precision(loaded, dtype)
+
+
+def _find_backend(name: str) -> type:
+    from lmms_eval.models import get_model, list_available_models
+
+    known = list_available_models(include_aliases=True)
+    if name == "benchc":
+        raise ValueError("backend 'benchc' is this model itself: leave backend out, or name another")
+    if name in HEADLESS_BACKENDS:
+        raise ValueError(
+            f"backend {name!r} loads models without their language-model head: leave backend out, and benchc loads "
+            "pretrained by transformers itself"
+        )
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        raise ValueError(f"backend {name!r} is none of lmms-eval's models; close to it: {', '.join(close) or 'none'}")
+    try:
+        with _without_video("decord"):
+            backend_class: type = get_model(name)
+            return backend_class
+    except ImportError as fault:
+        raise ValueError(f"backend {name!r} needs {fault.name or 'a package'}, which is not installed") from fault
+    except Exception as fault:
+        raise ValueError(f"backend {name!r} could not be imported: {_first_line(fault)}") from fault
+
+
+def _defaults(backend_class: type, device: torch.device) -> dict[str, Any]:
+    """Return the arguments that make a backend run on `device` where its own defaults need a GPU."""
+    parameters = inspect.signature(backend_class.__init__).parameters  # type: ignore[misc]
+    wanted: dict[str, Any] = {"device": str(device)}
+    if device.type == "cpu":
+        wanted["device_map"] = "cpu"
+        if "attn_implementation" in parameters and parameters["attn_implementation"].default == "flash_attention_2":
+            wanted["attn_implementation"] = "sdpa"
+    return {name: value for name, value in wanted.items() if name in parameters}
+
+
+def _parts_of(name: str, backend: Any) -> LoadedModel:
+    model = _first_attribute(backend, MODEL_NAMES)
+    processor = _first_attribute(backend, PROCESSOR_NAMES)
+    tokenizer = _first_attribute(backend, TOKENIZER_NAMES) or getattr(processor, "tokenizer", None)
+    if not isinstance(model, torch.nn.Module):
+        raise ValueError(f"backend {name!r} holds no transformers model in this process, and benchc reads its logits")
+    if tokenizer is None or not hasattr(processor, "apply_chat_template"):
+        raise ValueError(
+            f"backend {name!r} has no processor with a chat template: name the backend of the model's transformers port"
+        )
+    return LoadedModel(model.eval(), processor, getattr(processor, "tokenizer", tokenizer))
+
+
+def _first_attribute(backend: Any, names: tuple[str, ...]) -> Any:
+    for name in names:
+        if (found := getattr(backend, name, None)) is not None:
+            return found
+    return None
+
+
+def _checked(loaded: LoadedModel, called: str) -> LoadedModel:
+    embeddings = getattr(loaded.model, "get_output_embeddings", lambda: None)()
+    if embeddings is None:
+        raise ValueError(
+            f"{called} is a {type(loaded.model).__name__} without a language-model head, which gives no logits"
+        )
+    return loaded
+
+
+def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None) -> LoadedModel:
+    """Load the weights anew where the backend loaded them in another precision, so that nothing is rounded twice."""
+    model = loaded.model
+    if dtype is None or model.dtype == dtype:
+        return loaded
+    settings = {"dtype": dtype, "attn_implementation": model.config._attn_implementation}
+    again = type(model).from_pretrained(model.name_or_path, **settings).to(model.device).eval()
+    return LoadedModel(again, loaded.processor, loaded.tokenizer)
+
+
+def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
+    images = getattr(processor, "image_processor", None)
+    known = set(getattr(getattr(images, "valid_kwargs", None), "__annotations__", {}))
+    for name in settings:
+        if name not in known and not hasattr(images, name):
+            close = difflib.get_close_matches(name, [*MODEL_ARGUMENTS, *known], n=3)
+            raise ValueError(
+                f"argument {name!r} is unknown to benchc and to the image processor {type(images).__name__}; "
+                f"close to it: {', '.join(close) or 'none'}"
+            )
+
+
+@contextmanager
+def _without_video(package: str) -> Iterator[None]:
+    """Let modules that import a video decoder be imported where it is not installed.
+
+    Many backends import one at their top, and images need none. What stands in for it fails, with a sentence, when it
+    is used, and is known to the import system only inside the block.
+    """
+    if package in sys.modules or importlib.util.find_spec(package) is not None:
+        yield
+        return
+
+    def missing(*arguments: object, **settings: object) -> NoReturn:
+        raise ImportError(f"{package} is not installed, and videos need it", name=package)
+
+    stand_in = types.ModuleType(package)
+    stand_in.__spec__ = importlib.machinery.ModuleSpec(package, loader=None)
+    stand_in.__getattr__ = lambda name: missing  # type: ignore[method-assign]
+    sys.modules[package] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+def _first_line(fault: BaseException) -> str:
+    return f"{type(fault).__name__}: {str(fault).strip().splitlines()[0] if str(fault).strip() else ''}"
