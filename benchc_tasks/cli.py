@@ -48,3 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchc: {fault}", file=sys.stderr)
         return 1
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

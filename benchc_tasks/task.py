@@ -13,18 +13,14 @@ from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
 from benchc_metrics.conditions import CLEAN, Condition
-from benchc_metrics.records import assemble_record
+from benchc_metrics.records import RECORD_KEY, assemble_record
 from benchc_metrics.sample_figures import sample_figures
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
-from benchc_tasks.datasets import SampleDataset, decode_image, load_dataset
+from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.prompting import LETTERS, Prompt
 
 __all__ = ["BenchCTask", "conditions_of"]
-
-SPLIT = "test"
-RECORD_KEY = "benchc"
-"""The key of a samples log's row under which the sample's record stands."""
 
 DEMONSTRATION_NOTICE = (
     "benchc runs on its bundled demonstration set, whose figures show how things work and are no Bench-C result: "
@@ -54,15 +50,15 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     Parameters
     ----------
     config : mapping
-        The task's YAML. `metadata.corruption` names the corruption; `dataset_path` the dataset, see
-        `benchc_tasks.datasets.load_dataset`.
+        The task's YAML. `metadata.corruption` names the corruption; `dataset_path` the dataset, and
+        `dataset_kwargs.split` its split, see `benchc_tasks.datasets.load_dataset`.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         settings = {key: value for key, value in config.items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         self.conditions = conditions_of(str(metadata.get("corruption")))
-        self.samples = _load_samples(settings.get("dataset_path"))
+        self.samples = _load_samples(settings.get("dataset_path"), settings.get("dataset_kwargs") or {})
         # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
         settings["metadata"] = metadata | {
             "dataset": self.samples.fingerprint,
@@ -73,8 +69,6 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
         """Hand the samples to lmms-eval, with their images and without; lmms-eval's own method would retry faults."""
-        if dataset_kwargs:
-            raise ValueError(f"dataset_kwargs {dict(dataset_kwargs)} are not used by benchc: name the dataset only")
         split = self.config.test_split
         self.dataset = {split: self.samples}
         self.dataset_no_image = {split: self.samples.without_images()}
@@ -178,7 +172,8 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             benchc=version("benchc"),
             prompt=self.prompt.text("{question}", ["{option}"]),
         )
-        return {**sample_figures(record), RECORD_KEY: record.to_json_dict()}
+        marks = {"length_normalised": 1.0} if record.length_normalised else {}
+        return {**sample_figures(record), **marks, RECORD_KEY: record.to_json_dict()}
 
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
@@ -191,15 +186,20 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         """Leave the model-specific settings to `prompt`, which knows the model; lmms-eval's own method does not."""
 
 
-def _load_samples(dataset_path: str | None) -> SampleDataset:
+def _load_samples(dataset_path: str | None, dataset_kwargs: Mapping[str, Any]) -> SampleDataset:
     """Load a dataset once for all tasks of a run."""
-    source = dataset_path or os.environ.get("BENCHC_DATASET") or None
-    return _load_samples_of(source, _file_states(source))
+    unknown = dataset_kwargs.keys() - {"split"}
+    if unknown:
+        raise ValueError(f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split")
+    source = dataset_path or os.environ.get(SOURCE_VARIABLE) or None
+    return _load_samples_of(source, dataset_kwargs.get("split"), _file_states(source))
 
 
 @functools.lru_cache(maxsize=4)
-def _load_samples_of(source: str | None, file_states: tuple[tuple[str, int, int], ...]) -> SampleDataset:
-    samples = load_dataset(source)
+def _load_samples_of(
+    source: str | None, split: str | None, file_states: tuple[tuple[str, int, int], ...]
+) -> SampleDataset:
+    samples = load_dataset(source, split)
     if samples.is_demonstration and os.environ.get("RANK", "0") == "0":
         logger.warning(DEMONSTRATION_NOTICE)
     return samples

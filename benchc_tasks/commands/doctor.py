@@ -128,10 +128,11 @@ def check_opencv() -> tuple[bool, str]:
 def check_bundled() -> tuple[bool, str]:
     """Check that the demonstration set and model came with the package."""
     from benchc_tasks.datasets import load_dataset
-    from benchc_tasks.scorers import demonstration_model_path
+    from benchc_tasks.datasets.sources import DEMONSTRATION
+    from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
 
-    samples = load_dataset(None, use_environment=False)
-    if not (demonstration_model_path() / "config.json").is_file():
+    samples = load_dataset(DEMONSTRATION)
+    if not (DEMONSTRATION_MODEL / "config.json").is_file():
         return False, "the demonstration model is missing; install benchc again"
     return True, f"{len(samples)} samples and a model"
 

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
+from benchc_tasks.datasets.sources import DEMONSTRATION
 from task_yamls import tasks_path
 
 __all__ = ["add_parser", "run"]
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     console.print(_package_table())
     console.print(_corruption_table())
-    console.print(_dataset_table({"bundled": load_dataset(None, use_environment=False), "in use": load_dataset()}))
+    console.print(_dataset_table({"bundled": load_dataset(DEMONSTRATION), "in use": load_dataset()}))
     console.print(_task_table())
     console.print(f"[bold]Backends[/bold] that lmms-eval offers for backend=...\n{', '.join(_backends())}")
     return 0
@@ -56,8 +57,7 @@ def _corruption_table() -> Table:
 def _dataset_table(datasets: dict[str, SampleDataset]) -> Table:
     table = Table("dataset", "source", "samples", "fingerprint", title="Datasets", title_justify="left")
     for name, samples in datasets.items():
-        source = "demonstration set" if samples.is_demonstration else samples.source
-        table.add_row(name, source, str(len(samples)), samples.fingerprint[:16])
+        table.add_row(name, samples.source, str(len(samples)), samples.fingerprint[:16])
     return table
 
 
