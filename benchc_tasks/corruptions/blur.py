@@ -1,0 +1,249 @@
+"""Blur: the lens out of focus, rippled glass, a moving or zooming camera."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_tasks.corruptions import random_draws
+from benchc_tasks.corruptions.compiled import compiled
+from benchc_tasks.corruptions.exact_math import gaussian_weights
+from benchc_tasks.corruptions.filters import add_zoomed, blur_picture, streak, to_pixels
+from benchc_tasks.corruptions.picture import MARGINS, Picture
+from benchc_tasks.corruptions.random_draws import Key
+from benchc_tasks.corruptions.registry import corruption
+
+__all__ = ["defocus_blur", "gaussian_blur", "glass_blur", "motion_blur", "zoom_blur"]
+
+
+@cache
+def disk_weights(radius: int, soften: float) -> NDArray[np.float32]:
+    """Return one quarter of the picture of a point out of focus: a disk with a softened rim.
+
+    Parameters
+    ----------
+    radius : int
+        Radius of the disk in pixels.
+    soften : float
+        Standard deviation, in pixels, of the Gaussian that softens its rim.
+
+    Returns
+    -------
+    ndarray of float32, shape (r + 1, r + 1)
+        Weights at distances (down, across) from the centre; the other quarters mirror it.
+
+    Notes
+    -----
+    The reference draws the disk on a grid of at least 17 x 17 and softens it there with a mirroring border, by which
+    a disk that touches the border gains weight: at radius 8 and 10 the weights sum to 1.013 and 1.011.
+    """
+    edge = max(radius, 8)
+    rim = 1 if radius <= 8 else 2
+    place = np.arange(-edge, edge + 1)
+    disk = (place[:, None] ** 2 + place[None, :] ** 2 <= radius**2).astype(np.float64)
+    half = gaussian_weights(soften, rim / soften)
+    bell = np.concatenate([half[:0:-1], half])
+    grid = np.pad(disk / disk.sum(), rim, mode="reflect")
+    size = disk.shape[0]
+    softened = np.zeros((size, size + 2 * rim))
+    for i in range(bell.size):
+        softened += bell[i] * grid[i : i + size]
+    quarter = np.zeros((edge + 1, edge + 1))
+    for i in range(bell.size):
+        quarter += bell[i] * softened[edge:, edge + i : edge + i + edge + 1]
+    quarter[quarter < 1e-9] = 0.0
+    reach = int(np.flatnonzero(quarter.any(axis=1)).max())
+    return quarter[: reach + 1, : reach + 1].astype(np.float32)
+
+
+@compiled
+def _correlate_disk(
+    padded: NDArray[np.float32], margin: int, quarter: NDArray[np.float32], channels: int, out: NDArray[np.float32]
+) -> None:
+    rows, length = out.shape
+    reach = quarter.shape[0] - 1
+    pair = np.empty(padded.shape[1], np.float32)
+    for y in range(rows):
+        row = out[y]
+        row[:] = 0
+        for j in range(reach + 1):
+            above = padded[y + margin - j]
+            below = padded[y + margin + j]
+            if j == 0:
+                pair[:] = above
+            else:
+                for i in range(pair.size):
+                    pair[i] = above[i] + below[i]
+            for k in range(reach + 1):
+                weight = quarter[j, k]
+                if weight == 0:
+                    continue
+                left = pair[(margin - k) * channels : (margin - k) * channels + length]
+                right = pair[(margin + k) * channels : (margin + k) * channels + length]
+                if k == 0:
+                    for i in range(length):
+                        row[i] += weight * left[i]
+                else:
+                    for i in range(length):
+                        row[i] += weight * (left[i] + right[i])
+
+
+@corruption("blur", radius=(3, 4, 6, 8, 10), soften=(0.1, 0.5, 0.5, 0.5, 0.5))
+def defocus_blur(picture: Picture, radius: int, soften: float) -> NDArray[np.uint8]:
+    """Imitate a lens out of focus: every point becomes a disk.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    radius : int
+        Radius of the disk in pixels.
+    soften : float
+        Softness of its rim: standard deviation of a Gaussian in pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The blurred image, which goes on beyond its border as in a mirror.
+
+    Notes
+    -----
+    At severity 4 and 5 the disk's weights sum to 1.013 and 1.011, as in the reference: the image gets a little
+    brighter. See `disk_weights`.
+    """
+    padded = picture.padded("reflect")
+    height, width = picture.shape
+    out = np.empty((height, width * 3), np.float32)
+    _correlate_disk(padded.reshape(padded.shape[0], -1), MARGINS["reflect"], disk_weights(radius, soften), 3, out)
+    return to_pixels(out).reshape(height, width, 3)
+
+
+def _glass_shifts(key: Key, picture: Picture, reach: int, rounds: int) -> NDArray[np.int8]:
+    """Draw a displacement for every pixel in every round."""
+    return random_draws.shifts((rounds, *picture.shape), key, reach)
+
+
+@compiled
+def _move_pixels(pixels: NDArray[np.uint8], shifts: NDArray[np.int8], reach: int) -> None:
+    height, width = pixels.shape[:2]
+    for turn in range(shifts.shape[0]):
+        for y in range(height - reach, reach, -1):
+            for x in range(width - reach, reach, -1):
+                source_x = x + np.int64(shifts[turn, y, x, 0])
+                source_y = y + np.int64(shifts[turn, y, x, 1])
+                for c in range(3):
+                    pixels[y, x, c] = pixels[source_y, source_x, c]
+
+
+@corruption("blur", draws=_glass_shifts, sigma=(0.7, 0.9, 1.0, 1.1, 1.5), reach=(1, 2, 2, 3, 4), rounds=(2, 1, 3, 2, 2))
+def glass_blur(picture: Picture, shifts: NDArray[np.int8], sigma: float, reach: int, rounds: int) -> NDArray[np.uint8]:
+    """Imitate a look through rippled glass: pixels take the place of their neighbours.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    shifts : ndarray of int8, shape (rounds, H, W, 2)
+        Draws (dx, dy), uniform over -reach, ..., reach - 1: which neighbour a pixel is copied from.
+    sigma : float
+        Standard deviation, in pixels, of the Gaussian blur before and after.
+    reach : int
+        Pixels this near to the border stay, and displacements go this far.
+    rounds : int
+        How often all pixels are moved.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The image behind glass.
+
+    Notes
+    -----
+    The papers speak of swapping pixels. In the reference the swap of two views is a copy, and so it is here: in the
+    order from bottom right to top left, each pixel is overwritten by its drawn neighbour.
+    """
+    moved = to_pixels(blur_picture(picture, sigma))
+    _move_pixels(moved, shifts, reach)
+    return to_pixels(blur_picture(Picture(moved), sigma))
+
+
+def _camera_angle(key: Key, picture: Picture) -> float:
+    """Draw the direction of the motion in degrees."""
+    return random_draws.uniform(key, -45.0, 45.0)
+
+
+@corruption("blur", draws=_camera_angle, radius=(10, 15, 15, 15, 20), sigma=(3, 5, 8, 12, 15))
+def motion_blur(picture: Picture, degrees: float, radius: int, sigma: float) -> NDArray[np.uint8]:
+    """Imitate a camera that moves while the shutter is open.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    degrees : float
+        Draw from -45..45: the direction, 0 being along the rows.
+    radius : int
+        The streak is ``2 * radius + 1`` pixels long.
+    sigma : float
+        Standard deviation of its fading, in pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The smeared image, its border pixels repeated beyond its border.
+
+    Notes
+    -----
+    See `streak` for images with a side of 40 pixels and less.
+    """
+    return to_pixels(streak(picture.padded("edge"), MARGINS["edge"], degrees, radius, sigma, picture.pixels.shape))
+
+
+@corruption("blur", step=(0.01, 0.01, 0.02, 0.02, 0.03), layers=(12, 16, 11, 13, 11))
+def zoom_blur(picture: Picture, step: float, layers: int) -> NDArray[np.uint8]:
+    """Imitate a camera that moves towards the scene: the mean of ever larger zooms into the image.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    step : float
+        By how much the zoom factor grows from one layer to the next, from 1 on.
+    layers : int
+        Number of layers, besides the image itself.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The blurred image.
+
+    Notes
+    -----
+    As in the reference, a layer is cropped to the image at its top left corner, so that the centre of the zoom drifts
+    by up to half a pixel.
+    """
+    total = picture.floats.copy()
+    spacing = (1.0 + step) - 1.0  # rounded as numpy.arange rounds it
+    for layer in range(layers):
+        add_zoomed(total, picture.floats, 1.0 + layer * spacing)
+    total *= np.float32(1.0 / (layers + 1))
+    return to_pixels(total)
+
+
+@corruption("blur", sigma=(1, 2, 3, 4, 6))
+def gaussian_blur(picture: Picture, sigma: float) -> NDArray[np.uint8]:
+    """Blur with a Gaussian.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    sigma : float
+        Standard deviation in pixels; the filter ends at four of them.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The blurred image, its border pixels repeated beyond its border.
+    """
+    return to_pixels(blur_picture(picture, sigma))

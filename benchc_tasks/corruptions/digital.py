@@ -1,0 +1,361 @@
+"""Digital: changes of exposure, contrast, geometry, resolution and compression."""
+
+from functools import cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_tasks.corruptions import random_draws
+from benchc_tasks.corruptions.compiled import compiled
+from benchc_tasks.corruptions.filters import gaussian_filter
+from benchc_tasks.corruptions.picture import Picture
+from benchc_tasks.corruptions.random_draws import Key
+from benchc_tasks.corruptions.registry import corruption
+
+__all__ = ["Warp", "brightness", "contrast", "elastic_transform", "jpeg_compression", "pixelate", "saturate"]
+
+
+@cache
+def _brightness_table(increase: float) -> NDArray[np.uint8]:
+    """Return the new level of a channel, by (largest channel, channel)."""
+    largest = np.arange(256)[:, None] / 255.0
+    level = np.arange(256)[None, :] / 255.0
+    value = np.minimum(largest + increase, 1.0)
+    ratio = np.divide(level, largest, out=np.ones((256, 256)), where=largest > 0)
+    return (np.minimum(value * ratio, 1.0) * 255.0).astype(np.uint8)
+
+
+@compiled
+def _look_up_by_largest(pixels: NDArray[np.uint8], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            r, g, b = pixels[y, x, 0], pixels[y, x, 1], pixels[y, x, 2]
+            row = table[max(r, g, b)]
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = row[r], row[g], row[b]
+
+
+@corruption("digital", increase=(0.1, 0.2, 0.3, 0.4, 0.5))
+def brightness(picture: Picture, increase: float) -> NDArray[np.uint8]:
+    """Imitate overexposure: hue and saturation stay, the value of HSV grows.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    increase : float
+        What is added to the value; 1 is the full range.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The brighter image.
+
+    Notes
+    -----
+    With hue and saturation fixed all channels grow by the factor of the largest, so that there is no need to go to HSV.
+    """
+    out = np.empty_like(picture.pixels)
+    _look_up_by_largest(picture.pixels, _brightness_table(increase), out)
+    return out
+
+
+@compiled
+def _sum_channels(pixels: NDArray[np.uint8], totals: NDArray[np.int64]) -> None:
+    for y in range(pixels.shape[0]):
+        r, g, b = np.int64(0), np.int64(0), np.int64(0)
+        for x in range(pixels.shape[1]):
+            r += np.int64(pixels[y, x, 0])
+            g += np.int64(pixels[y, x, 1])
+            b += np.int64(pixels[y, x, 2])
+        totals[0] += r
+        totals[1] += g
+        totals[2] += b
+
+
+@compiled
+def _look_up_by_channel(pixels: NDArray[np.uint8], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            for c in range(3):
+                out[y, x, c] = table[c, pixels[y, x, c]]
+
+
+@corruption("digital", factor=(0.4, 0.3, 0.2, 0.1, 0.05))
+def contrast(picture: Picture, factor: float) -> NDArray[np.uint8]:
+    """Imitate flat light: every channel moves towards its mean.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    factor : float
+        Part of the distance from the mean that is kept.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The flat image.
+    """
+    totals = np.zeros(3, np.int64)
+    _sum_channels(picture.pixels, totals)
+    mean = totals[:, None] / (255.0 * picture.shape[0] * picture.shape[1])
+    levels = (np.arange(256) / 255.0 - mean) * factor + mean
+    out = np.empty_like(picture.pixels)
+    _look_up_by_channel(picture.pixels, (np.clip(levels, 0.0, 1.0) * 255.0).astype(np.uint8), out)
+    return out
+
+
+class Warp(NamedTuple):
+    """The random numbers of elastic_transform: two fields, uniform in [-1, 1), shape (H, W)."""
+
+    across: NDArray[np.float32]
+    down: NDArray[np.float32]
+
+
+def _warp(key: Key, picture: Picture) -> Warp:
+    across = random_draws.uniforms(picture.shape, key.derive("across"))
+    down = random_draws.uniforms(picture.shape, key.derive("down"))
+    return Warp(across * np.float32(2.0) - np.float32(1.0), down * np.float32(2.0) - np.float32(1.0))
+
+
+@compiled
+def _mirror(index: int, size: int) -> int:
+    """Return the pixel at a position beyond the border, the image being mirrored at its outer edge."""
+    index = index % (2 * size)
+    return index if index < size else 2 * size - 1 - index
+
+
+@compiled
+def _read_between(
+    pixels: NDArray[np.uint8], across: NDArray[np.float32], down: NDArray[np.float32], out: NDArray[np.uint8]
+) -> None:
+    """Move every pixel, reading by bilinear interpolation."""
+    one = np.float32(1.0)
+    height, width = across.shape
+    for y in range(height):
+        for x in range(width):
+            floor_x = np.floor(across[y, x])
+            floor_y = np.floor(down[y, x])
+            right = across[y, x] - floor_x
+            lower = down[y, x] - floor_y
+            left_x = x + np.int64(floor_x)
+            upper_y = y + np.int64(floor_y)
+            right_x = left_x + 1
+            lower_y = upper_y + 1
+            if left_x < 0 or upper_y < 0 or right_x >= width or lower_y >= height:
+                left_x, right_x = _mirror(left_x, width), _mirror(right_x, width)
+                upper_y, lower_y = _mirror(upper_y, height), _mirror(lower_y, height)
+            for c in range(3):
+                upper = np.float32(pixels[upper_y, left_x, c]) * (one - right)
+                upper += np.float32(pixels[upper_y, right_x, c]) * right
+                under = np.float32(pixels[lower_y, left_x, c]) * (one - right)
+                under += np.float32(pixels[lower_y, right_x, c]) * right
+                out[y, x, c] = np.uint8(np.int32(upper * (one - lower) + under * lower))
+
+
+@corruption("digital", draws=_warp, strength=(12.5, 16.25, 21.25, 25.0, 30.0))
+def elastic_transform(picture: Picture, warp: Warp, strength: float) -> NDArray[np.uint8]:
+    """Imitate a picture on rubber: smooth random displacements.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    warp : Warp
+        The draws.
+    strength : float
+        Factor of the displacements, which before it are the draws times 0.5 % of the height, smoothed by a Gaussian of
+        1 % of the height and width.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The warped image, mirrored at its outer edge.
+    """
+    height, width = picture.shape
+    sigma = (height * 0.01, width * 0.01)
+    scale = np.float32(height * 0.005 * strength)
+    across = gaussian_filter(warp.across, sigma, truncate=3.0, border="symmetric") * scale
+    down = gaussian_filter(warp.down, sigma, truncate=3.0, border="symmetric") * scale
+    out = np.empty_like(picture.pixels)
+    _read_between(picture.pixels, across, down, out)
+    return out
+
+
+def _box_means(size: int, parts: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return first and last pixel (exclusive) of each of `parts` boxes along an axis, as Pillow lays them out."""
+    scale = size / parts
+    centre = (np.arange(parts) + 0.5) * scale
+    first = np.maximum(centre - scale * 0.5 + 0.5, 0.0).astype(np.int64)
+    last = np.minimum((centre + scale * 0.5 + 0.5).astype(np.int64), size)
+    # a pixel belongs to the box if its middle is in (-0.5, 0.5] of the box's width from the box's centre
+    first += (first - centre + 0.5) * (1.0 / scale) <= -0.5
+    last -= (last - 1 - centre + 0.5) * (1.0 / scale) > 0.5
+    return first, last
+
+
+def _nearest(size: int, parts: int) -> NDArray[np.int64]:
+    """Return which of `parts` each pixel of an axis shows; ties follow the running sum that Pillow makes."""
+    step = parts / size
+    position = step * 0.5
+    index = []
+    for _ in range(size):
+        index.append(min(int(position), parts - 1))
+        position += step
+    return np.array(index)
+
+
+@compiled
+def _average_boxes(
+    pixels: NDArray[np.uint8],
+    firsts: NDArray[np.int64],
+    lasts: NDArray[np.int64],
+    tops: NDArray[np.int64],
+    bottoms: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None:
+    """Average along the rows, round, average down the columns, round: Pillow's two passes in 22-bit fixed point."""
+    half = np.int64(1 << 21)
+    rows = np.empty((pixels.shape[0], firsts.size, 3), np.uint8)
+    for y in range(pixels.shape[0]):
+        for x in range(firsts.size):
+            weight = np.int64(0.5 + 4194304.0 / (lasts[x] - firsts[x]))
+            for c in range(3):
+                total = np.int64(0)
+                for i in range(firsts[x], lasts[x]):
+                    total += np.int64(pixels[y, i, c])
+                rows[y, x, c] = min((total * weight + half) >> 22, 255)
+    for y in range(tops.size):
+        weight = np.int64(0.5 + 4194304.0 / (bottoms[y] - tops[y]))
+        for x in range(firsts.size):
+            for c in range(3):
+                total = np.int64(0)
+                for i in range(tops[y], bottoms[y]):
+                    total += np.int64(rows[i, x, c])
+                out[y, x, c] = min((total * weight + half) >> 22, 255)
+
+
+@compiled
+def _repeat_boxes(
+    boxes: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64], out: NDArray[np.uint8]
+) -> None:
+    for y in range(rows.size):
+        if y > 0 and rows[y] == rows[y - 1]:
+            out[y] = out[y - 1]
+            continue
+        for x in range(columns.size):
+            for c in range(3):
+                out[y, x, c] = boxes[rows[y], columns[x], c]
+
+
+@corruption("digital", resolution=(0.6, 0.5, 0.4, 0.3, 0.25))
+def pixelate(picture: Picture, resolution: float) -> NDArray[np.uint8]:
+    """Imitate a picture of low resolution: boxes of one colour.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    resolution : float
+        Part of the pixels along each side that is left, at least one.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The coarse image in its old size.
+
+    Notes
+    -----
+    The same as Pillow's ``resize`` down by ``BOX`` and up by ``NEAREST``, which the reference calls.
+    """
+    height, width = picture.shape
+    few = [max(int(side * resolution), 1) for side in (height, width)]
+    boxes = np.empty((few[0], few[1], 3), np.uint8)
+    _average_boxes(picture.pixels, *_box_means(width, few[1]), *_box_means(height, few[0]), boxes)
+    out = np.empty_like(picture.pixels)
+    _repeat_boxes(boxes, _nearest(height, few[0]), _nearest(width, few[1]), out)
+    return out
+
+
+@corruption("digital", quality=(25, 18, 15, 10, 7))
+def jpeg_compression(picture: Picture, quality: int) -> NDArray[np.uint8]:
+    """Compress as JPEG, with halved colour resolution.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    quality : int
+        libjpeg's quality, 1..100.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The decompressed image.
+
+    Notes
+    -----
+    The reference calls Pillow. Both Pillow and OpenCV call libjpeg-turbo, whose default transforms are in integers and
+    give the same bits in all its versions; OpenCV copies less.
+    """
+    _, stream = cv2.imencode(".jpg", picture.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(cv2.imdecode(stream, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+@cache
+def _saturation_ratio(factor: float, offset: float) -> NDArray[np.float32]:
+    """Return new by old saturation, by (largest channel, smallest channel); new saturation where the old is 0."""
+    largest = np.arange(256)[:, None] / 255.0
+    smallest = np.arange(256)[None, :] / 255.0
+    old = np.divide(largest - smallest, largest, out=np.zeros((256, 256)), where=largest > 0)
+    new = np.clip(old * factor + offset, 0.0, 1.0)
+    return np.divide(new, old, out=new.copy(), where=old > 0).astype(np.float32)
+
+
+@compiled
+def _saturate(pixels: NDArray[np.uint8], ratios: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
+    bottom = np.float32(0.0)
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            r, g, b = pixels[y, x, 0], pixels[y, x, 1], pixels[y, x, 2]
+            largest = max(r, g, b)
+            smallest = min(r, g, b)
+            ratio = ratios[largest, smallest]
+            high = np.float32(largest)
+            if largest == smallest:  # grey has hue 0: it turns red
+                faded = np.uint8(np.int32(max(high - high * ratio, bottom)))
+                out[y, x, 0], out[y, x, 1], out[y, x, 2] = largest, faded, faded
+            else:
+                for c in range(3):
+                    value = high - (high - np.float32(pixels[y, x, c])) * ratio
+                    out[y, x, c] = np.uint8(np.int32(max(value, bottom)))
+
+
+@corruption("digital", factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2))
+def saturate(picture: Picture, factor: float, offset: float) -> NDArray[np.uint8]:
+    """Imitate colours faded (severity 1 and 2) or glaring (3 to 5): the saturation of HSV is scaled.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    factor : float
+        Factor of the saturation.
+    offset : float
+        What is added to it then; 1 is full saturation.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The image with the same hue and value.
+
+    Notes
+    -----
+    As in the reference, grey counts as red: at severity 4 and 5 it turns reddish. All channels move away from the
+    largest by the same factor, so that there is no need to go to HSV.
+    """
+    out = np.empty_like(picture.pixels)
+    _saturate(picture.pixels, _saturation_ratio(factor, offset), out)
+    return out

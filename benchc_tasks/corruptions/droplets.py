@@ -1,0 +1,211 @@
+"""How light catches on droplets: edges, distances and contrast of a grey picture, in integers.
+
+OpenCV's `Canny`, `distanceTransform`, `blur` and `equalizeHist` in the settings that spatter uses, written out because
+OpenCV's own pick different code, and different last bits, from build to build and processor to processor.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_tasks.corruptions.compiled import compiled
+
+__all__ = ["box_blur", "distance_to_edges", "edges", "emboss", "equalize"]
+
+_TANGENT = 13573  # of 22.5 degrees, times 2**15
+
+
+@compiled
+def _gradients(
+    grey: NDArray[np.uint8], across: NDArray[np.int32], down: NDArray[np.int32], strength: NDArray[np.int32]
+) -> None:
+    """Sobel gradients of an image padded by one, and their L1 norm into the inside of `strength`."""
+    for y in range(across.shape[0]):
+        for x in range(across.shape[1]):
+            a, b, c = np.int32(grey[y, x]), np.int32(grey[y, x + 1]), np.int32(grey[y, x + 2])
+            d, f = np.int32(grey[y + 1, x]), np.int32(grey[y + 1, x + 2])
+            g, h, i = np.int32(grey[y + 2, x]), np.int32(grey[y + 2, x + 1]), np.int32(grey[y + 2, x + 2])
+            across[y, x] = (c - a) + (f - d) + (f - d) + (i - g)
+            down[y, x] = (g - a) + (h - b) + (h - b) + (i - c)
+            strength[y + 1, x + 1] = abs(across[y, x]) + abs(down[y, x])
+
+
+@compiled
+def _is_ridge(strength: NDArray[np.int32], y: int, x: int, across: int, down: int) -> bool:
+    """Whether the gradient at padded position (y, x) is the strongest along its own direction."""
+    here = strength[y, x]
+    flat = abs(across) * 13573
+    steep = flat + (abs(across) << 16)
+    rise = abs(down) << 15
+    if rise < flat:
+        return bool(here > strength[y, x - 1] and here >= strength[y, x + 1])
+    if rise > steep:
+        return bool(here > strength[y - 1, x] and here >= strength[y + 1, x])
+    side = -1 if (across < 0) != (down < 0) else 1
+    return bool(here > strength[y - 1, x - side] and here > strength[y + 1, x + side])
+
+
+@compiled
+def _trace_edges(
+    across: NDArray[np.int32],
+    down: NDArray[np.int32],
+    strength: NDArray[np.int32],
+    weak: int,
+    strong: int,
+    state: NDArray[np.uint8],
+) -> None:
+    """Set `state`, padded by one, to 2 at edges: strong ridges, and the weak ones connected to them."""
+    height, width = across.shape
+    stack = np.empty(height * width, np.int64)
+    waiting = 0
+    for y in range(1, height + 1):
+        for x in range(1, width + 1):
+            here = strength[y, x]
+            if here > weak and _is_ridge(strength, y, x, np.int64(across[y - 1, x - 1]), np.int64(down[y - 1, x - 1])):
+                if here > strong:
+                    state[y, x] = 2
+                    stack[waiting] = y * (width + 2) + x
+                    waiting += 1
+                else:
+                    state[y, x] = 1
+    while waiting > 0:
+        waiting -= 1
+        y = stack[waiting] // (width + 2)
+        x = stack[waiting] % (width + 2)
+        for near_y in range(y - 1, y + 2):
+            for near_x in range(x - 1, x + 2):
+                if state[near_y, near_x] == 1:
+                    state[near_y, near_x] = 2
+                    stack[waiting] = near_y * (width + 2) + near_x
+                    waiting += 1
+
+
+def edges(grey: NDArray[np.uint8], weak: int, strong: int) -> NDArray[np.bool_]:
+    """Find edges as Canny does: ridges of the gradient, kept if strong or connected to a strong one.
+
+    Parameters
+    ----------
+    grey : ndarray of uint8, shape (H, W)
+        The picture.
+    weak, strong : int
+        Thresholds of the gradient, the L1 norm of the 3 x 3 Sobel filters.
+
+    Returns
+    -------
+    ndarray of bool, shape (H, W)
+        Where the edges are.
+    """
+    height, width = grey.shape
+    across = np.empty((height, width), np.int32)
+    down = np.empty((height, width), np.int32)
+    strength = np.zeros((height + 2, width + 2), np.int32)
+    state = np.zeros((height + 2, width + 2), np.uint8)
+    _gradients(np.pad(grey, 1, mode="edge"), across, down, strength)
+    _trace_edges(across, down, strength, weak, strong, state)
+    return state[1:-1, 1:-1] == 2
+
+
+@compiled
+def _relax_distances(distance: NDArray[np.int32]) -> None:
+    """Turn zeros and large numbers, padded by two, into distances to the nearest zero, in two passes."""
+    straight = np.int32(65536)
+    diagonal = np.int32(91750)
+    knight = np.int32(143976)
+    rows, columns = distance.shape
+    for y in range(2, rows - 2):
+        for x in range(2, columns - 2):
+            best = distance[y, x]
+            if best > 0:
+                best = min(best, distance[y - 1, x] + straight, distance[y, x - 1] + straight)
+                best = min(best, distance[y - 1, x - 1] + diagonal, distance[y - 1, x + 1] + diagonal)
+                best = min(best, distance[y - 2, x - 1] + knight, distance[y - 2, x + 1] + knight)
+                distance[y, x] = min(best, distance[y - 1, x - 2] + knight, distance[y - 1, x + 2] + knight)
+    for y in range(rows - 3, 1, -1):
+        for x in range(columns - 3, 1, -1):
+            best = distance[y, x]
+            if best > straight:
+                best = min(best, distance[y + 1, x] + straight, distance[y, x + 1] + straight)
+                best = min(best, distance[y + 1, x - 1] + diagonal, distance[y + 1, x + 1] + diagonal)
+                best = min(best, distance[y + 2, x - 1] + knight, distance[y + 2, x + 1] + knight)
+                distance[y, x] = min(best, distance[y + 1, x - 2] + knight, distance[y + 1, x + 2] + knight)
+
+
+def distance_to_edges(edge: NDArray[np.bool_], limit: int) -> NDArray[np.int32]:
+    """Measure how far each pixel is from the nearest edge, in steps of 1, 1.4 (diagonal) and 2.1969 (knight's move).
+
+    Parameters
+    ----------
+    edge : ndarray of bool, shape (H, W)
+        Where the edges are.
+    limit : int
+        Distances end here, in pixels.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        Distances in units of 1/65536 pixel.
+    """
+    far = np.int32(1 << 29)
+    distance = np.full((edge.shape[0] + 4, edge.shape[1] + 4), far, np.int32)
+    distance[2:-2, 2:-2][edge] = 0
+    _relax_distances(distance)
+    return np.minimum(distance[2:-2, 2:-2], np.int32(limit << 16))
+
+
+def box_blur(grey: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Add up the 3 x 3 neighbourhood of each pixel; beyond its border the picture is mirrored at the border pixel.
+
+    Parameters
+    ----------
+    grey : ndarray of int32, shape (H, W)
+        The picture.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        Sums of nine.
+    """
+    padded = np.pad(grey, 1, mode="reflect")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+
+
+def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Spread the grey levels so that each range of them holds the same number of pixels.
+
+    Parameters
+    ----------
+    grey : ndarray of int32, shape (H, W)
+        Levels 0..255.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        Levels 0..255; a picture of one level stays as it is.
+    """
+    counts = np.bincount(grey.reshape(-1), minlength=256)
+    darkest = int(np.flatnonzero(counts)[0])
+    if counts[darkest] == grey.size:
+        return grey
+    scale = np.float32(255.0) / np.float32(grey.size - counts[darkest])
+    counts[darkest] = 0
+    levels = np.rint(np.cumsum(counts).astype(np.float32) * scale).astype(np.int32)
+    return levels[grey]
+
+
+def emboss(grey: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Light a picture from the lower right, by a 3 x 3 filter that sums to 1.
+
+    Parameters
+    ----------
+    grey : ndarray of int32, shape (H, W)
+        Levels 0..255.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        Levels 0..255.
+    """
+    p = np.pad(grey, 1, mode="reflect")
+    upper = -2 * p[:-2, :-2] - p[:-2, 1:-1] - p[1:-1, :-2]
+    lower = p[1:-1, 1:-1] + p[1:-1, 2:] + p[2:, 1:-1] + 2 * p[2:, 2:]
+    return np.clip(upper + lower, 0, 255)

@@ -1,0 +1,213 @@
+"""Which corruptions there are, and how one is added."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_tasks.corruptions.picture import Picture
+from benchc_tasks.corruptions.random_draws import Key
+
+__all__ = ["CORRUPTIONS", "SEVERITIES", "Category", "Corruption", "arrange", "corruption", "register", "unregister"]
+
+Category = Literal["noise", "blur", "weather", "digital"]
+Parameters = Mapping[str, Any]
+
+SEVERITIES = (1, 2, 3, 4, 5)
+"""The severities, from mild to strong."""
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One corruption: what it is called, and how it makes pixels.
+
+    Attributes
+    ----------
+    name : str
+        Its name in conditions, tasks and reports.
+    category : {"noise", "blur", "weather", "digital"}
+        The family in which the papers list it.
+    function : callable
+        ``function(picture, **parameters)``, or ``function(picture, draws, **parameters)`` if it is random, returns the
+        corrupted pixels, uint8 (H, W, 3). It is pure: it keeps nothing, and whatever is random comes in as `draws`.
+    parameters : tuple of mappings
+        The arguments of `function` at severity 1, ..., 5.
+    draws : callable or None
+        ``draws(key, picture, **parameters)`` makes the random numbers. It names only those parameters on which they
+        depend, so that conditions that share a seed share the draws; None where nothing is random.
+    """
+
+    name: str
+    category: Category
+    function: Callable[..., NDArray[np.uint8]]
+    parameters: tuple[Parameters, ...]
+    draws: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.category not in get_args(Category):
+            raise ValueError(
+                f"Corruption {self.name!r} has category {self.category!r}: choose one of {', '.join(get_args(Category))}."
+            )
+        if len(self.parameters) != len(SEVERITIES):
+            raise ValueError(
+                f"Corruption {self.name!r} has parameters for {len(self.parameters)} severities: give one set for each "
+                f"of the {len(SEVERITIES)}."
+            )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it draws random numbers, so that its pixels depend on the seed."""
+        return self.draws is not None
+
+    def draw(self, picture: Picture, severity: int, seed: int) -> Any:
+        """Make the random numbers of one condition.
+
+        Parameters
+        ----------
+        picture : Picture
+            The clean image.
+        severity : int
+            1..5.
+        seed : int
+            Any integer.
+
+        Returns
+        -------
+        object
+            What `function` takes as `draws`; None if nothing is random.
+        """
+        if self.draws is None:
+            return None
+        return self.draws(Key.of(seed, self.name), picture, **self.draw_parameters(severity))
+
+    def draw_parameters(self, severity: int) -> dict[str, Any]:
+        """Return those parameters at a severity on which the random numbers depend.
+
+        Parameters
+        ----------
+        severity : int
+            1..5.
+
+        Returns
+        -------
+        dict
+            The arguments of `draws` beside the key and the picture.
+        """
+        wanted = inspect.signature(self.draws).parameters if self.draws is not None else ()
+        return {name: value for name, value in self.parameters[severity - 1].items() if name in wanted}
+
+    def apply(self, picture: Picture, severity: int, draws: Any) -> NDArray[np.uint8]:
+        """Make the corrupted pixels of one condition.
+
+        Parameters
+        ----------
+        picture : Picture
+            The clean image.
+        severity : int
+            1..5.
+        draws : object
+            What `draw` returned, or random numbers of another source in the same form.
+
+        Returns
+        -------
+        ndarray of uint8, shape (H, W, 3)
+            The corrupted image.
+        """
+        arguments = self.parameters[severity - 1]
+        return self.function(picture, draws, **arguments) if self.is_random else self.function(picture, **arguments)
+
+
+_REGISTRY: dict[str, Corruption] = {}
+
+CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(_REGISTRY)
+"""All corruptions by name, in the order in which the papers list them; added ones follow."""
+
+
+def register(added: Corruption) -> Corruption:
+    """Add a corruption to `CORRUPTIONS`, for `corrupt`, the tasks and the reports.
+
+    Parameters
+    ----------
+    added : Corruption
+        Its name must be new.
+
+    Returns
+    -------
+    Corruption
+        `added`.
+    """
+    if added.name in _REGISTRY:
+        raise ValueError(f"There is a corruption named {added.name!r} already: choose another name.")
+    _REGISTRY[added.name] = added
+    return added
+
+
+def arrange(names: Sequence[str]) -> None:
+    """Put the registered corruptions in an order.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names, each once.
+    """
+    arranged = {name: _REGISTRY[name] for name in names}
+    _REGISTRY.clear()
+    _REGISTRY.update(arranged)
+
+
+def unregister(name: str) -> None:
+    """Take a corruption out of `CORRUPTIONS` again.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    """
+    del _REGISTRY[name]
+
+
+Function = Callable[..., NDArray[np.uint8]]
+
+
+def corruption(
+    category: Category, *, draws: Callable[..., Any] | None = None, **parameters: tuple[Any, ...]
+) -> Callable[[Function], Function]:
+    """Register the decorated function as the corruption of that name.
+
+    Parameters
+    ----------
+    category : {"noise", "blur", "weather", "digital"}
+        The family it belongs to.
+    draws : callable, optional
+        What makes its random numbers: ``draws(key, picture, **parameters)``.
+    **parameters : tuple
+        Each argument of the function, with its five values from severity 1 to 5.
+
+    Returns
+    -------
+    callable
+        A decorator that leaves the function as it is.
+
+    Examples
+    --------
+    >>> @corruption("digital", levels=(32, 16, 8, 4, 2))  # doctest: +SKIP
+    ... def posterize(picture: Picture, levels: int) -> NDArray[np.uint8]:
+    ...     step = 256 // levels
+    ...     return picture.pixels // step * step
+    """
+    uneven = [name for name, values in parameters.items() if len(values) != len(SEVERITIES)]
+
+    def decorate(function: Function) -> Function:
+        if uneven:
+            raise ValueError(f"{function.__name__}: give {uneven[0]!r} one value for each severity, {len(SEVERITIES)}.")
+        by_severity = tuple(
+            MappingProxyType({name: values[i] for name, values in parameters.items()}) for i in range(len(SEVERITIES))
+        )
+        register(Corruption(function.__name__, category, function, by_severity, draws))
+        return function
+
+    return decorate

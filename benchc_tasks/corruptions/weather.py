@@ -1,0 +1,435 @@
+"""Weather: snow, frost, fog and spatter between the lens and the scene."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_tasks.corruptions import droplets, random_draws
+from benchc_tasks.corruptions.compiled import compiled
+from benchc_tasks.corruptions.filters import add_zoomed, gaussian_filter, streak
+from benchc_tasks.corruptions.picture import Picture
+from benchc_tasks.corruptions.random_draws import Key
+from benchc_tasks.corruptions.registry import corruption
+from benchc_tasks.corruptions.textures import frost_texture
+
+__all__ = ["FrostWindow", "Snowfall", "enlarged_shape", "fog", "frost", "snow", "spatter"]
+
+
+class Snowfall(NamedTuple):
+    """The random numbers of snow."""
+
+    flakes: NDArray[np.float32]
+    """Standard normal draws, shape (ceil(H / zoom), ceil(W / zoom))."""
+    degrees: float
+    """The direction in which the flakes fall, a draw from -135..-45."""
+
+
+def _snowfall(key: Key, picture: Picture, zoom: float) -> Snowfall:
+    shape = tuple(int(np.ceil(side / zoom)) for side in picture.shape)
+    return Snowfall(random_draws.normals(shape, key.derive("flakes")), random_draws.uniform(key, -135.0, -45.0))
+
+
+@compiled
+def _add_snow(pixels: NDArray[np.uint8], flakes: NDArray[np.uint8], keep: float, out: NDArray[np.uint8]) -> None:
+    """Whiten the image and add the layer of flakes and the same turned by 180 degrees."""
+    keep32 = np.float32(keep)
+    fade32 = np.float32(1.0 - keep)
+    top = np.float32(255.0)
+    lift = np.float32(127.5)
+    stretch = np.float32(1.5)
+    red, green, blue = np.float32(0.299), np.float32(0.587), np.float32(0.114)
+    height, width = flakes.shape
+    for y in range(height):
+        for x in range(width):
+            r, g, b = np.float32(pixels[y, x, 0]), np.float32(pixels[y, x, 1]), np.float32(pixels[y, x, 2])
+            white = (r * red + g * green + b * blue) * stretch + lift
+            fallen = np.float32(flakes[y, x]) + np.float32(flakes[height - 1 - y, width - 1 - x])
+            for c in range(3):
+                level = np.float32(pixels[y, x, c])
+                value = keep32 * level + fade32 * max(level, white) + fallen
+                out[y, x, c] = np.uint8(np.int32(min(value, top)))
+
+
+@corruption(
+    "weather",
+    draws=_snowfall,
+    mean=(0.1, 0.2, 0.55, 0.55, 0.55),
+    spread=(0.3, 0.3, 0.3, 0.3, 0.3),
+    zoom=(3, 2, 4, 4.5, 2.5),
+    threshold=(0.5, 0.5, 0.9, 0.85, 0.85),
+    radius=(10, 12, 12, 12, 12),
+    sigma=(4, 4, 8, 8, 12),
+    keep=(0.8, 0.7, 0.7, 0.65, 0.55),
+)
+def snow(
+    picture: Picture,
+    snowfall: Snowfall,
+    mean: float,
+    spread: float,
+    zoom: float,
+    threshold: float,
+    radius: int,
+    sigma: float,
+    keep: float,
+) -> NDArray[np.uint8]:
+    """Imitate falling snow: a whitened image under a layer of streaks.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    snowfall : Snowfall
+        The draws.
+    mean, spread : float
+        Mean and standard deviation of the field from which flakes are cut; 1 is white.
+    zoom : float
+        By how much the field is enlarged: the size of a flake in pixels.
+    threshold : float
+        Values of the field from here on are flakes.
+    radius : int
+        A flake leaves a streak of ``2 * radius + 1`` pixels.
+    sigma : float
+        Standard deviation of the streak's fading, in pixels.
+    keep : float
+        Part of the clean image that is kept; the rest is whitened.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The image in snow.
+
+    Notes
+    -----
+    The reference draws a number for every pixel and then zooms into the middle; only the middle is drawn here. It
+    smears the zoomed field before it crops it, and so does this. The layer is added a second time, turned by 180
+    degrees.
+    """
+    field = (np.float32(mean) + np.float32(spread) * snowfall.flakes)[..., None]
+    height, width = (round(side * zoom) for side in field.shape[:2])
+    layer = np.zeros((height, width, 1), np.float32)
+    add_zoomed(layer, field, zoom, part_only=True)
+    layer[layer < threshold] = 0.0
+    layer = np.minimum(layer, np.float32(1.0)) * np.float32(255.0)
+    reach = 2 * radius
+    padded = np.pad(layer[..., 0], reach, mode="edge")
+    smeared = streak(padded, reach, snowfall.degrees, radius, sigma, (height, width))
+    flakes = np.rint(smeared[: picture.shape[0], : picture.shape[1]]).astype(np.uint8)
+    out = np.empty_like(picture.pixels)
+    _add_snow(picture.pixels, flakes, keep, out)
+    return out
+
+
+class FrostWindow(NamedTuple):
+    """The random numbers of frost."""
+
+    texture: int
+    """Which photograph, 0..4."""
+    top: int
+    """First row of the part that is used, in the enlarged photograph."""
+    left: int
+    """First column."""
+
+
+def enlarged_shape(texture: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of a photograph enlarged to cover an image and a tenth more."""
+    factor = max(1.0, shape[0] / texture[0], shape[1] / texture[1]) * 1.1
+    return int(np.ceil(texture[0] * factor)), int(np.ceil(texture[1] * factor))
+
+
+def _frost_window(key: Key, picture: Picture) -> FrostWindow:
+    texture = int(random_draws.uniform(key.derive("texture"), 0, 5))
+    height, width = enlarged_shape(frost_texture(texture).shape, picture.shape)
+    top = int(random_draws.uniform(key.derive("top"), 0, height - picture.shape[0]))
+    left = int(random_draws.uniform(key.derive("left"), 0, width - picture.shape[1]))
+    return FrostWindow(texture, top, left)
+
+
+def _cubic_taps(size: int, enlarged: int, start: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return where cubic interpolation reads, four pixels for each of `count`, and their weights times 2**11."""
+    position = (np.arange(start, start + count) + 0.5) * (size / enlarged) - 0.5
+    first = np.floor(position)
+    t = position - first
+    a = -0.75
+    outer_left = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a
+    inner_left = ((a + 2) * t - (a + 3)) * t * t + 1
+    inner_right = ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1
+    outer_right = 1.0 - outer_left - inner_left - inner_right
+    weights = np.stack([outer_left, inner_left, inner_right, outer_right], axis=1)
+    taps = first.astype(np.int64)[:, None] + np.arange(-1, 3)
+    return taps.clip(0, size - 1), np.rint(weights * 2048.0).astype(np.int32)
+
+
+@compiled
+def _mix_frost(
+    pixels: NDArray[np.uint8],
+    texture: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    row_weights: NDArray[np.int32],
+    columns: NDArray[np.int64],
+    column_weights: NDArray[np.int32],
+    keep: float,
+    amount: float,
+    out: NDArray[np.uint8],
+) -> None:
+    """Enlarge the texture by cubic interpolation in integers, row by row, and mix it with the image."""
+    keep32 = np.float32(keep)
+    amount32 = np.float32(amount)
+    top = np.float32(255.0)
+    height, width = pixels.shape[:2]
+    first = rows[0, 0]
+    stretched = np.empty((rows[height - 1, 3] - first + 1, width * 3), np.int32)
+    for y in range(stretched.shape[0]):
+        source = texture[first + y]
+        for x in range(width):
+            for c in range(3):
+                total = np.int32(0)
+                for tap in range(4):
+                    total += column_weights[x, tap] * np.int32(source[columns[x, tap], c])
+                stretched[y, 3 * x + c] = total
+    for y in range(height):
+        line = pixels[y].reshape(-1)
+        target = out[y].reshape(-1)
+        a, b = stretched[rows[y, 0] - first], stretched[rows[y, 1] - first]
+        c, d = stretched[rows[y, 2] - first], stretched[rows[y, 3] - first]
+        p, q, r, s = row_weights[y, 0], row_weights[y, 1], row_weights[y, 2], row_weights[y, 3]
+        for i in range(line.size):
+            total = a[i] * p + b[i] * q + c[i] * r + d[i] * s
+            ice = np.float32(min(max((total + np.int32(1 << 21)) >> 22, 0), 255))
+            value = keep32 * np.float32(line[i]) + amount32 * ice
+            target[i] = np.uint8(np.int32(min(value, top)))
+
+
+@corruption("weather", draws=_frost_window, keep=(1.0, 0.8, 0.7, 0.65, 0.6), amount=(0.4, 0.6, 0.7, 0.7, 0.75))
+def frost(picture: Picture, window: FrostWindow, keep: float, amount: float) -> NDArray[np.uint8]:
+    """Imitate ice on a window: part of a photograph of frost is added to the image.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    window : FrostWindow
+        The draws.
+    keep : float
+        Weight of the image.
+    amount : float
+        Weight of the frost.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The image behind ice.
+
+    Notes
+    -----
+    The photographs come from the installed `imagecorruptions`, see `textures`. They are enlarged as by
+    ``cv2.resize(..., interpolation=cv2.INTER_CUBIC)``, but only the part that is used.
+    """
+    texture = frost_texture(window.texture)
+    height, width = picture.shape
+    full = enlarged_shape(texture.shape, picture.shape)
+    rows, row_weights = _cubic_taps(texture.shape[0], full[0], window.top, height)
+    columns, column_weights = _cubic_taps(texture.shape[1], full[1], window.left, width)
+    out = np.empty_like(picture.pixels)
+    _mix_frost(picture.pixels, texture, rows, row_weights, columns, column_weights, keep, amount, out)
+    return out
+
+
+def _fog_wobbles(key: Key, picture: Picture) -> NDArray[np.float32]:
+    """Draw a number in [-1, 1) for every point of the fog's map, whose side is a power of two."""
+    side = 1 << (max(*picture.shape, 3) - 1).bit_length()
+    wobbles = random_draws.uniforms((side, side), key)
+    wobbles *= np.float32(2.0)
+    wobbles -= np.float32(1.0)
+    return wobbles
+
+
+@compiled
+def _raise_plasma(wobbles: NDArray[np.float32], decay: float) -> None:
+    """Turn the wobbles, in place, into a plasma fractal, by the diamond-square method on a torus."""
+    quarter = np.float32(0.25)
+    side = wobbles.shape[0]
+    wobbles[0, 0] = 0
+    step = side
+    height = 100.0
+    while step >= 2:
+        half = step // 2
+        scale = np.float32(height * height)
+        for y in range(0, side, step):
+            below = (y + step) % side
+            for x in range(0, side, step):
+                right = (x + step) % side
+                corners = (wobbles[y, x] + wobbles[below, x]) + (wobbles[y, right] + wobbles[below, right])
+                wobbles[y + half, x + half] = corners * quarter + scale * wobbles[y + half, x + half]
+        for y in range(0, side, step):
+            below = (y + step) % side
+            above = (y + side - half) % side
+            for x in range(0, side, step):
+                right = (x + step) % side
+                before = (x + side - half) % side
+                centre = wobbles[y + half, x + half]
+                top = (centre + wobbles[above, x + half]) + (wobbles[y, x] + wobbles[y, right])
+                side_mean = (centre + wobbles[y + half, before]) + (wobbles[y, x] + wobbles[below, x])
+                wobbles[y, x + half] = top * quarter + scale * wobbles[y, x + half]
+                wobbles[y + half, x] = side_mean * quarter + scale * wobbles[y + half, x]
+        step = half
+        height = height / decay
+
+
+@compiled
+def _add_fog(pixels: NDArray[np.uint8], plasma: NDArray[np.float32], thickness: float, out: NDArray[np.uint8]) -> None:
+    """Lay the plasma, stretched to 0..1, over the image, and scale back to the image's own brightest value."""
+    lowest = plasma[0, 0]
+    highest = plasma[0, 0]
+    for y in range(plasma.shape[0]):
+        for x in range(plasma.shape[1]):
+            lowest = min(lowest, plasma[y, x])
+            highest = max(highest, plasma[y, x])
+    brightest = np.int64(0)
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            for c in range(3):
+                brightest = max(brightest, np.int64(pixels[y, x, c]))
+    full = brightest / 255.0
+    scale = np.float32(full / (full + thickness))
+    fog_scale = np.float32(255.0 * thickness) / (highest - lowest)
+    top = np.float32(255.0)
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            mist = (plasma[y, x] - lowest) * fog_scale
+            for c in range(3):
+                value = (np.float32(pixels[y, x, c]) + mist) * scale
+                out[y, x, c] = np.uint8(np.int32(min(value, top)))
+
+
+@corruption("weather", draws=_fog_wobbles, thickness=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2, 2, 1.7, 1.5, 1.4))
+def fog(picture: Picture, wobbles: NDArray[np.float32], thickness: float, decay: float) -> NDArray[np.uint8]:
+    """Imitate fog: a plasma fractal is laid over the image.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    wobbles : ndarray of float32, shape (S, S)
+        Uniform draws in [-1, 1), one for each point of the map; S is the least power of two that is not below a side.
+    thickness : float
+        Brightness of the thickest fog; 1 is white.
+    decay : float
+        By how much the wobble shrinks from one scale to the next finer.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The image in fog, its brightest value kept in place.
+    """
+    plasma = wobbles.copy()
+    _raise_plasma(plasma, float(decay))
+    out = np.empty_like(picture.pixels)
+    _add_fog(picture.pixels, plasma, thickness, out)
+    return out
+
+
+def _spatter_field(key: Key, picture: Picture) -> NDArray[np.float32]:
+    """Draw a standard normal number for every pixel."""
+    return random_draws.normals(picture.shape, key)
+
+
+def _water(liquid: NDArray[np.float64], opacity: float) -> NDArray[np.float32]:
+    """Return how much pale turquoise each pixel gains: thick liquid that is lit at its rims."""
+    grey = (np.minimum(liquid, 1.0) * 255.0).astype(np.int32)
+    distance = droplets.distance_to_edges(droplets.edges(grey.astype(np.uint8), 50, 150), limit=20)
+    lit = droplets.equalize(droplets.box_blur(distance) // (9 << 16))
+    lit = (droplets.box_blur(droplets.emboss(lit)) + 4) // 9
+    mask = (grey * lit).astype(np.float32)
+    peak = mask.max()
+    return mask * (np.float32(opacity) / peak) if peak > 0 else mask
+
+
+def _mud(liquid: NDArray[np.float64], threshold: float, soften: float) -> NDArray[np.float32]:
+    """Return how opaque the mud is at each pixel."""
+    mask = gaussian_filter((liquid > threshold).astype(np.float32), (soften, soften), 4.0, "edge")
+    mask[mask < np.float32(0.8)] = 0.0
+    return mask
+
+
+@compiled
+def _splash(
+    pixels: NDArray[np.uint8],
+    mask: NDArray[np.float32],
+    colour: NDArray[np.float32],
+    opaque: bool,
+    out: NDArray[np.uint8],
+) -> None:
+    """Add the colour where the mask is; if `opaque`, hide the image there."""
+    one = np.float32(1.0)
+    top = np.float32(255.0)
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            part = mask[y, x]
+            kept = one - part if opaque else one
+            for c in range(3):
+                value = np.float32(pixels[y, x, c]) * kept + colour[c] * part
+                out[y, x, c] = np.uint8(np.int32(min(value, top)))
+
+
+@corruption(
+    "weather",
+    draws=_spatter_field,
+    mean=(0.65, 0.65, 0.65, 0.65, 0.67),
+    spread=(0.3, 0.3, 0.3, 0.3, 0.4),
+    sigma=(4, 3, 2, 1, 1),
+    threshold=(0.69, 0.68, 0.68, 0.65, 0.65),
+    opacity=(0.6, 0.6, 0.5, 1.0, 1.0),
+    soften=(0.0, 0.0, 0.0, 1.5, 1.5),
+    mud=(False, False, False, True, True),
+)
+def spatter(
+    picture: Picture,
+    normals: NDArray[np.float32],
+    mean: float,
+    spread: float,
+    sigma: float,
+    threshold: float,
+    opacity: float,
+    soften: float,
+    mud: bool,
+) -> NDArray[np.uint8]:
+    """Imitate a lens splashed with water (severity 1 to 3) or mud (4 and 5).
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    normals : ndarray of float32, shape (H, W)
+        Standard normal draws.
+    mean, spread : float
+        Mean and standard deviation of the field from which the splashes are cut.
+    sigma : float
+        Standard deviation, in pixels, of the Gaussian that smooths the field: the size of a splash.
+    threshold : float
+        Values of the smoothed field from here on are liquid.
+    opacity : float
+        How much of its colour the thickest water adds.
+    soften : float
+        Standard deviation, in pixels, of the Gaussian that smooths the rim of the mud.
+    mud : bool
+        Whether the liquid is mud.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The image behind splashes.
+
+    Notes
+    -----
+    The field is smoothed in float64: its edges decide over whole droplets. Where there is no water at all the reference
+    divides zero by zero and returns black; the image stays as it is here.
+    """
+    field = np.float64(mean) + np.float64(spread) * normals.astype(np.float64)
+    liquid = gaussian_filter(field, (sigma, sigma), 4.0, "edge")
+    liquid[liquid < threshold] = 0.0
+    mask = _mud(liquid, threshold, soften) if mud else _water(liquid, opacity)
+    colour = np.array([63, 42, 20] if mud else [175, 238, 238], np.float32)
+    out = np.empty_like(picture.pixels)
+    _splash(picture.pixels, mask, colour, mud, out)
+    return out
