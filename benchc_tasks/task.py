@@ -98,6 +98,16 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def build_all_requests(self, **settings: Any) -> None:
         """Build the requests, and refuse those that lmms-eval kept from another dataset (`--cache_requests`)."""
         super().build_all_requests(**settings)
+        self.check_requests()
+
+    def check_requests(self) -> None:
+        """Refuse requests whose pictures are of another dataset.
+
+        Raises
+        ------
+        ValueError
+            With the cure.
+        """
         for instance in self._instances:
             if instance.arguments[2].dataset != self.samples.fingerprint:
                 raise ValueError(

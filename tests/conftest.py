@@ -1,8 +1,7 @@
-"""What tests of several rooms share: a small dataset, and lmms-eval as a user runs it."""
+"""What tests of several rooms share: lmms-eval as a user runs it."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -12,39 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-
-CORRUPTION_COUNT = 19
-
-
-def encoded(pixels: np.ndarray) -> bytes:
-    """Return an array of uint8 pixels as a PNG file's bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def rows_of_samples(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
-    """Return rows of a dataset whose images are coloured noise, with 2 to 4 options each."""
-    draw = np.random.default_rng(seed)
-    options = ["red", "blue", "green", "grey"]
-    return [
-        {
-            "id": f"sample-{number}",
-            "image": encoded(draw.integers(0, 256, (48, 56, 3), dtype=np.uint8)),
-            "question": f"What colour is shape {number}?",
-            "options": options[: 2 + number % 3],
-            "answer": number % 2,
-            "source": "test",
-            "category": "colour",
-        }
-        for number in range(count)
-    ]
 
 
 @dataclass(frozen=True)
