@@ -1,7 +1,6 @@
 """Aggregators of Bench-C's tasks: lmms-eval's face of the figures of a run.
 
-Each takes the items of one metric, one a sample, as `benchc_metrics.figures.metric_items` makes them, and returns a
-float. In a task's YAML:
+Each takes the items of one metric, one a sample, as `sample_figures` makes them, and returns a float. In a task's YAML:
 
 ```yaml
 metric_list:
@@ -29,7 +28,7 @@ from math import fsum, nan
 from operator import add
 
 from benchc_metrics.calibration import DEFAULT_BINS, CalibrationBins
-from benchc_metrics.figures import relative_drop
+from benchc_metrics.sample_figures import relative_drop
 
 __all__ = [
     "CalibrationErrorOfBins",

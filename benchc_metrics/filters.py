@@ -1,4 +1,4 @@
-"""The filter of Bench-C's tasks: lmms-eval's face of `benchc_metrics.assembly`."""
+"""The filter of Bench-C's tasks: lmms-eval's face of `benchc_metrics.options`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lmms_eval.api.filter import Filter
 
-from benchc_metrics.assembly import CheckedResponse, checked_response
+from benchc_metrics.options import CheckedResponse, checked_response
 
 __all__ = ["OptionLogLikelihoodFilter"]
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 import reprlib
-from typing import NamedTuple
+from math import isnan
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "CheckedResponse",
     "OptionResponse",
     "answer_indices",
+    "checked_response",
     "option_counts",
     "option_distribution",
     "option_log_likelihoods",
@@ -32,6 +35,10 @@ _WRITTEN_PAIR = re.compile(
     r"\s*,\s*(?:(?:np|numpy)\.)?(?P<truth>true|false)_?\s*[)\]]",
     re.IGNORECASE,
 )
+
+
+CheckedResponse: TypeAlias = "list[float | bool] | dict[str, str]"
+"""`[value, is_greedy]`, or `{"invalid": reason}`: JSON types, because lmms-eval logs them."""
 
 
 class OptionResponse(NamedTuple):
@@ -87,6 +94,29 @@ def parse_response(response: object) -> OptionResponse:
         f"response {reprlib.repr(response)} is not a pair of a number and a truth value: "
         "use a backend that answers `loglikelihood` requests"
     )
+
+
+def checked_response(response: object) -> CheckedResponse:
+    """Read one response without ever raising.
+
+    Parameters
+    ----------
+    response : object
+        Whatever the backend returned for one option under one condition.
+
+    Returns
+    -------
+    list or dict
+        `[value, is_greedy]`, or `{"invalid": reason}` for a nan and for what `parse_response` refuses. An infinity
+        stays: it can be the probability 0, which only the sample's other values tell.
+    """
+    try:
+        value, is_greedy = parse_response(response)
+    except ValueError as error:
+        return {"invalid": str(error)}
+    if isnan(value):
+        return {"invalid": "the backend answered nan"}
+    return [value, is_greedy]
 
 
 def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool]:

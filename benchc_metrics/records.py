@@ -2,13 +2,16 @@
 
 lmms-eval keeps a dict that `process_results` returns whole in its samples log; this is that dict. What is to be read
 later must stand in it, because the row itself holds neither the question nor the options.
+
+One bad answer must not end a long run: a response that says nothing makes its condition invalid, with the reason. What
+cannot be one answer's fault - a response too few or too many, log-likelihoods among losses - is an error.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from math import inf
@@ -16,9 +19,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from benchc_metrics.conditions import Condition
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["RECORD_KEY", "SCHEMA", "SampleRecord", "read_samples_log"]
+from benchc_metrics.conditions import Condition
+from benchc_metrics.options import (
+    OptionResponse,
+    checked_response,
+    option_log_likelihoods,
+    parse_response,
+    valid_conditions,
+)
+
+__all__ = ["RECORD_KEY", "SCHEMA", "SampleRecord", "assemble_record", "read_samples_log"]
 
 SCHEMA = "benchc.sample/1"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
@@ -137,6 +150,8 @@ class SampleRecord:
         for name in ("conditions", "log_likelihoods"):
             if not isinstance(values[name], (list, tuple)):
                 raise ValueError(f"sample {sample!r}: {name} is not a list")
+        if not all(isinstance(options, (list, tuple, type(None))) for options in values["log_likelihoods"]):
+            raise ValueError(f"sample {sample!r}: log_likelihoods has an entry that is neither a list nor null")
         values["conditions"] = tuple(values["conditions"])
         values["log_likelihoods"] = tuple(_options_from_json(options) for options in values["log_likelihoods"])
         return cls(**values)
@@ -155,14 +170,16 @@ class SampleRecord:
 
     def _check_log_likelihoods(self) -> None:
         self._require(
-            isinstance(self.log_likelihoods, tuple) and len(self.log_likelihoods) == len(self.conditions),
+            isinstance(self.log_likelihoods, tuple)
+            and len(self.log_likelihoods) == len(self.conditions)
+            and all(isinstance(options, (tuple, type(None))) for options in self.log_likelihoods),
             f"log_likelihoods is not a list of one entry for each of its {len(self.conditions)} conditions",
         )
         option_count = self.option_count
         for condition, options in zip(self.conditions, self.log_likelihoods, strict=True):
             if options is not None:
                 self._require(
-                    isinstance(options, tuple) and len(options) == option_count and option_count >= 2,
+                    len(options) == option_count and option_count >= 2,
                     f"condition {condition!r} has {len(options)} options where a sample has at least 2, "
                     "and the same under all its conditions",
                 )
@@ -195,6 +212,79 @@ _FIELD_NAMES = tuple(field.name for field in fields(SampleRecord))
 _KEYS = frozenset({"schema", *_FIELD_NAMES})
 
 
+def assemble_record(
+    results: Sequence[object],
+    *,
+    conditions: Sequence[str],
+    option_count: int,
+    answer: int,
+    sample: str,
+    dataset: str,
+    engine: str,
+    benchc: str,
+    prompt: str,
+    source: str | None = None,
+    category: str | None = None,
+) -> SampleRecord:
+    """Put the responses for one sample together, condition by condition, option by option.
+
+    Parameters
+    ----------
+    results : sequence
+        The filtered responses in the order of their requests: all options of the first condition, then those of the
+        second. Unfiltered responses are read as well.
+    conditions : sequence of str
+        `clean` first.
+    option_count : int
+        K, how many options the sample has.
+    answer : int
+        Index of the right option.
+    sample, dataset, engine, benchc, prompt, source, category
+        As in `SampleRecord`.
+
+    Returns
+    -------
+    SampleRecord
+        A condition with a nan, an unreadable response, a log-likelihood of +inf, or -inf for all options is invalid
+        there, with the reason.
+
+    Raises
+    ------
+    ValueError
+        If the number of responses is not conditions x options, some responses are log-likelihoods and some mean
+        losses, or the record is refused; one sentence that names the sample, and the condition where it is one's.
+    """
+    _check_number(len(results), conditions, option_count, sample)
+    responses = [_marked_response(result) for result in results]
+    values = np.array([r.value if isinstance(r, OptionResponse) else np.nan for r in responses], dtype=np.float64)
+    values = values.reshape(len(conditions), option_count)
+    try:
+        log_likelihoods, length_normalised = option_log_likelihoods(values)
+    except ValueError:
+        raise ValueError(_mixed_signs(values, conditions, sample)) from None
+    invalid: dict[str, str] = {}
+    for row in np.flatnonzero(~valid_conditions(log_likelihoods)).tolist():
+        of_condition = responses[row * option_count : (row + 1) * option_count]
+        invalid[conditions[row]] = _why_invalid(of_condition, log_likelihoods[row], length_normalised)
+    return SampleRecord(
+        dataset=dataset,
+        engine=engine,
+        benchc=benchc,
+        prompt=prompt,
+        sample=sample,
+        source=source,
+        category=category,
+        answer=answer,
+        conditions=tuple(conditions),
+        log_likelihoods=tuple(
+            None if condition in invalid else tuple(options)
+            for condition, options in zip(conditions, log_likelihoods.tolist(), strict=True)
+        ),
+        length_normalised=length_normalised,
+        invalid=invalid,
+    )
+
+
 def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
     """Read the records of one of lmms-eval's samples logs, row by row.
 
@@ -213,17 +303,21 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If a row is not JSON (the last one of an interrupted run is cut off), has no record, or its record is refused;
-        one sentence that names file and line.
+        If a row is not JSON (the last one of an interrupted run is cut off), has no record, or its record is refused,
+        or the file is no text or damaged; one sentence that names file and line.
     """
     file = Path(path)
+    number = 0
     with _open_text(file) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
+        try:
+            for line in lines:
+                number += 1
+                if line.strip():
                     yield _record_of_row(line)
-                except ValueError as error:
-                    raise ValueError(f"{file}, line {number}: {error}") from None
+        except (EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
+            raise ValueError(f"{file}: the file cannot be read after line {number} ({error}): copy it again") from None
+        except ValueError as error:
+            raise ValueError(f"{file}, line {number}: {error}") from None
 
 
 def _open_text(file: Path) -> TextIO:
@@ -259,10 +353,61 @@ def _wrong_conditions(conditions: tuple[str, ...]) -> str | None:
     return None
 
 
-def _options_from_json(options: object) -> tuple[float, ...] | None:
-    """One condition's log-likelihoods; what is neither null nor a list of numbers is left for the check to refuse."""
-    if not isinstance(options, (list, tuple)):
-        return cast("tuple[float, ...] | None", options)
-    return tuple(
-        -inf if value is None else float(value) if type(value) is int else cast(float, value) for value in options
+def _options_from_json(options: Sequence[Any] | None) -> tuple[float, ...] | None:
+    """Read one condition's log-likelihoods; an entry that is no number is left for the check to refuse."""
+    if options is None:
+        return None
+    return tuple(-inf if value is None else float(value) if type(value) is int else value for value in options)
+
+
+def _marked_response(result: object) -> OptionResponse | str:
+    """Give a response, or the reason why there is none."""
+    if isinstance(result, Mapping) and isinstance(result.get("invalid"), str):
+        return str(result["invalid"])
+    checked = checked_response(result)
+    return checked["invalid"] if isinstance(checked, dict) else parse_response(checked)
+
+
+def _check_number(found: int, conditions: Sequence[str], option_count: int, sample: str) -> None:
+    if option_count < 2 or not conditions:
+        raise ValueError(
+            f"sample {sample!r} has {option_count} options and {len(conditions)} conditions: "
+            "a question needs at least 2 options and the clean condition"
+        )
+    expected = len(conditions) * option_count
+    if found == expected:
+        return
+    total = f"{len(conditions)} conditions x {option_count} options need {expected}"
+    if found < expected:
+        condition, option = divmod(found, option_count)
+        raise ValueError(
+            f"sample {sample!r} has {found} responses where {total}: "
+            f"the first one missing is option {option} of condition {conditions[condition]!r}"
+        )
+    raise ValueError(
+        f"sample {sample!r} has {found} responses where {total}: "
+        f"{found - expected} are left over after the last condition, {conditions[-1]!r}"
     )
+
+
+def _mixed_signs(values: NDArray[np.float64], conditions: Sequence[str], sample: str) -> str:
+    finite = np.isfinite(values)
+    negative = conditions[int(np.argmax(np.any(finite & (values < 0), axis=-1)))]
+    positive = conditions[int(np.argmax(np.any(finite & (values > 0), axis=-1)))]
+    return (
+        f"sample {sample!r} mixes log-likelihoods (negative, under {negative!r}) and mean losses (positive, under "
+        f"{positive!r}): a backend must return one of the two"
+    )
+
+
+def _why_invalid(
+    responses: Sequence[OptionResponse | str], log_likelihoods: NDArray[np.float64], length_normalised: bool
+) -> str:
+    for option, response in enumerate(responses):
+        if isinstance(response, str):
+            return f"option {option}: {response}"
+    impossible = np.flatnonzero(np.isposinf(log_likelihoods))
+    if impossible.size:
+        quantity = "mean loss of -inf" if length_normalised else "log-likelihood of +inf"
+        return f"option {impossible[0]}: the backend answered a {quantity}, which is impossible"
+    return "the backend gave every option the probability 0"
