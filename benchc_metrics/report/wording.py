@@ -1,0 +1,81 @@
+"""How numbers are written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Protocol
+
+__all__ = ["MISSING", "joined", "number", "percent", "signed", "with_interval"]
+
+_MINUS = "\N{MINUS SIGN}"
+MISSING = "\N{EN DASH}"
+"""Stands where there is no number."""
+
+
+class _Measured(Protocol):
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with a true minus sign; a dash stands for nan.
+
+    Parameters
+    ----------
+    value : float
+    digits : int, default 3
+        Digits behind the point.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> number(-0.0001), number(-0.25)
+    ('0.000', '−0.250')
+    """
+    if not isfinite(value):
+        return MISSING
+    written = f"{value:.{digits}f}"
+    return written.lstrip("-") if float(written) == 0 else written.replace("-", _MINUS)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Write a number as `number` does, with a plus sign where it is above zero."""
+    written = number(value, digits)
+    return written if written.startswith(_MINUS) or not isfinite(value) or float(written) == 0 else f"+{written}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Write a share as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.125)
+    '12.5 %'
+    """
+    return f"{number(100 * value, digits)}\N{NO-BREAK SPACE}%" if isfinite(value) else MISSING
+
+
+def with_interval(figure: _Measured, digits: int = 3) -> str:
+    """Write a figure and its interval, `0.512 [0.470, 0.553]`."""
+    if not isfinite(figure.value):
+        return MISSING
+    return f"{number(figure.value, digits)} [{number(figure.low, digits)}, {number(figure.high, digits)}]"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Join words as a sentence does.
+
+    Examples
+    --------
+    >>> joined(["fog", "snow", "frost"])
+    'fog, snow and frost'
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
