@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from benchc_tasks.commands import doctor, info, show, tasks_path
+from benchc_tasks.commands import compare, doctor, info, show, summary, tasks_path
 
 __all__ = ["main"]
 
-COMMANDS = (info, doctor, tasks_path, show)
+COMMANDS = (info, doctor, tasks_path, show, summary, compare)
 
 
 def build_parser() -> argparse.ArgumentParser:
