@@ -336,7 +336,9 @@ def _distinct_rows(table: pa.Table) -> list[int]:
 
 def _answer_faults(answers: pa.ChunkedArray, options: pa.ChunkedArray) -> Iterator[Fault]:
     counts = pc.list_value_length(options)
-    for row in _rows(pc.or_(pc.less(answers, 0), pc.greater_equal(answers, counts))):
+    outside = pc.or_(pc.less(answers, 0), pc.greater_equal(answers, counts))
+    # Where there is no option at all, that is the fault.
+    for row in _rows(pc.and_(outside, pc.greater(counts, 0))):
         yield Fault(
             row,
             "answer",

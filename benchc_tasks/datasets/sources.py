@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ SOURCE_VARIABLE = "BENCHC_DATASET"
 DEMONSTRATION = Path(__file__).parent / "demonstration" / "data.parquet"
 
 _HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?", re.ASCII)
-_SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}")
+_SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-(?P<count>\d{5})")
 _SPLITS = frozenset(["train", "training", "test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation"])
 _IMAGE_PATTERNS = ("png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff")
 
@@ -60,7 +61,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     Raises
     ------
     DatasetError
-        If there is no such dataset, or it leaves open which files are meant.
+        If there is no such dataset, it lacks a shard, or it leaves open which files are meant.
     """
     if source is None:
         source = os.environ.get(SOURCE_VARIABLE) or DEMONSTRATION
@@ -77,7 +78,10 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
             f"dataset {given!r} does not exist; give an existing folder, parquet or JSONL file, "
             "or a hub id OWNER/NAME or OWNER/NAME@REVISION"
         )
-    paths = tuple(folder / name for name in choose_files(names, split, given))
+    chosen = choose_files(names, split, given)
+    if not path.is_file():
+        _check_shards(chosen, given)
+    paths = tuple(folder / name for name in chosen)
     is_demonstration = DEMONSTRATION.exists() and any(path.samefile(DEMONSTRATION) for path in paths)
     return DatasetFiles("the bundled demonstration set" if is_demonstration else given, paths, is_demonstration)
 
@@ -123,6 +127,17 @@ def choose_files(names: Sequence[str], split: str | None, source: str) -> list[s
     return files
 
 
+def _check_shards(names: Iterable[str], source: str) -> None:
+    found = Counter(
+        (PurePosixPath(name).parent, shard["split"], int(shard["count"]))
+        for name in names
+        if (shard := _SHARD.fullmatch(PurePosixPath(name).stem))
+    )
+    for (_, split, count), present in found.items():
+        if present != count:
+            raise DatasetError(f"dataset {source!r} has {present} of {count} shards of {split!r}; fetch the others")
+
+
 def _is_data_file(name: str) -> bool:
     return name.endswith((".parquet", ".jsonl"))
 
@@ -153,7 +168,7 @@ def _fetch(repository: str, revision: str | None, split: str | None) -> tuple[Pa
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    source = f"{repository}@{revision}" if revision else repository
+    source = _hub_name(repository, revision)
     try:
         names = choose_files(HfApi().list_repo_files(repository, revision=revision, repo_type="dataset"), split, source)
         folder = snapshot_download(repository, revision=revision, repo_type="dataset", allow_patterns=_patterns(names))
@@ -175,21 +190,33 @@ def _fetch(repository: str, revision: str | None, split: str | None) -> tuple[Pa
         ) from error
     # Whatever keeps the hub out of reach, of which the kinds are many: the cache may do.
     except Exception as error:
-        return _find_in_cache(repository, revision, source, error)
+        return _find_in_cache(repository, revision, split, error)
 
 
-def _find_in_cache(repository: str, revision: str | None, source: str, reason: Exception) -> tuple[Path, list[str]]:
+def _find_in_cache(
+    repository: str, revision: str | None, split: str | None, reason: Exception
+) -> tuple[Path, list[str]]:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    source = _hub_name(repository, revision)
+    # The client's newer versions want all that the patterns match, and without a split that is every data file; with
+    # one, `choose_files` sees whether its shards are there.
+    wanted = ["*.parquet", "*.jsonl"] if split is None else []
     try:
-        folder = Path(snapshot_download(repository, revision=revision, repo_type="dataset", local_files_only=True))
+        folder = snapshot_download(
+            repository, revision=revision, repo_type="dataset", allow_patterns=wanted, local_files_only=True
+        )
     except LocalEntryNotFoundError:
         raise DatasetError(
-            f"dataset {source!r} is not on this machine and the hub is out of reach ({type(reason).__name__}); "
+            f"dataset {source!r} is not wholly on this machine and the hub is out of reach ({type(reason).__name__}); "
             "correct the path, or download it once with a network: it then loads offline from the hub's cache"
         ) from reason
-    return folder, _data_files(folder)
+    return Path(folder), _data_files(Path(folder))
+
+
+def _hub_name(repository: str, revision: str | None) -> str:
+    return f"{repository}@{revision}" if revision else repository
 
 
 def _patterns(names: Iterable[str]) -> list[str]:

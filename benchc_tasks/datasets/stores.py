@@ -90,6 +90,7 @@ class ParquetImages:
     def _open(self) -> None:
         self._file = pq.ParquetFile(self._path, memory_map=True)
         self._groups: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._cached_bytes = 0
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -122,14 +123,15 @@ class ParquetImages:
         with self._lock:
             if group not in self._groups:
                 column = self._file.read_row_group(group, columns=[IMAGE_COLUMN]).column(0)
-                self._drop_oldest(room_for=column.nbytes)
+                self._make_room(column.nbytes)
                 self._groups[group] = column
             self._groups.move_to_end(group)
             return self._groups[group]
 
-    def _drop_oldest(self, room_for: int) -> None:
-        while self._groups and room_for + sum(column.nbytes for column in self._groups.values()) > CACHED_BYTES:
-            self._groups.popitem(last=False)
+    def _make_room(self, wanted: int) -> None:
+        self._cached_bytes += wanted
+        while self._groups and self._cached_bytes > CACHED_BYTES:
+            self._cached_bytes -= self._groups.popitem(last=False)[1].nbytes
 
 
 class JoinedImages:
