@@ -127,8 +127,11 @@ def load_backend(
     settings = {**_defaults(backend_class, device), **arguments}
     try:
         backend = backend_class(**settings)
+    # A backend may fail in any way; its arguments are named without their values, one of which may be a key.
     except Exception as fault:
-        raise ValueError(f"backend {name!r} could not be built with {settings}: {_first_line(fault)}") from fault
+        raise ValueError(
+            f"backend {name!r} could not be built with {', '.join(sorted(settings))}: {_first_line(fault)}"
+        ) from fault
     loaded = _checked(_parts_of(name, backend), f"backend {name!r}")
     return _in_precision(loaded, dtype)
 

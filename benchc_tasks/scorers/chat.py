@@ -155,5 +155,5 @@ class ChatFormat:
             return ""
         if not answered.startswith(prompt):
             return ""
-        lead = answered[len(prompt) :].partition(PROBE)[0]
-        return lead if lead.isspace() else ""
+        lead, found, _ = answered[len(prompt) :].partition(PROBE)
+        return lead if found and lead.isspace() else ""

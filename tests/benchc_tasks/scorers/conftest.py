@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,18 @@ from lmms_eval.api.instance import Instance
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from benchc_tasks.scorers.model import BenchCModel
+
 CORPUS = ["What colour is the big square? A red B green C blue D yellow. Answer with the option's letter."] * 4 + [
     "north northwest northeast south southwest southeast; one two three four; circle square triangle star"
 ] * 4
-TEXT = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
-GROUPED = {**TEXT, "num_key_value_heads": 2}
+TEXT = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ def llava(tokenizer: Any) -> tuple[Any, Any]:
     vision = hf.CLIPVisionConfig(
         hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8
     )
-    text = hf.LlamaConfig(vocab_size=len(tokenizer), **GROUPED)
+    text = hf.LlamaConfig(vocab_size=len(tokenizer), **TEXT)
     config = hf.LlavaConfig(
         vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<image>")
     )
@@ -101,7 +109,7 @@ def llava_onevision(tokenizer: Any) -> tuple[Any, Any]:
         patch_size=8,
         vision_use_head=False,
     )
-    text = hf.Qwen2Config(vocab_size=len(tokenizer), **GROUPED)
+    text = hf.Qwen2Config(vocab_size=len(tokenizer), **TEXT)
     config = hf.LlavaOnevisionConfig(
         vision_config=vision,
         text_config=text,
@@ -130,7 +138,7 @@ def qwen_pictures(patch: int) -> dict[str, Any]:
     return {
         "patch_size": patch,
         "merge_size": 2,
-        "size": {"shortest_edge": 4 * patch * patch * 4, "longest_edge": 64 * patch * patch * 4},
+        "size": {"shortest_edge": 4 * patch * patch * 4, "longest_edge": 12845056},
     }
 
 
@@ -148,7 +156,7 @@ def qwen2_5_vl(tokenizer: Any) -> tuple[Any, Any]:
     text = {
         "vocab_size": len(tokenizer),
         "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4},
-        **GROUPED,
+        **TEXT,
     }
     config = hf.Qwen2_5_VLConfig(vision_config=vision, text_config=text, **qwen_ids(tokenizer))
     processor = hf.Qwen2_5_VLProcessor(
@@ -177,7 +185,7 @@ def qwen3_vl(tokenizer: Any) -> tuple[Any, Any]:
             "mrope_interleaved": True,
             "rope_theta": 1e4,
         },
-        **GROUPED,
+        **TEXT,
     }
     config = hf.Qwen3VLConfig(vision_config=vision, text_config=text, **qwen_ids(tokenizer))
     processor = hf.Qwen3VLProcessor(
@@ -211,7 +219,7 @@ def qwen3_5(tokenizer: Any) -> tuple[Any, Any]:
             "rope_theta": 1e4,
             "partial_rotary_factor": 1.0,
         },
-        **GROUPED,
+        **TEXT,
     }
     config = hf.Qwen3_5Config(vision_config=vision, text_config=text, **qwen_ids(tokenizer))
     processor = hf.Qwen3VLProcessor(
@@ -229,7 +237,7 @@ def internvl(tokenizer: Any) -> tuple[Any, Any]:
         image_size=[32, 32],
         patch_size=[8, 8],
     )
-    text = hf.Qwen2Config(vocab_size=len(tokenizer), **GROUPED)
+    text = hf.Qwen2Config(vocab_size=len(tokenizer), **TEXT)
     config = hf.InternVLConfig(
         vision_config=vision,
         text_config=text,
@@ -260,7 +268,7 @@ def idefics3(tokenizer: Any) -> tuple[Any, Any]:
         "image_size": 32,
         "patch_size": 8,
     }
-    text = hf.LlamaConfig(vocab_size=len(tokenizer), **GROUPED)
+    text = hf.LlamaConfig(vocab_size=len(tokenizer), **TEXT)
     config = hf.Idefics3Config(
         vision_config=vision,
         text_config=text,
@@ -286,7 +294,7 @@ def gemma3(tokenizer: Any) -> tuple[Any, Any]:
         "query_pre_attn_scalar": 16,
         "sliding_window": 12,
         "layer_types": ["sliding_attention", "full_attention"],
-        **GROUPED,
+        **TEXT,
     }
     config = hf.Gemma3Config(
         vision_config=vision,
@@ -331,7 +339,7 @@ FAMILIES = {
 }
 
 
-def build_checkpoint(family: str, folder: Path, dtype: torch.dtype = torch.float32) -> Path:
+def build_checkpoint(family: str, folder: Path) -> Path:
     """Save a tiny model of `family` and its processor; weights wide enough that every part of it matters."""
     made = FAMILIES[family]
     tokenizer = make_tokenizer(made.tokens)
@@ -343,33 +351,9 @@ def build_checkpoint(family: str, folder: Path, dtype: torch.dtype = torch.float
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.normal_(std=1.2 / parameter[0].numel() ** 0.5, generator=generator)
-    model.to(dtype).save_pretrained(folder)
+    model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
-
-
-def picture(seed: int, width: int = 40, height: int = 40) -> Image.Image:
-    """Coloured blocks."""
-    blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    return Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST)
-
-
-def make_request(
-    context: str,
-    continuation: Any,
-    doc_to_visual: Callable[[Any], Any] | None,
-    doc_id: int,
-    *,
-    task: str = "task",
-    idx: int = 0,
-) -> Instance:
-    """A loglikelihood request as lmms-eval makes it."""
-    return Instance(
-        request_type="loglikelihood",
-        arguments=(context, continuation, doc_to_visual, doc_id, task, "test"),
-        idx=idx,
-        metadata={"task": task, "doc_id": doc_id, "repeats": 1},
-    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -378,14 +362,103 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A function from a family's name to the folder of its tiny checkpoint, made once a session."""
-    folders: dict[tuple[str, torch.dtype], Path] = {}
 
-    def folder_of(family: str, dtype: torch.dtype = torch.float32) -> Path:
-        if (family, dtype) not in folders:
-            folder = tmp_path_factory.mktemp(family)
-            folders[family, dtype] = build_checkpoint(family, folder, dtype)
-        return folders[family, dtype]
+    @functools.cache
+    def folder_of(family: str) -> Path:
+        return build_checkpoint(family, tmp_path_factory.mktemp(family))
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def make_picture() -> Callable[..., Image.Image]:
+    """A function from a seed and a size to a picture of coloured blocks."""
+
+    def picture(seed: int, width: int = 40, height: int = 40) -> Image.Image:
+        blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        return Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST)
+
+    return picture
+
+
+@pytest.fixture(scope="session")
+def make_request() -> Callable[..., Instance]:
+    """A function that makes a loglikelihood request as lmms-eval does."""
+
+    def request(
+        context: str,
+        continuation: Any,
+        doc_to_visual: Callable[[Any], Any] | None,
+        doc_id: int,
+        *,
+        task: str = "task",
+    ) -> Instance:
+        return Instance(
+            request_type="loglikelihood",
+            arguments=(context, continuation, doc_to_visual, doc_id, task, "test"),
+            idx=0,
+            metadata={"task": task, "doc_id": doc_id, "repeats": 1},
+        )
+
+    return request
+
+
+@pytest.fixture(scope="session")
+def slow_reference(checkpoint: Callable[[str], Path]) -> Callable[..., tuple[float, bool]]:
+    """A function that scores one option the slow way, with nothing of benchc's.
+
+    The whole sequence, prompt and option, goes through the model once, unpadded and without a cache; the model counts
+    its own positions; log-softmax in float64; the sum is over the option's tokens.
+    """
+
+    @functools.cache
+    def parts(family: str) -> tuple[Any, Any]:
+        folder = checkpoint(family)
+        model = hf.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+        return hf.AutoProcessor.from_pretrained(folder), model.eval()
+
+    def score(family: str, images: list[Image.Image], context: str, option: str) -> tuple[float, bool]:
+        processor, model = parts(family)
+        content = [{"type": "image", "image": image} for image in images] + [{"type": "text", "text": context}]
+        inputs = processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        )
+        tokens = torch.tensor([processor.tokenizer.encode(option, add_special_tokens=False)])
+        shape = inputs["input_ids"].shape
+        added = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+        sequence = {
+            name: torch.cat([value, added.get(name, torch.zeros_like(tokens))], 1) if value.shape == shape else value
+            for name, value in inputs.items()
+        }
+        with torch.no_grad():
+            logits = model(**sequence, use_cache=False).logits[0].double()
+        steps = logits[shape[1] - 1 : -1].log_softmax(-1)
+        total = sum(float(step[token]) for step, token in zip(steps, tokens[0], strict=True))
+        return total, bool((steps.argmax(-1) == tokens[0]).all())
+
+    return score
+
+
+@pytest.fixture
+def count_passes() -> Iterator[Callable[[BenchCModel], list[int]]]:
+    """A function that lists, from now on, how many sequences each forward pass of a model holds."""
+    handles: list[Any] = []
+
+    def watch(benchc: BenchCModel) -> list[int]:
+        passes: list[int] = []
+
+        def note(module: Any, positional: Any, named: dict[str, Any]) -> None:
+            passes.append(len(named["input_ids"]))
+
+        handles.append(benchc._scorer._model.register_forward_pre_hook(note, with_kwargs=True))
+        return passes
+
+    yield watch
+    for handle in handles:
+        handle.remove()

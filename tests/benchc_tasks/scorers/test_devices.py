@@ -1,0 +1,64 @@
+import os
+
+import pytest
+import torch
+from accelerate import Accelerator
+from loguru import logger
+
+from benchc_tasks.scorers.devices import available_cores, choose_device, choose_dtype, torch_threads
+
+CUDA = torch.cuda.is_available()
+
+
+@pytest.mark.parametrize("wanted", [None, ""])
+def test_cuda_if_there_else_the_cpu(wanted: str | None) -> None:
+    assert choose_device(wanted, Accelerator()).type == ("cuda" if CUDA else "cpu")
+
+
+@pytest.mark.skipif(CUDA, reason="a CUDA device is there")
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:1"])
+def test_cuda_that_is_not_there_becomes_the_cpu_with_a_warning(wanted: str) -> None:
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING")
+    device = choose_device(wanted, Accelerator())
+    logger.remove(sink)
+    assert device == torch.device("cpu")
+    assert f"device {wanted!r} was asked for and torch sees no CUDA device: benchc runs on the CPU" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "expected"),
+    [
+        (None, "cpu", torch.float32),
+        ("", "cpu", torch.float32),
+        (None, "cuda", None),
+        ("auto", "cpu", None),
+        ("bfloat16", "cpu", torch.bfloat16),
+        ("torch.float16", "cuda", torch.float16),
+        (torch.float64, "cpu", torch.float64),
+    ],
+)
+def test_precision(wanted: str | torch.dtype | None, device: str, expected: torch.dtype | None) -> None:
+    assert choose_dtype(wanted, torch.device(device)) == expected
+
+
+@pytest.mark.parametrize("wanted", ["int8", "nn", "half precision"])
+def test_what_is_no_precision_is_refused(wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^dtype '{wanted}' is no precision: name float32"):
+        choose_dtype(wanted, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("limit", "inside"), [(2, 2), (9, 3), (0, 1), (-2, 1)])
+def test_torch_threads_are_limited_and_restored(limit: int, inside: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with torch_threads(limit):
+            assert torch.get_num_threads() == inside
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_cores_are_counted() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
