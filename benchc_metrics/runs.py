@@ -398,7 +398,7 @@ def _metadata(results: Mapping[str, Any], shared: Mapping[str, str], length_norm
         model_args=",".join(f"{key}={value}" for key, value in arguments.items()),
         date=_iso_date(results),
         benchc=shared["benchc"],
-        lmms_eval=str(results.get("lmms_eval_version") or "unknown"),
+        lmms_eval=str(results.get("lmms_eval_version") or "unknown").partition("@")[0],
         engine=shared["engine"],
         dataset=shared["dataset"],
         dataset_size=_dataset_size(results),

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import isfinite, isnan
 from typing import Any, TypeAlias
 
+import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -38,6 +40,9 @@ TABLES_SCHEMA = "benchc.tables/1"
 """Name and version of what `to_json` writes."""
 
 UNDEFINED = "–"  # noqa: RUF001  # a dash is what papers print for no value
+
+WIDEST_LABEL = 24
+"""A longer name of a model takes two lines, as its figures do with their intervals."""
 
 
 class Probability(float):
@@ -93,7 +98,8 @@ def figure_column(name: str) -> Column:
 def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console) -> None:
     """Print tables for a person; one wider than the console is cut into several with the same rows."""
     for table in tables:
-        for part in _cut_to_width(table, console.width):
+        console.print(table.title, style="bold", markup=False, highlight=False)
+        for part in _cut_to_width(_without_idle_columns(table), console.width):
             console.print(_rich_table(part))
     for note in notes:
         console.print(note, style="italic", markup=False, highlight=False)
@@ -101,12 +107,12 @@ def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console
 
 def to_markdown(tables: Sequence[Table]) -> str:
     """Write tables in GitHub's Markdown."""
-    return "\n".join(_markdown_table(table) for table in tables)
+    return "\n".join(_markdown_table(_without_idle_columns(table)) for table in tables)
 
 
 def to_latex(tables: Sequence[Table]) -> str:
     r"""Write tables in LaTeX, which need `\usepackage{booktabs}`."""
-    return "\n".join(_latex_table(table) for table in tables)
+    return "\n".join(_latex_table(_without_idle_columns(table)) for table in tables)
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -189,9 +195,15 @@ def _on_one_line(cell: Cell) -> str:
 
 
 def _rich_table(table: Table) -> RichTable:
-    rich = RichTable(title=table.title, title_justify="left", title_style="bold", header_style="bold")
+    rich = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
     for place, column in enumerate(table.columns):
-        rich.add_column(_escaped(column.title), justify="left" if place < table.labels else "right", overflow="fold")
+        is_label = place < table.labels
+        rich.add_column(
+            _escaped(column.title),
+            justify="left" if is_label else "right",
+            overflow="fold",
+            max_width=WIDEST_LABEL if is_label else None,
+        )
     for row in table.rows:
         rich.add_row(*(_escaped("\n".join(part for part in _value_and_interval(cell) if part)) for cell in row))
     return rich
@@ -203,29 +215,40 @@ def _escaped(text: str) -> str:
 
 
 def _cut_to_width(table: Table, width: int) -> list[Table]:
-    """Cut a table into parts whose columns fit, each with the columns that name a row."""
-    widths = [_text_width(table, place) + 3 for place in range(len(table.columns))]
-    free = width - 1 - sum(widths[: table.labels])
-    parts: list[list[int]] = [[]]
-    for place in range(table.labels, len(table.columns)):
-        if parts[-1] and sum(widths[each] for each in parts[-1]) + widths[place] > free:
-            parts.append([])
-        parts[-1].append(place)
-    return [_with_columns(table, [*range(table.labels), *part], first=part is parts[0]) for part in parts]
+    """Cut a table into as few parts as fit, of even numbers of columns, each with the columns that name a row."""
+    widths = [_text_width(table, place) + 2 for place in range(len(table.columns))]
+    free = width - 2 - sum(min(label, WIDEST_LABEL + 2) for label in widths[: table.labels])
+    figures = range(table.labels, len(table.columns))
+    for number in range(1, len(figures) + 1):
+        parts = [part.tolist() for part in np.array_split(figures, number)]
+        if all(sum(widths[place] for place in part) <= free for part in parts):
+            break
+    return [_with_columns(table, [*range(table.labels), *part]) for part in parts]
 
 
-def _with_columns(table: Table, places: Sequence[int], first: bool) -> Table:
+def _without_idle_columns(table: Table) -> Table:
+    """Leave out what tells a person nothing: an empty column, and a name that all rows share beside another one."""
+    places = [place for place in range(len(table.columns)) if any(row[place] is not None for row in table.rows)]
+    for place in range(table.labels):
+        labels = [each for each in places if each < table.labels]
+        if place in labels and len(labels) > 1 and len({row[place] for row in table.rows}) == 1:
+            places.remove(place)
+    return _with_columns(table, places)
+
+
+def _with_columns(table: Table, places: Sequence[int]) -> Table:
     return Table(
-        table.title if first else f"{table.title}, continued",
+        table.title,
         tuple(table.columns[place] for place in places),
         tuple(tuple(row[place] for place in places) for row in table.rows),
-        table.labels,
+        sum(place < table.labels for place in places),
     )
 
 
 def _text_width(table: Table, place: int) -> int:
     cells = [part for row in table.rows for part in _value_and_interval(row[place])]
-    return max(len(table.columns[place].title), *(len(cell) for cell in cells), 0)
+    words = table.columns[place].title.split()
+    return max(len(text) for text in (*cells, *words))
 
 
 def _markdown_table(table: Table) -> str:

@@ -16,8 +16,8 @@ from benchc_tasks.commands.summary import notes_on_runs
 __all__ = ["add_parser", "run"]
 
 EXPLANATION = (
-    "Differences are first less second, with paired bootstrap intervals; p is of the sign-flip permutation test over "
-    "samples, p (Holm) corrected over the corruptions."
+    "Intervals are 95 % bootstrap intervals, of A - B over paired samples; p is of the sign-flip permutation test over "
+    "samples, p (Holm) corrected for the number of corruptions."
 )
 
 
@@ -66,11 +66,11 @@ def _table(
     columns = (
         Column("figure", "figure"),
         Column("corruption", "corruption"),
-        Column("first", compared.first.name),
-        Column("second", compared.second.name),
-        Column("difference", "difference"),
+        Column("difference", "A - B"),
         Column("p_value", "p"),
         Column("p_holm", "p (Holm)"),
+        Column("first", "A"),
+        Column("second", "B"),
     )
     rows: list[tuple[Cell, ...]] = []
     for figure in figures:
@@ -80,10 +80,10 @@ def _table(
                 (
                     FIGURES[figure].name,
                     view.name,
-                    *(each.of(figure, view.name) for each in estimates),
                     Estimate(found.value, found.low, found.high),
                     Probability(found.p_value),
                     Probability(found.p_adjusted) if is_family else None,
+                    *(each.of(figure, view.name) for each in estimates),
                 )
             )
-    return Table(f"{title}: {compared.first.name} against {compared.second.name}", columns, tuple(rows), labels=2)
+    return Table(f"{title}: {compared.first.name} (A) and {compared.second.name} (B)", columns, tuple(rows), labels=2)

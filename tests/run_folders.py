@@ -1,0 +1,160 @@
+"""Runs made from arrays, and written as lmms-eval writes them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
+from benchc_metrics.records import RECORD_KEY, SampleRecord
+from benchc_metrics.runs import Run, RunMetadata
+
+METADATA = RunMetadata(
+    model="lab/model",
+    backend="benchc",
+    model_args="pretrained=lab/model",
+    date="2026-03-01T11:00:00Z",
+    benchc="0.1.0",
+    lmms_eval="0.7.3",
+    engine="1",
+    dataset="f1" * 32,
+    dataset_size=None,
+    demonstration=False,
+    prompt="{question}\nA. {option}",
+    length_normalised=False,
+)
+
+
+def made_run(
+    samples: int = 40,
+    *,
+    seed: int = 0,
+    noise: float = 0.4,
+    corruptions: tuple[str, ...] = tuple(CORRUPTION_FAMILIES),
+    widths: tuple[int, int] = (2, 5),
+    **metadata: Any,
+) -> Run:
+    """Make a run whose answers get noisier and less sure with severity; questions do not depend on `noise`."""
+    draw = np.random.default_rng(seed)
+    option_counts = draw.integers(*widths, samples, endpoint=True)
+    answers = draw.integers(0, option_counts)
+    width = int(option_counts.max())
+    logits = draw.normal(size=(samples, width))
+    logits[np.arange(samples), answers] += draw.normal(1.5, 1.0, samples)
+    severity = np.array(SEVERITIES, dtype=float)[:, np.newaxis]
+    shake = draw.normal(size=(samples, len(corruptions), len(SEVERITIES), width))
+    corrupted = logits[:, np.newaxis, np.newaxis] * (1 - 0.1 * severity) + noise * severity * shake
+    padding = np.arange(width) >= option_counts[:, np.newaxis]
+    clean = np.where(padding, -np.inf, np.minimum(logits - 9, -0.1))
+    corrupted = np.where(padding[:, np.newaxis, np.newaxis], -np.inf, np.minimum(corrupted - 9, -0.1))
+    facts = {"dataset_size": samples, **metadata}
+    return Run(
+        name=str(facts.get("model", METADATA.model)),
+        metadata=replace(METADATA, **facts),
+        sample_ids=tuple(f"sample-{number:04}" for number in range(samples)),
+        answers=answers.astype(np.int64),
+        option_counts=option_counts.astype(np.int64),
+        sources=("test",) * samples,
+        categories=tuple(("colour", "shape", "number")[number % 3] for number in range(samples)),
+        corruptions=corruptions,
+        clean=clean,
+        corrupted=corrupted,
+    )
+
+
+def records_of(run: Run, corruption: str) -> list[SampleRecord]:
+    """The records of one task of a run."""
+    place = run.corruptions.index(corruption)
+    conditions = ("clean", *(f"{corruption}@{severity}" for severity in SEVERITIES))
+    records = []
+    for number, sample in enumerate(run.sample_ids):
+        rows = [run.clean[number], *run.corrupted[number, place]]
+        given = tuple(None if np.isnan(row[0]) else tuple(row[: run.option_counts[number]].tolist()) for row in rows)
+        records.append(
+            SampleRecord(
+                dataset=run.metadata.dataset,
+                engine=run.metadata.engine,
+                benchc=run.metadata.benchc,
+                prompt=run.metadata.prompt,
+                sample=sample,
+                source=run.sources[number],
+                category=run.categories[number],
+                answer=int(run.answers[number]),
+                conditions=conditions,
+                log_likelihoods=given,
+                length_normalised=run.metadata.length_normalised,
+                invalid={
+                    condition: "the backend answered nan"
+                    for condition, options in zip(conditions, given, strict=True)
+                    if options is None
+                },
+            )
+        )
+    return records
+
+
+def write_run(
+    run: Run,
+    folder: Path,
+    *,
+    date: str = "20260301_190000",
+    compressed: bool = False,
+    change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda rows: rows,
+    results: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a run as lmms-eval does; `change` may edit the rows of each log, `results` the results file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for corruption in run.corruptions:
+        rows = [
+            {
+                "doc_id": number,
+                "target": "ABCDEFGHIJ"[record.answer],
+                "filtered_resps": [],
+                "doc_hash": "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",
+                "ras": 0.0,
+                RECORD_KEY: record.to_json_dict(),
+                "input": "",
+            }
+            for number, record in enumerate(records_of(run, corruption))
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in change(rows))
+        name = f"{date}_samples_benchc_{corruption}.jsonl"
+        if compressed:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), 1))
+        else:
+            (folder / name).write_text(text, encoding="utf-8")
+    written = {
+        "results": {},
+        "configs": {
+            f"benchc_{corruption}": {
+                "metadata": {
+                    "corruption": corruption,
+                    "dataset": run.metadata.dataset,
+                    "demonstration": run.metadata.demonstration,
+                    "engine": run.metadata.engine,
+                }
+            }
+            for corruption in run.corruptions
+        },
+        "n-samples": {
+            f"benchc_{corruption}": {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)}
+            for corruption in run.corruptions
+        },
+        "config": {
+            "model": "benchc",
+            "model_args": run.metadata.model_args,
+            "resolved_cli_args": {"timezone": "Asia/Singapore"},
+        },
+        "lmms_eval_version": f"{run.metadata.lmms_eval}@unknown",
+        "date": date,
+        "model_name": run.metadata.model,
+        **(results or {}),
+    }
+    (folder / f"{date}_results.json").write_text(json.dumps(written), encoding="utf-8")
+    return folder
