@@ -1,0 +1,416 @@
+"""The report as a document: which charts, tables and sentences it holds, in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES
+from benchc_metrics.figures import FIGURES, HEADLINE
+from benchc_metrics.report.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.report.charts import (
+    Chart,
+    Line,
+    Point,
+    Scale,
+    heat_map,
+    interval_rows,
+    lines_over_severity,
+    points_with_intervals,
+    reliability_diagram,
+)
+from benchc_metrics.report.findings import MILD, find_all
+from benchc_metrics.report.gallery import Card, ShowSample, candidates, show_card
+from benchc_metrics.report.page import render_page
+from benchc_metrics.report.wording import MISSING, joined, number, percent, with_interval
+from benchc_metrics.runs import Run
+from benchc_metrics.statistics import RESAMPLES
+
+__all__ = ["ModelCharts", "charts_of_all", "charts_of_model", "headline_columns", "render_report"]
+
+PATTERNS = ("erroneous_confidence", "hesitation", "flip", "destroyed", "corrected")
+OVERLAID = 6
+"""Up to so many models share one chart of curves; with more, each has its own before the others in grey."""
+
+Advance = Callable[[str], None]
+"""Is told, in a few words, each step that is about to be done."""
+
+
+@dataclass(frozen=True)
+class ModelCharts:
+    """The charts of one model.
+
+    Attributes
+    ----------
+    name : str
+    heat_maps, parts, reliability : sequence of Chart
+    """
+
+    name: str
+    heat_maps: Sequence[Chart]
+    parts: Sequence[Chart]
+    reliability: Sequence[Chart]
+
+
+def report_steps(runs: Sequence[Run]) -> int:
+    """Count the steps of `render_report`, for a progress bar."""
+    return 2 * len(runs) + 4
+
+
+def render_report(
+    runs: Sequence[Run],
+    show: ShowSample | None = None,
+    *,
+    title: str = "Robustness under image corruption",
+    without_gallery: str = "No dataset was given, so there are no pictures to show.",
+    about: str = "",
+    advance: Advance = lambda step: None,
+) -> str:
+    """Write the report on one run or several.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Over the same samples, images and prompt.
+    show : callable, optional
+        Shows a sample under a condition, see `benchc_metrics.report.gallery.ShowSample`.
+    title : str
+        Heading of the page.
+    without_gallery : str
+        Why there is no gallery, in a sentence, where `show` is not given.
+    about : str
+        What the runs are, in a sentence or two of their maker's.
+    advance : callable
+        Called before each of `report_steps` steps.
+
+    Returns
+    -------
+    str
+        One HTML page that needs nothing else.
+
+    Raises
+    ------
+    ValueError
+        If there is no run, or runs do not belong on one page.
+    """
+    notes = check_all_comparable(runs)
+    analyses = []
+    for run in runs:
+        advance(f"intervals of {run.name}")
+        analyses.append(analyse(run))
+    contest = Contest(analyses)
+    advance("differences and findings")
+    winners, findings = contest.winners(), find_all(analyses, contest)
+    models = []
+    for place, analysis in enumerate(analyses):
+        advance(f"charts of {analysis.name}")
+        models.append(charts_of_model(analysis, f"model-{place}"))
+    advance("charts of all models")
+    overview = charts_of_all(analyses)
+    advance("gallery")
+    gallery = [] if show is None else [_gallery_part(analyses, kind, show) for kind in ("destroyed", "corrected")]
+    advance("page")
+    return render_page(
+        "report.html.jinja",
+        title=title,
+        about=about,
+        runs=runs,
+        facts=facts_of(runs),
+        is_demonstration=any(run.metadata.demonstration for run in runs),
+        notes=[*notes, *_notes_of_runs(runs)],
+        columns=headline_columns(analyses, winners),
+        figures=[FIGURES[name] for name in HEADLINE],
+        names=[analysis.name for analysis in analyses],
+        findings=findings,
+        mild=joined([str(severity) for severity in MILD]),
+        overview=overview,
+        models=models,
+        gallery=gallery,
+        without_gallery="" if show else without_gallery,
+        patterns=[FIGURES[name] for name in PATTERNS],
+        resamples=RESAMPLES,
+        detail_resamples=DETAIL_RESAMPLES,
+    )
+
+
+def facts_of(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Say in names and values what the runs share."""
+    first = runs[0]
+    dataset = "demonstration set" if first.metadata.demonstration else first.metadata.dataset[:16]
+    return [
+        ("models", str(len(runs))),
+        ("samples", f"{len(first.sample_ids):,}"),
+        ("corruptions", f"{len(first.corruptions)} at {len(first.severities)} severities"),
+        ("dataset", dataset),
+        ("corruption engine", first.metadata.engine),
+        ("benchc", joined(sorted({run.metadata.benchc for run in runs}))),
+        ("evaluated", _dates(runs)),
+    ]
+
+
+def _dates(runs: Iterable[Run]) -> str:
+    days = sorted({run.metadata.date[:10] for run in runs if run.metadata.date})
+    if not days:
+        return "date unknown"
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _notes_of_runs(runs: Sequence[Run]) -> list[str]:
+    notes = [f"{run.name}: {note}" for run in runs for note in run.notes]
+    for run in runs:
+        if run.missing:
+            notes.append(f"{run.name}: {len(run.missing):,} pairs or clean answers were not run and are left out.")
+        if run.invalid:
+            notes.append(f"{run.name}: {len(run.invalid):,} answers could not be used and are left out.")
+        if run.metadata.dataset_size is not None and run.metadata.dataset_size > len(run.sample_ids):
+            notes.append(
+                f"{run.name}: {len(run.sample_ids):,} of the dataset's {run.metadata.dataset_size:,} samples were run."
+            )
+    return notes
+
+
+def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | None]) -> list[dict[str, Any]]:
+    """Prepare the headline table, figure by figure.
+
+    Parameters
+    ----------
+    analyses : sequence of RunAnalysis
+    winners : dict of str to (int or None)
+        The place of the significantly best run in each figure, see `Contest.winners`.
+
+    Returns
+    -------
+    list of dict
+        `figure`, and `cells`: for each run its `estimate` and whether it is the `best`.
+    """
+    return [
+        {
+            "figure": FIGURES[name],
+            "cells": [
+                {"estimate": analysis.headline(name), "best": winners.get(name) == place}
+                for place, analysis in enumerate(analyses)
+            ],
+        }
+        for name in HEADLINE
+    ]
+
+
+def _spoken(corruptions: Iterable[str]) -> list[str]:
+    return [name.replace("_", " ") for name in corruptions]
+
+
+def _short(value: float) -> str:
+    return number(value, 2)
+
+
+def _whole_percent(value: float) -> str:
+    return percent(value, 0)
+
+
+def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[Chart]:
+    """Draw the charts that show all models together.
+
+    Parameters
+    ----------
+    analyses : sequence of RunAnalysis
+    prefix : str
+        Begins the names of the charts on their page.
+
+    Returns
+    -------
+    list of Chart
+        RAS against clean accuracy, curves over severity, and RAS by model and corruption where there are several.
+    """
+    charts = [_ras_against_accuracy(analyses, prefix)]
+    for figure, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
+        charts += _curves(analyses, figure, title, f"{prefix}-{figure}")
+    if len(analyses) > 1:
+        charts.append(_models_by_corruption(analyses, prefix))
+    return charts
+
+
+def _ras_against_accuracy(analyses: Sequence[RunAnalysis], prefix: str) -> Chart:
+    points = [Point(each.name, each.headline("acc_clean"), each.headline("ras")) for each in analyses]
+    return points_with_intervals(
+        f"{prefix}-plane",
+        "RAS against clean accuracy",
+        points,
+        "accuracy on clean images",
+        "RAS",
+        "One point a model, its 95 % intervals as a cross; further right is more accurate, further up more robust.",
+    )
+
+
+def _curves(analyses: Sequence[RunAnalysis], figure: str, title: str, prefix: str) -> list[Chart]:
+    severities = analyses[0].run.severities
+    lines = [
+        Line(each.name, [each.severities.of(figure, f"severity {severity}") for severity in severities])
+        for each in analyses
+    ]
+    told = f"{title}, all corruptions together, with 95 % intervals as bands."
+    if len(lines) <= OVERLAID:
+        return [lines_over_severity(prefix, title, severities, lines, f"{told} {_ends(lines)}")]
+    ends = [figure.low for line in lines for figure in line.figures], [f.high for line in lines for f in line.figures]
+    low, high = float(np.nanmin(ends[0])), float(np.nanmax(ends[1]))
+    margin = 0.04 * (high - low)
+    return [
+        lines_over_severity(
+            f"{prefix}-{place}",
+            f"{title}: {line.label}",
+            severities,
+            lines,
+            f"{told} The other models in grey. {_ends([line])}",
+            highlighted=place,
+            limits=(low - margin, high + margin),
+        )
+        for place, line in enumerate(lines)
+    ]
+
+
+def _ends(lines: Sequence[Line]) -> str:
+    said = [
+        f"{line.label} goes from {number(line.figures[0].value)} to {number(line.figures[-1].value)}" for line in lines
+    ]
+    return f"From the mildest to the strongest severity {joined(said)}."
+
+
+def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str) -> Chart:
+    values = np.stack([each.corruptions.values("ras") for each in analyses], axis=1)
+    corruptions = analyses[0].run.corruptions
+    details = [[with_interval(each.corruptions.of("ras", name)) for each in analyses] for name in corruptions]
+    return heat_map(
+        f"{prefix}-by-corruption",
+        "RAS by corruption and model",
+        values,
+        _spoken(corruptions),
+        [each.name for each in analyses],
+        Scale.around_zero(values),
+        _short,
+        f"All severities together. {_extremes(values, corruptions)}",
+        details=details,
+    )
+
+
+def _extremes(values: np.ndarray[Any, np.dtype[np.float64]], corruptions: Sequence[str]) -> str:
+    means = np.array([np.nan if np.isnan(row).all() else np.nanmean(row) for row in values])
+    if np.isnan(means).all():
+        return "No figure could be computed."
+    low, high = int(np.nanargmin(means)), int(np.nanargmax(means))
+    names = _spoken(corruptions)
+    return f"Lowest on average under {names[low]} ({_short(means[low])}), highest under {names[high]} ({_short(means[high])})."
+
+
+def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
+    """Draw the charts of one model.
+
+    Parameters
+    ----------
+    analysis : RunAnalysis
+    prefix : str
+        Begins the names of the charts on their page.
+
+    Returns
+    -------
+    ModelCharts
+    """
+    return ModelCharts(
+        name=analysis.name,
+        heat_maps=[
+            _cell_map(analysis, "ras", "RAS", f"{prefix}-ras"),
+            _cell_map(analysis, "acc_corrupted", "Accuracy", f"{prefix}-accuracy"),
+        ],
+        parts=[_parts(analysis, f"{prefix}-parts"), _patterns(analysis, f"{prefix}-patterns")],
+        reliability=[
+            _reliability(analysis, "clean", f"{prefix}-reliability-clean"),
+            _reliability(analysis, "corrupted", f"{prefix}-reliability-corrupted"),
+        ],
+    )
+
+
+def _cell_map(analysis: RunAnalysis, figure: str, title: str, name: str) -> Chart:
+    values = analysis.cells[figure].estimate
+    corruptions, severities = analysis.run.corruptions, analysis.run.severities
+    intervals = analysis.cells[figure]
+    details = [
+        [
+            f"{number(value)} [{number(low)}, {number(high)}]" if np.isfinite(value) else MISSING
+            for value, low, high in zip(*rows, strict=True)
+        ]
+        for rows in zip(*(each.tolist() for each in intervals), strict=True)
+    ]
+    return heat_map(
+        name,
+        title,
+        values,
+        _spoken(corruptions),
+        [str(severity) for severity in severities],
+        Scale.around_zero(values) if figure == "ras" else Scale("sequential", 0.0, 1.0),
+        _short,
+        f"{title} of each corruption at each severity. {_extremes(values, corruptions)}",
+        column_title="severity",
+        details=details,
+    )
+
+
+def _parts(analysis: RunAnalysis, name: str) -> Chart:
+    corruptions = analysis.run.corruptions
+    series = [
+        ("destructive", [analysis.corruptions.of("ras_destructive", each) for each in corruptions]),
+        ("corrective", [analysis.corruptions.of("ras_corrective", each) for each in corruptions]),
+    ]
+    destructive, corrective = analysis.headline("ras_destructive"), analysis.headline("ras_corrective")
+    return interval_rows(
+        name,
+        "Destructive and corrective part",
+        _spoken(corruptions),
+        series,
+        "RAS over samples answered right when clean (destructive) and wrong when clean (corrective), with 95 % "
+        f"intervals. Over all corruptions {number(destructive.value)} and {number(corrective.value)}.",
+        "RAS",
+    )
+
+
+def _patterns(analysis: RunAnalysis, name: str) -> Chart:
+    corruptions = analysis.run.corruptions
+    values = np.stack([analysis.corruptions.values(pattern) for pattern in PATTERNS], axis=1)
+    details = [[with_interval(analysis.corruptions.of(pattern, each)) for pattern in PATTERNS] for each in corruptions]
+    overall = [f"{FIGURES[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in PATTERNS]
+    return heat_map(
+        name,
+        "Pattern rates",
+        values,
+        _spoken(corruptions),
+        ["confident", "hesitant", "flipped", "destroyed", "corrected"],
+        Scale.from_zero(values),
+        _whole_percent,
+        f"Shares of pairs: {joined(overall)} over all corruptions.",
+        details=details,
+    )
+
+
+def _reliability(analysis: RunAnalysis, which: str, name: str) -> Chart:
+    bins = analysis.clean_bins if which == "clean" else analysis.corrupted_bins
+    error = analysis.headline(f"ece_{which}")
+    if not bins.answers:
+        told = "There are no answers."
+    else:
+        sure = bins.confidence_sum.sum() / bins.answers
+        right = bins.correctness_sum.sum() / bins.answers
+        told = (
+            f"Bars: accuracy of the answers of each confidence; orange: their confidence. ECE {with_interval(error)}; "
+            f"mean confidence {number(float(sure))}, accuracy {number(float(right))}."
+        )
+    return reliability_diagram(name, f"Reliability, {which}", bins, told)
+
+
+def _gallery_part(analyses: Sequence[RunAnalysis], kind: str, show: ShowSample) -> tuple[str, list[Card]]:
+    chosen = candidates(analyses, "destroyed" if kind == "destroyed" else "corrected")
+    return kind, [show_card(candidate, show) for candidate in chosen]
+
+
+def family_of(corruption: str) -> str:
+    """Return the family of a corruption; one that is not of the published benchmark is `other`."""
+    return CORRUPTION_FAMILIES.get(corruption, "other")
