@@ -1,0 +1,115 @@
+"""An npz of logits or probabilities (models, items, options) with the items' ids."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, Kind, Labels, positions_in_pool
+from benchc_tasks.selection.answers.checks import checked_values
+from benchc_tasks.selection.pool import Pool
+
+__all__ = ["ArrayAnswers"]
+
+_KINDS: dict[str, Kind] = {"logits": "logits", "probabilities": "probabilities"}
+
+
+class ArrayAnswers:
+    """Answers in an npz file, read one model at a time.
+
+    Arrays: `logits` or `probabilities` of shape (models, items, options); `models`, names; `ids`, the items' sample
+    ids; and perhaps `conditions`, one name an item, without which all items are clean. Options beyond a sample's own
+    are padding and do not count.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If it is no such file; one sentence.
+    """
+
+    brings_clean = True
+    repeats_clean = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.size = path.stat().st_size
+        self._path = path
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                names = stored.files
+                found = [name for name in _KINDS if name in names]
+                missing = [name for name in ("models", "ids") if name not in names]
+                if not found or missing:
+                    wanted = missing or ["logits"]
+                    raise ValueError(
+                        f"{self.name} has no array {', '.join(map(repr, wanted))} among {', '.join(names)}; "
+                        "name its arrays as docs/selection.md says"
+                    )
+                self._array = found[0]
+                self._models = [str(name) for name in stored["models"]]
+                self._ids = pa.array([str(name) for name in stored["ids"]], pa.string())
+                conditions = stored["conditions"] if "conditions" in names else [CLEAN] * len(self._ids)
+                self._conditions = Labels.of([str(name) for name in conditions])
+        except (OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.name} cannot be read as an npz file ({error})") from error
+        shape = self._header()[0]
+        expected = (len(self._models), len(self._ids))
+        if len(shape) != 3 or shape[:2] != expected or len(self._conditions.codes) != len(self._ids):
+            raise ValueError(
+                f"{self.name}: {self._array!r} has the shape {shape} for {expected[0]} models and {expected[1]} items; "
+                "give (models, items, options), and one id and condition an item"
+            )
+
+    def batches(self, pool: Pool, only_clean: bool) -> Iterator[tuple[AnswerBatch, int]]:
+        """Read the array, one model a batch."""
+        positions, strangers = positions_in_pool(self._ids, pool)
+        wanted = np.where(positions >= 0, pool.option_counts[positions], 0)
+        for number, (model, values) in enumerate(zip(self._models, self._slices(), strict=True), start=1):
+            lengths = np.minimum(wanted, values.shape[1])
+            # A sample of more options than the array is wide has an answer too short, which the check names.
+            batch = AnswerBatch(
+                origin=self.name,
+                model=Labels.constant(model, len(positions)),
+                condition=self._conditions,
+                sample=positions,
+                kind=_KINDS[self._array],
+                values=np.empty((0, 0)),
+                strangers=strangers,
+            )
+            yield checked_values(batch, values, lengths, pool), self.size * number // len(self._models)
+
+    def notes(self) -> dict[str, dict[str, str]]:
+        """Nothing is known of these answers beside the numbers."""
+        return {}
+
+    def _header(self) -> tuple[tuple[int, ...], Any, bool]:
+        with zipfile.ZipFile(self._path) as archive, archive.open(f"{self._array}.npy") as member:
+            return _read_header(member)
+
+    def _slices(self) -> Iterator[NDArray[np.float64]]:
+        """Read one model's (items, options) after the other, never the whole array."""
+        with zipfile.ZipFile(self._path) as archive, archive.open(f"{self._array}.npy") as member:
+            shape, dtype, is_fortran = _read_header(member)
+            if is_fortran:
+                raise ValueError(f"{self.name}: {self._array!r} is in Fortran order; save it in C order")
+            for _ in range(shape[0]):
+                stored = member.read(shape[1] * shape[2] * dtype.itemsize)
+                yield np.frombuffer(stored, dtype).reshape(shape[1:]).astype(np.float64)
+
+
+def _read_header(member: Any) -> tuple[tuple[int, ...], Any, bool]:
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(member)
+    return shape, dtype, is_fortran

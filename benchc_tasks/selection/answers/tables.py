@@ -1,0 +1,181 @@
+"""One long table of answers, as parquet or CSV: a row for each model, sample and condition."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.dataset as pa_dataset
+
+from benchc_tasks.selection.answers.batches import BATCH_ROWS, CLEAN, AnswerBatch, Kind, Labels, positions_in_pool
+from benchc_tasks.selection.answers.checks import checked_values
+from benchc_tasks.selection.answers.values import padded_values, predictions_of
+from benchc_tasks.selection.pool import Pool
+
+__all__ = ["TABLE_SUFFIXES", "TableAnswers"]
+
+TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+Result = TypeVar("Result")
+
+_KEYS = ("model", "sample", "condition")
+_PREDICTION = "prediction"
+_CSV_BLOCK_BYTES = 1 << 23
+_LISTS: dict[str, Kind] = {"logits": "logits", "log_likelihoods": "logits", "probabilities": "probabilities"}
+_WIDE: dict[str, Kind] = {"logit_": "logits", "log_likelihood_": "logits", "probability_": "probabilities"}
+
+
+class TableAnswers:
+    """Answers in a parquet file, a folder of parquet files, or a CSV file.
+
+    Columns: `model`, `sample`, `condition` (`clean` is the one that others are compared with; any other name will do),
+    and one of: `logits`, `log_likelihoods` or `probabilities`, a list per row; the same in a column for each option
+    (`logit_A`, `log_likelihood_A`, `probability_A`, ...), empty beyond a sample's options; or `prediction`, a letter or
+    an index. Where there are several of these the first counts.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    model : str, optional
+        The model that all rows are of, for a table that has no column `model`.
+
+    Raises
+    ------
+    ValueError
+        If the table cannot be read or lacks a column; one sentence.
+    """
+
+    brings_clean = False
+    repeats_clean = False
+
+    def __init__(self, path: Path, model: str | None = None) -> None:
+        self.name = str(path)
+        self._model = model
+        files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        self.size = sum(file.stat().st_size for file in files)
+        self._files = files
+        self._is_csv = path.name.endswith((".csv", ".csv.gz"))
+        self._keys = [key for key in _KEYS if key != "model" or model is None]
+        names = self._guarded(self._column_names)
+        self._kind, self._columns = _value_columns(names)
+        missing = [key for key in self._keys if key not in names]
+        if missing or not self._columns:
+            wanted = missing or ["logits, probabilities or prediction"]
+            raise ValueError(
+                f"{self.name} has no column {', '.join(map(repr, wanted))} among {', '.join(names)}; "
+                "name its columns as docs/selection.md says"
+            )
+        if model is not None and "model" in names:
+            raise ValueError(f"{self.name} names its models itself in its column 'model': leave {model}= out")
+
+    def batches(self, pool: Pool, only_clean: bool) -> Iterator[tuple[AnswerBatch, int]]:
+        """Read the table, in its order; of the clean rows alone if that is asked for."""
+        found = self._csv_batches() if self._is_csv else self._parquet_batches()
+        while (item := self._guarded(lambda: next(found, None))) is not None:
+            yield self._batch(item[0], pool, only_clean), item[1]
+
+    def _guarded(self, read: Callable[[], Result]) -> Result:
+        try:
+            return read()
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{self.name} cannot be read as a table ({' '.join(str(error).split())})") from error
+
+    def _column_names(self) -> list[str]:
+        if not self._is_csv:
+            return list(pa_dataset.dataset(self._files, format="parquet").schema.names)
+        with _open_stream(self._files[0])[1] as stream:
+            return list(pa_csv.open_csv(stream).schema.names)
+
+    def _parquet_batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
+        options = pa_dataset.ParquetReadOptions(dictionary_columns=set(self._keys))
+        table = pa_dataset.dataset(self._files, format=pa_dataset.ParquetFileFormat(read_options=options))
+        rows, seen = table.count_rows(), 0
+        for found in table.scanner(columns=[*self._keys, *self._columns], batch_size=BATCH_ROWS).to_batches():
+            seen += found.num_rows
+            yield found, self.size * seen // rows
+
+    def _csv_batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
+        # What is an id or a name stays as it is written: 007 is not the number 7.
+        types = {key: pa.string() for key in self._keys}
+        types |= {name: pa.string() if self._kind == "predictions" else pa.float64() for name in self._columns}
+        file, stream = _open_stream(self._files[0])
+        with stream:
+            yield from (
+                (found, file.tell())
+                for found in pa_csv.open_csv(
+                    stream,
+                    read_options=pa_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+                    convert_options=pa_csv.ConvertOptions(column_types=types, include_columns=[*types]),
+                )
+            )
+
+    def notes(self) -> dict[str, dict[str, str]]:
+        """Nothing is known of these answers beside the numbers."""
+        return {}
+
+    def _batch(self, found: pa.RecordBatch, pool: Pool, only_clean: bool) -> AnswerBatch:
+        condition = _labels(found["condition"], self.name, "condition")
+        if only_clean:
+            is_clean = np.array([name == CLEAN for name in condition.names], dtype=bool)[condition.codes]
+            if not is_clean.all():
+                found = found.filter(pa.array(is_clean))
+                condition = condition.take(is_clean)
+        model = (
+            Labels.constant(self._model, found.num_rows)
+            if self._model is not None
+            else _labels(found["model"], self.name, "model")
+        )
+        sample, strangers = positions_in_pool(_strings(found["sample"]), pool)
+        columns = [found[name] for name in self._columns]
+        batch = AnswerBatch(
+            origin=self.name,
+            model=model,
+            condition=condition,
+            sample=sample,
+            kind=self._kind,
+            values=predictions_of(columns[0], self.name) if self._kind == "predictions" else np.empty((0, 0)),
+            strangers=strangers,
+        )
+        if self._kind == "predictions":
+            return batch
+        return checked_values(batch, *padded_values(columns, self.name), pool)
+
+
+def _value_columns(names: Sequence[str]) -> tuple[Kind, list[str]]:
+    for name, kind in _LISTS.items():
+        if name in names:
+            return kind, [name]
+    for prefix, kind in _WIDE.items():
+        found = [f"{prefix}{letter}" for letter in string.ascii_uppercase if f"{prefix}{letter}" in names]
+        if found:
+            return kind, found
+    return "predictions", [_PREDICTION] if _PREDICTION in names else []
+
+
+def _open_stream(path: Path) -> tuple[BinaryIO, Any]:
+    """Open a CSV file, and beside it what reads its decompressed content."""
+    file = path.open("rb")
+    stream = pa.PythonFile(file, mode="r")
+    return file, pa.CompressedInputStream(stream, "gzip") if path.name.endswith(".gz") else stream
+
+
+def _strings(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return column
+    return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _labels(column: pa.Array, origin: str, name: str) -> Labels:
+    if column.null_count:
+        raise ValueError(f"{origin} has a row without {name!r}; give each row its {name}")
+    encoded = _strings(column)
+    encoded = encoded if pa.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Labels(codes, tuple(pc.cast(encoded.dictionary, pa.string()).to_pylist()))
