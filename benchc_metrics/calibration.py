@@ -177,7 +177,7 @@ def adaptive_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
     _, level, answers_of_level = np.unique(confidences, return_inverse=True, return_counts=True)
     shared_correctness = (np.bincount(level, weights=corrects) / answers_of_level)[level]
     gap = (shared_correctness - confidences)[np.argsort(confidences)]
-    return float(sum(abs(part.sum()) for part in np.array_split(gap, min(bins, gap.size))) / gap.size)
+    return float(sum(abs(part.sum()) for part in np.array_split(gap, bins)) / gap.size)
 
 
 def brier_score(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:

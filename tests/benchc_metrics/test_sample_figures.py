@@ -195,9 +195,10 @@ def test_items_are_json_and_pickle_and_a_mean_is_made_of_plain_floats():
 
 
 @pytest.mark.parametrize("invalid", [0.0, 0.3])
+@pytest.mark.parametrize("conditions", [6, 2])  # with two, a sample can be valid when clean and have no valid pair
 @pytest.mark.parametrize("seed", range(4))
-def test_run_is_what_loops_over_the_answers_give(seed, invalid):
-    run = random_run(seed, invalid=invalid)
+def test_run_is_what_loops_over_the_answers_give(seed, conditions, invalid):
+    run = random_run(seed, conditions=conditions, invalid=invalid)
     figures = run_figures(*run)
     assert list(figures) == list(METRICS)
     assert figures == pytest.approx(figures_by_loops(*run), abs=1e-12)
