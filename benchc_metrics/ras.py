@@ -197,7 +197,7 @@ def robustness_alignment_score(
     Notes
     -----
     `dA - |dU|`, after arXiv 2511.19032; exact expression ours. The upper end of the range is attained, the lower one is
-    a bound: the lowest score that K options can have is `-ln(2K - 1) / ln K`, -1.585 for two options.
+    the limit for many options: the lowest score is `-(2 - 1/K)` for K >= 3 options, and `-log2 3 = -1.585` for two.
     """
     _check_pair(clean, corrupted)
     alignment_shift = calibration_alignment(corrupted, answer) - calibration_alignment(clean, answer)

@@ -14,7 +14,8 @@ NAN = float("nan")
 
 
 def lowest_score(option_count):
-    return -np.log(2 * option_count - 1) / np.log(option_count)
+    """The infimum of the score for K options; -2 is its limit for many."""
+    return -np.log2(3) if option_count == 2 else -(2 - 1 / option_count)
 
 
 @st.composite
@@ -83,15 +84,16 @@ def test_ras_by_hand():
     )
 
 
-@pytest.mark.parametrize("option_count", [2, 3, 4, 26])
-def test_lowest_score_is_attained_by_half_a_change_of_mind(option_count):
-    # A falls from 1 to 0 and U moves by 1 in no single pair: -(c + U(q)) is lowest, -ln(2K - 1) / ln K, where the
-    # wrong option has c = K / (2K - 1) and each other one 1 / (2K - 1).
-    clean = np.zeros(option_count)
-    clean[0] = 1.0
-    corrupted = np.full(option_count, 1 / (2 * option_count - 1))
-    corrupted[1] *= option_count
+@pytest.mark.parametrize("option_count", [3, 4, 26])
+def test_lowest_score_of_several_options_is_a_sure_answer_lost_to_the_uniform_one(option_count):
+    clean = np.eye(option_count)[0]
+    corrupted = np.full(option_count, 1 / option_count)
     assert ras.robustness_alignment_score(clean, corrupted, 0) == pytest.approx(lowest_score(option_count))
+
+
+def test_lowest_score_of_two_options_is_a_sure_answer_lost_to_the_wrong_one_at_two_thirds():
+    # -(c + U) is lowest at c = 2/3, where U = log2 3 - 2/3.
+    assert ras.robustness_alignment_score([1.0, 0.0], [1 / 3, 2 / 3], 0) == pytest.approx(lowest_score(2))
 
 
 def test_one_clean_condition_serves_all_conditions_of_a_sample():
