@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -37,6 +38,7 @@ __all__ = [
 WIDTH = 440.0
 _LABEL_WIDTH = 128.0
 _ROW_HEIGHT = 21.0
+_COLUMN_LETTERS = 9
 _DASHES = ("solid", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 2, 2, 2, 2, 2)), (0, (1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -68,13 +70,15 @@ class Chart:
     drawing : str
         One `<svg>` element.
     description : str
-        A sentence that says what the drawing shows.
+        A sentence or two that say what is drawn.
     columns : sequence of str
         Heads of the table of numbers; the first column names the row.
     rows : sequence of sequences of str
         The numbers, written out.
     width : float
         Natural width in CSS pixels.
+    alternative : str
+        What the drawing shows, for those who do not see it, beyond title and description.
     """
 
     title: str
@@ -83,6 +87,7 @@ class Chart:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     width: float = WIDTH
+    alternative: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,14 +177,15 @@ def heat_map(
     -------
     Chart
     """
-    top, width = (38.0 if column_title else 22.0), max(WIDTH, _LABEL_WIDTH + 58.0 * len(columns) + 8)
+    is_slanted = any(len(column) > _COLUMN_LETTERS for column in columns)
+    top, right = (104.0, 64.0) if is_slanted else (38.0 if column_title else 22.0, 8.0)
+    width = max(WIDTH, _LABEL_WIDTH + 46.0 * len(columns) + right)
     height = top + _ROW_HEIGHT * len(rows) + 6
     with styled():
-        axes = new_axes(width, height, left=_LABEL_WIDTH, right=8, top=top, bottom=6)
+        axes = new_axes(width, height, left=_LABEL_WIDTH, right=right, top=top, bottom=6)
         axes.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
-        for (row, column), value in np.ndenumerate(values):
-            _draw_cell(axes, row, column, float(value), scale, written)
-        _place_labels(axes, rows, columns)
+        _draw_cells(axes, values, scale, written)
+        _place_labels(axes, rows, columns, is_slanted)
         if column_title:
             axes.text(
                 len(columns) / 2, -1.15, column_title, ha="center", va="bottom", color=colour("muted"), fontsize=10
@@ -190,30 +196,34 @@ def heat_map(
     return Chart(title, drawing, description, ("", *columns), table, width)
 
 
-def _draw_cell(axes: Axes, row: int, column: int, value: float, scale: Scale, written: Callable[[float], str]) -> None:
-    gap = 0.03
-    if not isfinite(value):
-        axes.text(column + 0.5, row + 0.5, MISSING, ha="center", va="center_baseline", color=colour("muted"))
-        return
-    shade = scale.colour_name(value)
-    axes.add_patch(
-        Rectangle((column + gap, row + gap), 1 - 2 * gap, 1 - 2 * gap, facecolor=colour(shade), edgecolor="none")
-    )
-    axes.text(
-        column + 0.5,
-        row + 0.52,
-        written(value),
-        ha="center",
-        va="center_baseline",
-        fontsize=10,
-        color=colour(f"{shade}-text"),
-    )
+def _draw_cells(axes: Axes, values: NDArray[np.float64], scale: Scale, written: Callable[[float], str]) -> None:
+    near, far = 0.03, 0.97
+    boxes, shades = [], []
+    for (row, column), value in np.ndenumerate(values):
+        shade = scale.colour_name(float(value)) if isfinite(value) else ""
+        if shade:
+            edges = ((column + near, column + far), (row + near, row + far))
+            boxes.append([(edges[0][i], edges[1][j]) for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))])
+            shades.append(colour(shade))
+        axes.text(
+            column + 0.5,
+            row + 0.52,
+            written(float(value)) if shade else MISSING,
+            ha="center",
+            va="center_baseline",
+            fontsize=10,
+            color=colour(f"{shade}-text" if shade else "muted"),
+        )
+    axes.add_collection(PolyCollection(boxes, facecolors=shades, edgecolors="none"), autolim=False)
 
 
-def _place_labels(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+def _place_labels(axes: Axes, rows: Sequence[str], columns: Sequence[str], is_slanted: bool) -> None:
     axes.set_yticks(np.arange(len(rows)) + 0.5, [_shortened(row, 20) for row in rows])
-    axes.set_xticks(np.arange(len(columns)) + 0.5, [_shortened(column, 9) for column in columns])
+    axes.set_xticks(np.arange(len(columns)) + 0.5, [_shortened(column, 22) for column in columns])
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    if is_slanted:
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, ha="left", va="baseline", rotation_mode="anchor")
     axes.spines[:].set_visible(False)
 
 
@@ -281,6 +291,7 @@ def lines_over_severity(
     severities: Sequence[int],
     lines: Sequence[Line],
     description: str,
+    alternative: str = "",
     highlighted: int | None = None,
     limits: tuple[float, float] | None = None,
 ) -> Chart:
@@ -290,7 +301,7 @@ def lines_over_severity(
     ----------
     name : str
         Unique on its page.
-    title, description : str
+    title, description, alternative : str
         As in `Chart`.
     severities : sequence of int
     lines : sequence of Line
@@ -305,7 +316,7 @@ def lines_over_severity(
     Chart
     """
     with styled():
-        axes = new_axes(WIDTH, 290, left=50, right=14 if highlighted is not None else 112, top=14, bottom=44)
+        axes = new_axes(WIDTH, 290, left=50, right=14 if highlighted is not None else 118, top=14, bottom=44)
         axes.grid(axis="y")
         for place, line in enumerate(lines):
             if highlighted is not None and place != highlighted:
@@ -326,7 +337,8 @@ def lines_over_severity(
         for place, line in enumerate(lines)
         if highlighted in (None, place)
     ]
-    return Chart(title, drawing, description, ("model", *(f"severity {s}" for s in severities)), table)
+    columns = ("model", *(f"severity {severity}" for severity in severities))
+    return Chart(title, drawing, description, columns, table, alternative=alternative)
 
 
 def _draw_line(axes: Axes, severities: Sequence[int], line: Line, place: int) -> None:
@@ -351,7 +363,7 @@ def _label_ends(axes: Axes, severity: int, lines: Sequence[Line]) -> None:
     heights = apart([value for value, _ in ends], 0.062 * (top - bottom), bottom, top)
     for (_, place), height in zip(ends, heights, strict=True):
         axes.annotate(
-            _shortened(lines[place].label, 17),
+            _shortened(lines[place].label, 18),
             (severity, height),
             xytext=(9, 0),
             textcoords="offset points",

@@ -198,6 +198,20 @@ def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | N
     ]
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Shorten names of models to what follows the last slash, where that still tells them apart.
+
+    Examples
+    --------
+    >>> short_names(["org/model-7b", "org/model-13b"])
+    ['model-7b', 'model-13b']
+    >>> short_names(["one/model", "two/model"])
+    ['one/model', 'two/model']
+    """
+    short = [name.rstrip("/").rpartition("/")[2] or name for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
+
+
 def _spoken(corruptions: Iterable[str]) -> list[str]:
     return [name.replace("_", " ") for name in corruptions]
 
@@ -233,7 +247,11 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
 
 
 def _ras_against_accuracy(analyses: Sequence[RunAnalysis], prefix: str) -> Chart:
-    points = [Point(each.name, each.headline("acc_clean"), each.headline("ras")) for each in analyses]
+    labels = short_names([each.name for each in analyses])
+    points = [
+        Point(label, each.headline("acc_clean"), each.headline("ras"))
+        for label, each in zip(labels, analyses, strict=True)
+    ]
     return points_with_intervals(
         f"{prefix}-plane",
         "RAS against clean accuracy",
@@ -247,12 +265,12 @@ def _ras_against_accuracy(analyses: Sequence[RunAnalysis], prefix: str) -> Chart
 def _curves(analyses: Sequence[RunAnalysis], figure: str, title: str, prefix: str) -> list[Chart]:
     severities = analyses[0].run.severities
     lines = [
-        Line(each.name, [each.severities.of(figure, f"severity {severity}") for severity in severities])
-        for each in analyses
+        Line(label, [each.severities.of(figure, f"severity {severity}") for severity in severities])
+        for label, each in zip(short_names([each.name for each in analyses]), analyses, strict=True)
     ]
     told = f"{title}, all corruptions together, with 95 % intervals as bands."
     if len(lines) <= OVERLAID:
-        return [lines_over_severity(prefix, title, severities, lines, f"{told} {_ends(lines)}")]
+        return [lines_over_severity(prefix, title, severities, lines, told, _ends(lines))]
     ends = [figure.low for line in lines for figure in line.figures], [f.high for line in lines for f in line.figures]
     low, high = float(np.nanmin(ends[0])), float(np.nanmax(ends[1]))
     margin = 0.04 * (high - low)
@@ -262,7 +280,8 @@ def _curves(analyses: Sequence[RunAnalysis], figure: str, title: str, prefix: st
             f"{title}: {line.label}",
             severities,
             lines,
-            f"{told} The other models in grey. {_ends([line])}",
+            f"{told} The other models in grey.",
+            _ends([line]),
             highlighted=place,
             limits=(low - margin, high + margin),
         )
@@ -286,7 +305,7 @@ def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str) -> Chart
         "RAS by corruption and model",
         values,
         _spoken(corruptions),
-        [each.name for each in analyses],
+        short_names([each.name for each in analyses]),
         Scale.around_zero(values),
         _short,
         f"All severities together. {_extremes(values, corruptions)}",
@@ -300,7 +319,8 @@ def _extremes(values: np.ndarray[Any, np.dtype[np.float64]], corruptions: Sequen
         return "No figure could be computed."
     low, high = int(np.nanargmin(means)), int(np.nanargmax(means))
     names = _spoken(corruptions)
-    return f"Lowest on average under {names[low]} ({_short(means[low])}), highest under {names[high]} ({_short(means[high])})."
+    ends = [f"{names[place]} ({_short(means[place])})" for place in (low, high)]
+    return f"Lowest on average under {ends[0]}, highest under {ends[1]}."
 
 
 def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:

@@ -64,6 +64,7 @@ def _environment() -> Environment:
         percent=wording.percent,
         with_interval=wording.with_interval,
         drawing=_drawing,
+        breakable=wording.breakable,
     )
     return environment
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from math import isfinite
 from typing import Protocol
 
-__all__ = ["MISSING", "joined", "number", "percent", "signed", "with_interval"]
+__all__ = ["MISSING", "breakable", "joined", "number", "percent", "signed", "with_interval"]
 
 _MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
@@ -79,3 +80,14 @@ def joined(words: Sequence[str]) -> str:
     'fog, snow and frost'
     """
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def breakable(name: str) -> list[str]:
+    """Cut a name behind each character where a line may break.
+
+    Examples
+    --------
+    >>> breakable("org/model-7b")
+    ['org/', 'model-', '7b']
+    """
+    return re.findall(r"[^/_-]*[/_-]|[^/_-]+$", name)
