@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from benchc_tasks.commands import compare, doctor, info, show, summary, tasks_path
+from benchc_tasks.commands import compare, doctor, info, select, show, summary, tasks_path
 
 __all__ = ["main"]
 
-COMMANDS = (info, doctor, tasks_path, show, summary, compare)
+COMMANDS = (info, doctor, tasks_path, show, select, summary, compare)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="benchc",
         description="Bench-C: the corruption robustness of large vision-language models, as a plugin of lmms-eval.",
-        epilog='An evaluation is lmms-eval\'s own command: python -m lmms_eval --model benchc --tasks benchc',
+        epilog="An evaluation is lmms-eval's own command: python -m lmms_eval --model benchc --tasks benchc",
     )
     parser.add_argument("--version", action="version", version=f"benchc {version('benchc')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -182,8 +182,11 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             benchc=version("benchc"),
             prompt=self.prompt.text("{question}", ["{option}"]),
         )
-        marks = {"length_normalised": 1.0} if record.length_normalised else {}
-        return {**sample_figures(record), **marks, RECORD_KEY: record.to_json_dict()}
+        return {
+            **sample_figures(record),
+            "length_normalised": float(record.length_normalised),
+            RECORD_KEY: record.to_json_dict(),
+        }
 
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""

@@ -47,7 +47,9 @@ def lmms_eval(tmp_path: Path) -> Callable[..., Evaluation]:
         command = [sys.executable, "-m", "lmms_eval"]
         if preamble:
             # lmms-eval as __main__, after something of its own was changed: what a later version might look like
-            script = f"import runpy, sys\n{preamble}\nrunpy.run_module('lmms_eval', run_name='__main__', alter_sys=True)"
+            script = (
+                f"import runpy, sys\n{preamble}\nrunpy.run_module('lmms_eval', run_name='__main__', alter_sys=True)"
+            )
             command = [sys.executable, "-c", script]
         finished = subprocess.run(
             [*command, *arguments, "--output_path", str(output_path), "--log_samples"],

@@ -92,7 +92,10 @@ def check_lmms_eval() -> tuple[bool, str]:
 def check_plugin() -> tuple[bool, str]:
     """Check that lmms-eval finds the model `benchc`, and that it indexes the tasks by itself."""
     if not any(point.name == "benchc" for point in entry_points(group="lmms_eval.models")):
-        return False, "the entry point `benchc` is not registered; install benchc again with `pip install --force benchc`"
+        return (
+            False,
+            "the entry point `benchc` is not registered; install benchc again with `pip install --force benchc`",
+        )
     import lmms_eval.models
 
     from benchc_tasks.plugin import tasks_are_registered

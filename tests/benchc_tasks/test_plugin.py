@@ -29,6 +29,7 @@ METRICS = {
     "ece_clean",
     "ece_corrupted",
     "invalid_pairs",
+    "length_normalised",
 }
 
 
@@ -44,7 +45,10 @@ def test_the_wildcard_runs_the_nineteen_tasks_once_each(lmms_eval):
 def test_the_group_shows_every_figure_over_its_tasks(lmms_eval):
     run = lmms_eval(["--model", "benchc", "--tasks", "benchc-weather", "--limit", "3"])
     results = run.results["results"]
-    group, tasks = results["benchc-weather"], [results[f"benchc_{name}"] for name in ("snow", "frost", "fog", "spatter")]
+    group, tasks = (
+        results["benchc-weather"],
+        [results[f"benchc_{name}"] for name in ("snow", "frost", "fog", "spatter")],
+    )
     assert {name.split(",")[0] for name in group if name.endswith(",none") and "_stderr" not in name} == METRICS
     for name in ("acc_clean", "acc_corrupted", "ras", "flip", "nll_corrupted"):
         assert group[f"{name},none"] == pytest.approx(sum(task[f"{name},none"] for task in tasks) / len(tasks))

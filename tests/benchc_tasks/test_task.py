@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from support import encoded, rows_of_samples
 from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
@@ -22,6 +21,7 @@ from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.task import BenchCTask, conditions_of
+from support import encoded, rows_of_samples
 from task_yamls import tasks_path
 
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
@@ -154,13 +154,13 @@ def test_figures_and_record_are_those_of_the_answers(dataset):
     accuracy = figures["acc_clean,none"]
     parts = [(accuracy, figures["ras_destructive,none"]), (1 - accuracy, figures["ras_corrective,none"])]
     assert figures["ras,none"] == pytest.approx(sum(share * part for share, part in parts if share > 0))
-    assert "length_normalised,none" not in figures
+    assert figures["length_normalised,none"] == 0
 
 
 def test_mean_losses_give_the_same_figures_and_are_marked(dataset):
     summed, losses = evaluated(PixelBackend()), evaluated(MeanLossBackend())
     for name, value in summed["results"]["benchc_fog"].items():
-        if name.endswith(",none") and "stderr" not in name and name != "benchc,none":
+        if name.endswith(",none") and "stderr" not in name and name not in {"benchc,none", "length_normalised,none"}:
             assert losses["results"]["benchc_fog"][name] == pytest.approx(value, nan_ok=True), name
     assert losses["results"]["benchc_fog"]["length_normalised,none"] == 1.0
     assert all(row["benchc"]["length_normalised"] for row in losses["samples"]["benchc_fog"])
@@ -266,7 +266,9 @@ def test_a_missing_answer_is_an_error_that_names_the_sample(dataset):
 
 
 def test_prompt_settings_of_a_yaml_reach_the_requests(dataset):
-    task = built(make_task(lmms_eval_specific_kwargs={"default": {"pre_prompt": "Look.\n", "post_prompt": "\nLetter:"}}))
+    task = built(
+        make_task(lmms_eval_specific_kwargs={"default": {"pre_prompt": "Look.\n", "post_prompt": "\nLetter:"}})
+    )
     assert task.instances[0].args[0] == "Look.\nWhat colour is shape 0?\nA. red\nB. blue\nLetter:"
 
 
@@ -279,5 +281,5 @@ def test_every_definition_names_a_corruption_and_the_groups_partition_them(datas
         if not path.stem.startswith("benchc_")
     }
     assert sorted(groups.pop("benchc")) == matched
-    assert sorted(sum(groups.values(), [])) == matched
+    assert sorted(name for names in groups.values() for name in names) == matched
     assert set(groups) == {"benchc-noise", "benchc-blur", "benchc-weather", "benchc-digital"}

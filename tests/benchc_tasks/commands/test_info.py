@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import rows_of_samples
 
 from benchc_tasks.cli import main
 from benchc_tasks.corruptions import CORRUPTIONS
 from benchc_tasks.datasets import write_dataset
+from support import rows_of_samples
 
 
 @pytest.fixture
