@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from benchc_tasks.commands import compare, doctor, info, select, show, summary, tasks_path
+from benchc_tasks.commands import compare, doctor, info, select, show, submit, summary, tasks_path, verify
 
 __all__ = ["main"]
 
-COMMANDS = (info, doctor, tasks_path, show, select, summary, compare)
+COMMANDS = (info, doctor, tasks_path, show, select, summary, compare, submit, verify)
 
 
 def build_parser() -> argparse.ArgumentParser:

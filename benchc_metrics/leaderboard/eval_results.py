@@ -1,0 +1,71 @@
+"""`.eval_results/benchc.yaml`: the figures in the form of Hugging Face's community evals, one entry a figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml, parse_eval_result_entries
+
+from benchc_metrics.leaderboard.schema import EVAL_RESULTS_FILE, SubmissionRecord
+
+__all__ = ["eval_results_of", "parse_eval_results", "write_eval_results"]
+
+
+def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
+    """Make the entries of a submission: a figure's name is its task id.
+
+    Parameters
+    ----------
+    record : SubmissionRecord
+
+    Returns
+    -------
+    list of EvalResultEntry
+        One for each figure that is defined, in the order of the record.
+    """
+    how = (
+        f"benchc {record.versions.benchc}, corruption engine {record.engine}, lmms-eval {record.versions.lmms_eval}, "
+        f"backend {record.model.backend}, dataset {record.dataset.fingerprint[:16]}"
+    )
+    if record.length_normalised:
+        how += ", scored by mean losses"
+    if record.dataset.demonstration:
+        how += ", bundled demonstration set: no Bench-C result"
+    return [
+        EvalResultEntry(
+            dataset_id=record.dataset.id,
+            task_id=name,
+            value=figure.value,
+            dataset_revision=record.dataset.revision,
+            date=record.evaluated or record.created,
+            source_url=record.source.url,
+            source_name=record.source.name,
+            notes=f"95 % interval [{figure.low}, {figure.high}]; {how}" if figure.low is not None else how,
+        )
+        for name, figure in record.figures.items()
+        if figure.value is not None
+    ]
+
+
+def write_eval_results(record: SubmissionRecord) -> str:
+    """Write the entries as YAML."""
+    entries = eval_result_entries_to_yaml(eval_results_of(record))
+    return str(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=120))
+
+
+def parse_eval_results(text: str) -> list[EvalResultEntry]:
+    """Read what `write_eval_results` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is not YAML, or an entry lacks what it must have; one sentence.
+    """
+    try:
+        written: Any = yaml.safe_load(text)
+        if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
+            raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of entries")
+        return parse_eval_result_entries(written)
+    except (yaml.YAMLError, KeyError, AttributeError, TypeError, RecursionError) as fault:
+        raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of evaluation results ({fault!r})") from None

@@ -1,0 +1,391 @@
+"""The Every Eval Ever record of a submission and its instance-level JSONL.
+
+The models below are the fields of schema 0.3 that we write, with its own rules for them; that project's validator
+(`pip install every-eval-ever`, which needs Python 3.12 and an older huggingface_hub than ours) accepts what they
+accept, see `docs/submission.md`.
+
+References
+----------
+https://github.com/evaleval/every_eval_ever, schemas `eval.schema.json` and `instance_level_eval.schema.json`, 0.3.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from math import isinf
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from benchc_metrics import ras
+from benchc_metrics.figures import FIGURES, PairValues
+from benchc_metrics.leaderboard.answers import CONDITIONS
+from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
+from benchc_metrics.runs import Run
+
+__all__ = ["EvaluationLog", "InstanceLog", "evaluation_log", "instance_logs", "log_paths"]
+
+SCHEMA_VERSION: Literal["0.3.0"] = "0.3.0"
+COLLECTION = "benchc"
+INSTANCE_FIGURES = ("acc_clean", "acc_corrupted", "ras")
+"""The figures that a single sample has, each with a row in the instance-level JSONL."""
+
+Details: TypeAlias = dict[str, str]
+Bound: TypeAlias = FiniteFloat | Literal["Infinity", "-Infinity"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class SourceMetadata(_Strict):
+    """Who evaluated."""
+
+    source_name: str
+    source_type: Literal["evaluation_run"]
+    source_organization_name: str
+    additional_details: Details
+    evaluator_relationship: Relationship
+
+
+class EvalLibrary(_Strict):
+    """What evaluated."""
+
+    name: str
+    version: str
+    additional_details: Details
+
+
+class ModelInfo(_Strict):
+    """What was evaluated."""
+
+    name: str
+    id: str
+    developer: str
+    additional_details: Details
+
+
+class SourceData(_Strict):
+    """The dataset, by its id on the hub."""
+
+    dataset_name: str
+    source_type: Literal["hf_dataset"]
+    hf_repo: str
+    samples_number: int
+    additional_details: Details
+
+
+class MetricConfig(_Strict):
+    """What a figure is."""
+
+    evaluation_description: str
+    metric_id: str
+    metric_name: str
+    lower_is_better: bool
+    score_type: Literal["continuous"]
+    min_score: Bound
+    max_score: Bound
+
+
+class ConfidenceInterval(_Strict):
+    """A bootstrap interval."""
+
+    lower: FiniteFloat
+    upper: FiniteFloat
+    confidence_level: Annotated[float, Field(ge=0, le=1)]
+    method: str
+
+
+class Uncertainty(_Strict):
+    """How certain a figure is."""
+
+    confidence_interval: ConfidenceInterval
+    num_samples: int
+    num_bootstrap_samples: int
+
+
+class ScoreDetails(_Strict):
+    """A figure's value."""
+
+    score: FiniteFloat
+    uncertainty: Uncertainty | None
+
+
+class EvaluationResult(_Strict):
+    """A figure."""
+
+    evaluation_result_id: str
+    evaluation_name: str
+    source_data: SourceData
+    metric_config: MetricConfig
+    score_details: ScoreDetails
+
+    @model_validator(mode="after")
+    def _score_is_within_bounds(self) -> EvaluationResult:
+        low, high = float(self.metric_config.min_score), float(self.metric_config.max_score)
+        if not low <= self.score_details.score <= high:
+            raise ValueError(f"{self.evaluation_name}: score {self.score_details.score} is outside [{low}, {high}]")
+        return self
+
+
+class DetailedResults(_Strict):
+    """Where the instance-level JSONL is."""
+
+    format: Literal["jsonl"]
+    file_path: Annotated[
+        str,
+        Field(
+            pattern=r"^data/[^/]+/[^/]+/[^/]+/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}_samples\.jsonl$"
+        ),
+    ]
+    hash_algorithm: Literal["sha256"]
+    checksum: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    total_rows: int
+
+
+class EvaluationLog(_Strict):
+    """The record of all figures."""
+
+    schema_version: Literal["0.3.0"]
+    evaluation_id: str
+    evaluation_timestamp: str | None
+    retrieved_timestamp: Annotated[str, Field(pattern=r"^\d+$")]
+    source_metadata: SourceMetadata
+    eval_library: EvalLibrary
+    model_info: ModelInfo
+    evaluation_results: Annotated[list[EvaluationResult], Field(min_length=1)]
+    detailed_evaluation_results: DetailedResults
+
+
+class Input(_Strict):
+    """The question, by reference: other people's texts and pictures stay where they are published."""
+
+    raw: str
+    reference: list[str]
+    choices: list[str]
+
+
+class Output(_Strict):
+    """The letters that the model chose."""
+
+    raw: list[str]
+
+
+class Attribution(_Strict):
+    """How the answer was read."""
+
+    turn_idx: Literal[0]
+    source: Literal["output.raw"]
+    extracted_value: str
+    extraction_method: str
+    is_terminal: bool
+
+
+class Evaluation(_Strict):
+    """A sample's figure, and whether all its answers are right."""
+
+    score: FiniteFloat
+    is_correct: bool
+
+
+class InstanceLog(_Strict):
+    """A sample's part in one figure."""
+
+    schema_version: Literal["0.3.0"]
+    evaluation_id: str
+    model_id: str
+    evaluation_name: str
+    evaluation_result_id: str
+    sample_id: str
+    sample_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    interaction_type: Literal["single_turn"]
+    input: Input
+    output: Output
+    answer_attribution: list[Attribution]
+    evaluation: Evaluation
+    metadata: Details
+
+
+def log_paths(record: SubmissionRecord) -> tuple[str, str]:
+    """Where the two files stand in the project's data store: `data/COLLECTION/DEVELOPER/MODEL/UUID...`.
+
+    Returns
+    -------
+    record_path, instances_path : str
+        Relative to the folder `every_eval_ever` of the submission.
+    """
+    developer, model = record.model.id.split("/")
+    digest = hashlib.sha256(_evaluation_id(record).encode()).digest()
+    folder = f"data/{COLLECTION}/{developer}/{model}/{UUID(bytes=digest[:16], version=4)}"
+    return f"{folder}.json", f"{folder}_samples.jsonl"
+
+
+def evaluation_log(record: SubmissionRecord, instances: str) -> EvaluationLog:
+    """Make the record of a submission.
+
+    Parameters
+    ----------
+    record : SubmissionRecord
+    instances : str
+        The instance-level JSONL.
+    """
+    developer, model = record.model.id.split("/")
+    return EvaluationLog(
+        schema_version=SCHEMA_VERSION,
+        evaluation_id=_evaluation_id(record),
+        evaluation_timestamp=record.evaluated,
+        retrieved_timestamp=_epoch(record),
+        source_metadata=SourceMetadata(
+            source_name=record.source.name,
+            source_type="evaluation_run",
+            source_organization_name=record.source.organisation,
+            evaluator_relationship=record.source.relationship,
+            additional_details={"url": record.source.url},
+        ),
+        eval_library=EvalLibrary(
+            name="lmms-eval",
+            version=record.versions.lmms_eval,
+            additional_details={"plugin": f"benchc {record.versions.benchc}", "corruption_engine": record.engine},
+        ),
+        model_info=ModelInfo(
+            name=model,
+            id=record.model.id,
+            developer=developer,
+            additional_details={
+                "backend": record.model.backend,
+                "arguments": record.model.arguments,
+                "deployment_type": "self_deployed",
+                "model_availability": "unknown",
+            },
+        ),
+        evaluation_results=[
+            _evaluation_result(record, name, figure, figure.value)
+            for name, figure in record.figures.items()
+            if figure.value is not None
+        ],
+        detailed_evaluation_results=DetailedResults(
+            format="jsonl",
+            file_path=log_paths(record)[1],
+            hash_algorithm="sha256",
+            checksum=hashlib.sha256(instances.encode()).hexdigest(),
+            total_rows=instances.count("\n"),
+        ),
+    )
+
+
+def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
+    """Make the instance-level rows: each sample's accuracy when clean, accuracy under corruption, and RAS."""
+    pairs = PairValues.of_run(run)
+    clean = ras.prediction(run.clean_distributions())
+    corrupted = ras.prediction(run.corrupted_distributions()).reshape(len(clean), -1)
+    means = {name: pairs.values[name].mean(axis=(1, 2)) for name in ("acc_corrupted", "ras")}
+    for number, sample in enumerate(run.sample_ids):
+        letters = list(string.ascii_uppercase[: run.option_counts[number]])
+        right = letters[run.answers[number]]
+        question = Input(
+            raw=f"sample {sample} of the Bench-C dataset {record.dataset.fingerprint}",
+            reference=[right],
+            choices=letters,
+        )
+        under_corruption = [letters[place] for place in corrupted[number].tolist()]
+        everything = [letters[clean[number]], *under_corruption]
+        for name, chosen, score in (
+            ("acc_clean", everything[:1], float(clean[number] == run.answers[number])),
+            ("acc_corrupted", under_corruption, float(means["acc_corrupted"][number])),
+            ("ras", everything, float(means["ras"][number])),
+        ):
+            yield InstanceLog(
+                schema_version=SCHEMA_VERSION,
+                evaluation_id=_evaluation_id(record),
+                model_id=record.model.id,
+                evaluation_name=_evaluation_name(name),
+                evaluation_result_id=name,
+                sample_id=sample,
+                sample_hash=hashlib.sha256((question.raw + right).encode()).hexdigest(),
+                interaction_type="single_turn",
+                input=question,
+                output=Output(raw=chosen),
+                answer_attribution=[
+                    Attribution(
+                        turn_idx=0,
+                        source="output.raw",
+                        extracted_value=chosen[-1],
+                        extraction_method="option of the largest log-likelihood",
+                        is_terminal=True,
+                    )
+                ],
+                evaluation=Evaluation(score=score, is_correct=all(letter == right for letter in chosen)),
+                metadata={
+                    "conditions": "clean" if name == "acc_clean" else f"{CONDITIONS[1]} to {CONDITIONS[-1]}",
+                    "category": run.categories[number] or "",
+                    "source": run.sources[number] or "",
+                },
+            )
+
+
+def _evaluation_id(record: SubmissionRecord) -> str:
+    return f"{COLLECTION}/{record.model.id.replace('/', '_')}/{_epoch(record)}"
+
+
+def _epoch(record: SubmissionRecord) -> str:
+    created = datetime.fromisoformat(record.created.removesuffix("Z")).replace(tzinfo=timezone.utc)
+    return str(int(created.timestamp()))
+
+
+def _evaluation_name(figure: str) -> str:
+    return f"Bench-C {FIGURES[figure].title}"
+
+
+def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRecord, score: float) -> EvaluationResult:
+    figure = FIGURES[name]
+    uncertainty = None
+    if estimate.low is not None and estimate.high is not None:
+        uncertainty = Uncertainty(
+            confidence_interval=ConfidenceInterval(
+                lower=estimate.low,
+                upper=estimate.high,
+                confidence_level=record.bootstrap.level,
+                method=f"bootstrap over samples ({figure.interval})",
+            ),
+            num_samples=record.dataset.samples,
+            num_bootstrap_samples=record.bootstrap.resamples,
+        )
+    return EvaluationResult(
+        evaluation_result_id=name,
+        evaluation_name=_evaluation_name(name),
+        source_data=SourceData(
+            dataset_name="Bench-C",
+            source_type="hf_dataset",
+            hf_repo=record.dataset.id,
+            samples_number=record.dataset.samples,
+            additional_details={"fingerprint": record.dataset.fingerprint},
+        ),
+        metric_config=MetricConfig(
+            evaluation_description=figure.meaning,
+            metric_id=f"benchc.{name}",
+            metric_name=figure.title,
+            lower_is_better=not figure.higher_is_better,
+            score_type="continuous",
+            min_score=_bound(figure.minimum),
+            max_score=_bound(figure.maximum),
+        ),
+        score_details=ScoreDetails(score=score, uncertainty=uncertainty),
+    )
+
+
+def _bound(value: float) -> Bound:
+    if not isinf(value):
+        return float(value)
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def dump(log: BaseModel, indent: int | None = None) -> str:
+    """Write a record as strict JSON; what is null is left out, as the schema wants it."""
+    return json.dumps(
+        log.model_dump(mode="json", exclude_none=True), indent=indent, ensure_ascii=False, allow_nan=False
+    )

@@ -1,0 +1,240 @@
+"""Every file of a submission: its name, its typed content, its version, and how large it may be.
+
+    benchc.json                     SubmissionRecord, our own record
+    samples.parquet                 SAMPLES_SCHEMA, the answers from which all else can be computed again
+    .eval_results/benchc.yaml       entries of Hugging Face's community evals (`huggingface_hub.EvalResultEntry`)
+    every_eval_ever/data/...        one Every Eval Ever record and its instance-level JSONL
+    unaggregated_results.csv        accuracy, corruption by severity, as RobustBench has it
+
+Readers refuse what they do not know, and numbers are numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from benchc_metrics.statistics import CONFIDENCE_LEVEL, RESAMPLES, SEED
+
+__all__ = [
+    "ANSWERS_FILE",
+    "CELL_FIGURES",
+    "EVAL_RESULTS_FILE",
+    "RECORD_FILE",
+    "SAMPLES_SCHEMA",
+    "SAMPLES_VERSION",
+    "STANDARD_BOOTSTRAP",
+    "SUBMISSION_SCHEMA",
+    "UNAGGREGATED_FILE",
+    "BootstrapFacts",
+    "CellFigures",
+    "DatasetFacts",
+    "EstimateRecord",
+    "FileFacts",
+    "ModelFacts",
+    "Relationship",
+    "SourceFacts",
+    "SubmissionRecord",
+    "Versions",
+    "largest_size",
+    "parse_record",
+]
+
+SUBMISSION_SCHEMA: Literal["benchc.submission/1"] = "benchc.submission/1"
+SAMPLES_VERSION = "benchc.answers/1"
+
+RECORD_FILE = "benchc.json"
+ANSWERS_FILE = "samples.parquet"
+EVAL_RESULTS_FILE = ".eval_results/benchc.yaml"
+UNAGGREGATED_FILE = "unaggregated_results.csv"
+
+SAMPLES_SCHEMA = pa.schema(
+    [
+        pa.field("sample", pa.string(), nullable=False),
+        pa.field("source", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("answer", pa.int64(), nullable=False),
+        pa.field("condition", pa.string(), nullable=False),
+        pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float64()), nullable=False),
+    ],
+    metadata={"schema": SAMPLES_VERSION},
+)
+"""One row a sample and condition, `clean` first; log-likelihoods of the options in nats, and their softmax."""
+
+CELL_FIGURES = (
+    "acc_corrupted",
+    "acc_drop",
+    "ras",
+    "ras_destructive",
+    "ras_corrective",
+    "erroneous_confidence",
+    "hesitation",
+    "flip",
+    "destroyed",
+    "corrected",
+    "brier_corrupted",
+    "nll_corrupted",
+    "ece_corrupted",
+)
+"""The figures of the corruption x severity table."""
+
+Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative", "other"]
+"""Between who evaluated and who made the model, in Every Eval Ever's words."""
+
+# ORG/NAME, as model and dataset hubs write it; both parts are safe as names of folders.
+_HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+_Text: TypeAlias = Annotated[str, Field(max_length=4000)]
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+_Instant: TypeAlias = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?$")]
+
+
+class _Strict(BaseModel):
+    """Unknown keys, text for a number and infinities are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class EstimateRecord(_Strict):
+    """A figure with the bounds of its interval; null where undefined."""
+
+    value: FiniteFloat | None
+    low: FiniteFloat | None
+    high: FiniteFloat | None
+
+
+class ModelFacts(_Strict):
+    """The model: its id ORG/NAME, the lmms-eval model that loaded it, and how."""
+
+    id: Annotated[str, Field(pattern=_HUB_ID)]
+    backend: _Name
+    arguments: _Text
+
+
+class Versions(_Strict):
+    """Versions of what evaluated."""
+
+    benchc: _Name
+    lmms_eval: _Name
+
+
+class DatasetFacts(_Strict):
+    """The dataset: its fingerprint decides, its id on a hub and the revision there are for people."""
+
+    fingerprint: _Name
+    id: Annotated[str, Field(pattern=_HUB_ID)]
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None
+    samples: Annotated[int, Field(ge=1, le=20_000)]
+    demonstration: bool
+
+
+class SourceFacts(_Strict):
+    """Who evaluated."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
+    name: _Name
+    organisation: _Name
+    relationship: Relationship
+
+
+class BootstrapFacts(_Strict):
+    """How the intervals were made; see `benchc_metrics.statistics`."""
+
+    resamples: Annotated[int, Field(ge=2, le=1_000_000)]
+    seed: int
+    level: Annotated[float, Field(gt=0, lt=1)]
+
+
+class CellFigures(_Strict):
+    """The figures of `CELL_FIGURES` under one condition."""
+
+    corruption: _Name
+    severity: Annotated[int, Field(ge=1, le=5)]
+    figures: dict[str, EstimateRecord]
+
+
+class FileFacts(_Strict):
+    """A file beside the record."""
+
+    path: _Name
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SubmissionRecord(_Strict):
+    """The content of `benchc.json`.
+
+    Attributes
+    ----------
+    schema_version : str
+        Written as `schema`.
+    created : str
+        When the submission was written, ISO 8601 in UTC.
+    evaluated : str or None
+        When the evaluation began.
+    figures : dict of str to EstimateRecord
+        All figures of the whole run.
+    table : tuple of CellFigures
+        Corruption by corruption in the order of the papers, severity by severity.
+    files : tuple of FileFacts
+        All other files of the submission, in the order of the alphabet.
+    """
+
+    schema_version: Literal["benchc.submission/1"] = Field(alias="schema")
+    created: _Instant
+    evaluated: _Instant | None
+    model: ModelFacts
+    versions: Versions
+    engine: _Name
+    prompt: _Text
+    length_normalised: bool
+    dataset: DatasetFacts
+    source: SourceFacts
+    bootstrap: BootstrapFacts
+    figures: dict[str, EstimateRecord]
+    table: tuple[CellFigures, ...]
+    files: tuple[FileFacts, ...]
+
+    def to_json(self) -> str:
+        """Write the record as the one text that stands for it."""
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+STANDARD_BOOTSTRAP = BootstrapFacts(resamples=RESAMPLES, seed=SEED, level=CONFIDENCE_LEVEL)
+"""What every submission must use: intervals of another seed could be picked."""
+
+
+def parse_record(text: str) -> SubmissionRecord:
+    """Read `benchc.json`.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, of another schema version, or a field is missing, unknown or of another type; one sentence
+        on the first fault.
+    """
+    try:
+        return SubmissionRecord.model_validate_json(text)
+    except ValidationError as refusal:
+        fault = refusal.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, fault["loc"])) or "the file"
+        raise ValueError(f"{RECORD_FILE}: {place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}") from None
+
+
+def largest_size(path: str, samples: int) -> int:
+    """Return how many bytes a file of a submission may have: some ten times what is usual.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the submission.
+    samples : int
+        Of the dataset, as the record says.
+    """
+    if path == ANSWERS_FILE:
+        return 100_000 + 50_000 * samples
+    if path.endswith(".jsonl"):
+        return 100_000 + 30_000 * samples
+    return 20_000 if path == UNAGGREGATED_FILE else 200_000

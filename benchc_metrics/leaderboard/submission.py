@@ -1,0 +1,294 @@
+"""A run made into a submission: checked to be whole, then written with everything that others read."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import isnan
+from os import PathLike
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES
+from benchc_metrics.estimates import EstimatedRun, estimate
+from benchc_metrics.figures import FIGURES, condition_views, whole_run
+from benchc_metrics.leaderboard.answers import answers_to_parquet
+from benchc_metrics.leaderboard.eval_results import write_eval_results
+from benchc_metrics.leaderboard.every_eval_ever import dump, evaluation_log, instance_logs, log_paths
+from benchc_metrics.leaderboard.schema import (
+    ANSWERS_FILE,
+    CELL_FIGURES,
+    EVAL_RESULTS_FILE,
+    RECORD_FILE,
+    STANDARD_BOOTSTRAP,
+    SUBMISSION_SCHEMA,
+    UNAGGREGATED_FILE,
+    BootstrapFacts,
+    CellFigures,
+    DatasetFacts,
+    EstimateRecord,
+    FileFacts,
+    ModelFacts,
+    Relationship,
+    SourceFacts,
+    SubmissionRecord,
+    Versions,
+)
+from benchc_metrics.runs import Run
+
+__all__ = ["SubmissionDetails", "derived_files", "figures_of_run", "what_is_missing", "write_submission"]
+
+EVERY_EVAL_EVER_FOLDER = "every_eval_ever"
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class SubmissionDetails:
+    """What a run does not know about itself.
+
+    Attributes
+    ----------
+    dataset_id : str
+        The dataset's id on the hub, ORG/NAME.
+    dataset_revision : str or None
+        Its git revision there.
+    model_id : str or None
+        The model's id ORG/NAME; the name under which it was evaluated if None.
+    organisation : str
+        Who evaluated.
+    relationship : {"first_party", "third_party", "collaborative", "other"}
+        Of those to the makers of the model.
+    source_url, source_name : str
+        Where the evaluation is described.
+    """
+
+    dataset_id: str
+    dataset_revision: str | None = None
+    model_id: str | None = None
+    organisation: str = "unknown"
+    relationship: Relationship = "other"
+    source_url: str = "https://arxiv.org/abs/2511.19032"
+    source_name: str = "Bench-C"
+
+
+def what_is_missing(run: Run) -> list[str]:
+    """List what keeps a run from being whole, a sentence each.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    list of str
+        Empty if every sample has a valid answer under every condition.
+    """
+    absent = [name for name in CORRUPTION_FAMILIES if name not in run.corruptions]
+    foreign = [name for name in run.corruptions if name not in CORRUPTION_FAMILIES]
+    size, found = run.metadata.dataset_size, len(run.sample_ids)
+    missing = []
+    if size is None:
+        missing.append("the results file does not say how many samples the dataset has")
+    elif found < size:
+        missing.append(f"{size - found} of the {size} samples were not evaluated (was --limit given?)")
+    elif found > size:
+        missing.append(f"{found} samples were evaluated of a dataset that has {size}")
+    missing += [f"{name} was not evaluated, at any severity" for name in absent]
+    missing += [f"{name} is no corruption of the benchmark" for name in foreign]
+    unanswered = Counter(condition for _, condition in run.missing)
+    first = {condition: sample for sample, condition in reversed(run.missing)}
+    missing += [
+        f"{condition} has no answer for {number} samples, {first[condition]!r} the first"
+        for condition, number in unanswered.items()
+    ]
+    invalid = Counter(condition for _, condition in run.invalid)
+    examples = {condition: (sample, reason) for (sample, condition), reason in reversed(list(run.invalid.items()))}
+    missing += [
+        f"{condition} has {number} invalid answers, the first for {examples[condition][0]!r}: {examples[condition][1]}"
+        for condition, number in invalid.items()
+    ]
+    return missing
+
+
+def write_submission(
+    run: Run,
+    folder: str | PathLike[str],
+    details: SubmissionDetails,
+    *,
+    bootstrap: BootstrapFacts = STANDARD_BOOTSTRAP,
+    created: datetime | None = None,
+) -> SubmissionRecord:
+    """Write the submission of a whole run.
+
+    Parameters
+    ----------
+    run : Run
+    folder : str or path-like
+        Made if it is not there; must be empty.
+    details : SubmissionDetails
+    bootstrap : BootstrapFacts
+        Anything but the standard is refused by `benchc verify`.
+    created : datetime, optional
+        Now by default.
+
+    Returns
+    -------
+    SubmissionRecord
+        What `benchc.json` says.
+
+    Raises
+    ------
+    ValueError
+        If the run is not whole (everything that is missing is listed), the model has no id ORG/NAME, or a detail is
+        refused.
+    FileExistsError
+        If the folder holds anything.
+    """
+    missing = what_is_missing(run)
+    if missing:
+        raise ValueError("\n  - ".join([f"{run.name} is not whole, and cannot be submitted:", *missing]))
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise FileExistsError(f"{place} is there already: give a folder that is empty or does not exist")
+    answers = answers_to_parquet(run)
+    body = _record_without_files(run, details, bootstrap, created or datetime.now(timezone.utc))
+    files = {ANSWERS_FILE: answers, **derived_files(body, run)}
+    record = body.model_copy(
+        update={
+            "files": tuple(
+                FileFacts(path=path, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+                for path, content in sorted(files.items())
+            )
+        }
+    )
+    for path, content in {**files, RECORD_FILE: record.to_json().encode()}.items():
+        target = place / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return record
+
+
+def derived_files(record: SubmissionRecord, run: Run) -> dict[str, bytes]:
+    """Make the files that follow from a record and its answers.
+
+    Parameters
+    ----------
+    record : SubmissionRecord
+        Its `files` are not looked at.
+    run : Run
+
+    Returns
+    -------
+    dict of str to bytes
+        From path to content.
+    """
+    instances = "".join(dump(log) + "\n" for log in instance_logs(record, run))
+    record_path, instances_path = log_paths(record)
+    return {
+        EVAL_RESULTS_FILE: write_eval_results(record).encode(),
+        f"{EVERY_EVAL_EVER_FOLDER}/{record_path}": (dump(evaluation_log(record, instances), indent=1) + "\n").encode(),
+        f"{EVERY_EVAL_EVER_FOLDER}/{instances_path}": instances.encode(),
+        UNAGGREGATED_FILE: _unaggregated_results(record).encode(),
+    }
+
+
+def figures_of_run(run: Run, bootstrap: BootstrapFacts) -> tuple[dict[str, EstimateRecord], tuple[CellFigures, ...]]:
+    """Compute what a record says of a run: all figures, and the corruption x severity table.
+
+    Parameters
+    ----------
+    run : Run
+        A whole run.
+    bootstrap : BootstrapFacts
+
+    Returns
+    -------
+    figures : dict of str to EstimateRecord
+    table : tuple of CellFigures
+    """
+    cells = condition_views(run)
+    estimated = estimate(
+        run, (whole_run(run), *cells), resamples=bootstrap.resamples, seed=bootstrap.seed, level=bootstrap.level
+    )
+    table = tuple(
+        CellFigures(
+            corruption=cell.corruptions[0],
+            severity=cell.severities[0],
+            figures={name: _estimate_record(estimated, name, cell.name) for name in CELL_FIGURES},
+        )
+        for cell in cells
+    )
+    return {name: _estimate_record(estimated, name, "all") for name in FIGURES}, table
+
+
+def _estimate_record(estimated: EstimatedRun, figure: str, view: str) -> EstimateRecord:
+    value, low, high = (None if isnan(number) else number for number in estimated.of(figure, view))
+    return EstimateRecord(value=value, low=low, high=high)
+
+
+def _record_without_files(
+    run: Run, details: SubmissionDetails, bootstrap: BootstrapFacts, created: datetime
+) -> SubmissionRecord:
+    facts = run.metadata
+    model_id = details.model_id or facts.model
+    if not _HUB_ID.fullmatch(model_id):
+        raise ValueError(f"the model's name {model_id!r} is no id ORG/NAME: give one with --model-id")
+    figures, table = figures_of_run(run, bootstrap)
+    try:
+        return SubmissionRecord(
+            schema=SUBMISSION_SCHEMA,
+            created=created.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            evaluated=facts.date,
+            # A checkpoint's place on the evaluator's machine says nothing to others.
+            model=ModelFacts(
+                id=model_id, backend=facts.backend, arguments=_public_arguments(facts.model_args, facts.model, model_id)
+            ),
+            versions=Versions(benchc=facts.benchc, lmms_eval=facts.lmms_eval),
+            engine=facts.engine,
+            prompt=facts.prompt,
+            length_normalised=facts.length_normalised,
+            dataset=DatasetFacts(
+                fingerprint=facts.dataset,
+                id=details.dataset_id,
+                revision=details.dataset_revision,
+                samples=len(run.sample_ids),
+                demonstration=facts.demonstration,
+            ),
+            source=SourceFacts(
+                url=details.source_url,
+                name=details.source_name,
+                organisation=details.organisation,
+                relationship=details.relationship,
+            ),
+            bootstrap=bootstrap,
+            figures=figures,
+            table=table,
+            files=(),
+        )
+    except ValidationError as refusal:
+        fault = refusal.errors(include_url=False, include_context=False)[0]
+        raise ValueError(f"{'.'.join(map(str, fault['loc']))} {fault['input']!r} is refused: {fault['msg']}") from None
+
+
+def _public_arguments(arguments: str, model: str, model_id: str) -> str:
+    parts = (part.partition("=") for part in arguments.split(","))
+    return ",".join(
+        f"{key}{equals}{model_id if value == model or value.startswith(('/', '~', '.')) else value}"
+        for key, equals, value in parts
+    )
+
+
+def _unaggregated_results(record: SubmissionRecord) -> str:
+    """Write accuracy as RobustBench does: a header line of corruptions, one of severities, and a row for the model."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(["", *(cell.corruption for cell in record.table)])
+    writer.writerow(["", *(cell.severity for cell in record.table)])
+    writer.writerow([record.model.id, *(cell.figures["acc_corrupted"].value for cell in record.table)])
+    return written.getvalue()

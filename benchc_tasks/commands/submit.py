@@ -1,0 +1,69 @@
+"""`benchc submit`: a whole run, made into a submission."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, get_args
+
+from rich.console import Console
+
+from benchc_metrics.leaderboard.schema import Relationship
+from benchc_metrics.leaderboard.submission import SubmissionDetails, write_submission
+from benchc_metrics.runs import read_run
+from benchc_tasks.commands.summary import notes_on_runs
+
+__all__ = ["add_parser", "run"]
+
+DEFAULTS = SubmissionDetails(dataset_id="")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand to the `benchc` parser."""
+    parser = subparsers.add_parser("submit", help="check that a run is whole, and write its submission")
+    parser.add_argument("run_folder", metavar="RUN", help="a model's folder, as lmms-eval wrote it")
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="empty, or not there yet")
+    parser.add_argument("--dataset-id", required=True, metavar="ORG/NAME", help="of the dataset on the hub")
+    parser.add_argument("--dataset-revision", metavar="SHA", help="the dataset's git revision there")
+    parser.add_argument("--model-id", metavar="ORG/NAME", help="of the model, if it was evaluated under another name")
+    parser.add_argument(
+        "--organisation", default=DEFAULTS.organisation, metavar="NAME", help="who evaluated (%(default)s)"
+    )
+    parser.add_argument(
+        "--relationship",
+        choices=get_args(Relationship),
+        default=DEFAULTS.relationship,
+        help="of who evaluated to who made the model (%(default)s)",
+    )
+    parser.add_argument(
+        "--source-url",
+        default=DEFAULTS.source_url,
+        metavar="URL",
+        help="where the evaluation is described (%(default)s)",
+    )
+    parser.add_argument(
+        "--source-name", default=DEFAULTS.source_name, metavar="NAME", help="what to call that place (%(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the submission and list its files."""
+    submitted = read_run(arguments.run_folder)
+    details = SubmissionDetails(
+        dataset_id=arguments.dataset_id,
+        dataset_revision=arguments.dataset_revision,
+        model_id=arguments.model_id,
+        organisation=arguments.organisation,
+        relationship=arguments.relationship,
+        source_url=arguments.source_url,
+        source_name=arguments.source_name,
+    )
+    record = write_submission(submitted, arguments.output, details)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{record.model.id}: {record.dataset.samples} samples under {len(record.table)} conditions and clean")
+    for facts in record.files:
+        console.print(f"  {facts.path} ({facts.bytes} bytes)")
+    for note in notes_on_runs([submitted]):
+        console.print(note)
+    console.print(f"Check it with: benchc verify {arguments.output}")
+    return 0
