@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import torch
 
-__all__ = ["DEMONSTRATION_MODEL", "LoadedModel", "load_backend", "load_checkpoint"]
+__all__ = ["DEMONSTRATION_MODEL", "LoadedModel", "find_backend", "load_backend", "load_checkpoint"]
 
 DEMONSTRATION_MODEL = Path(__file__).parent / "demonstration_model"
 """Folder of the bundled model."""
@@ -123,7 +123,7 @@ def load_backend(
         If there is no such backend, it cannot be imported or built, or it holds no transformers model with a head and
         no processor.
     """
-    backend_class = _find_backend(name)
+    backend_class = find_backend(name)
     settings = {**_defaults(backend_class, device), **arguments}
     try:
         backend = backend_class(**settings)
@@ -136,7 +136,19 @@ def load_backend(
     return _in_precision(loaded, dtype)
 
 
-def _find_backend(name: str) -> type:
+def find_backend(name: str) -> type:
+    """Import the class of an lmms-eval backend, the one for chat where it has two.
+
+    Parameters
+    ----------
+    name : str
+        The backend, as lmms-eval's `--model` names it.
+
+    Raises
+    ------
+    ValueError
+        If lmms-eval has no such backend, what it needs is not installed, or it is one that cannot serve.
+    """
     from lmms_eval.models import get_model, list_available_models
 
     known = list_available_models(include_aliases=True)

@@ -110,19 +110,19 @@ def test_the_greedy_option_is_known(
 def test_the_generated_answer_is_the_greedy_option(
     checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]
 ) -> None:
-    """Options of one and of three tokens that the model itself generates, beside one that it does not."""
+    """Options of one, two and three tokens that the model itself generates, beside one that it does not."""
     model = BenchCModel(pretrained=str(checkpoint("qwen3_vl")))
     scorer, image = model._scorer, make_picture(3)
     chat, transformer = scorer._chat, scorer._model
     inputs = chat.model_input([chat.prompt("What?", 1)], [[image]])
     tokens = transformer.generate(**inputs, max_new_tokens=3, min_new_tokens=3, do_sample=False)
     new = tuple(tokens[0, inputs["input_ids"].shape[1] :].tolist())
-    prepared = scorer.prepare([Question("it", "What?", ("a", "b", "c"), (image,))])
+    prepared = scorer.prepare([Question("it", "What?", ("a", "b", "c", "d"), (image,))])
     wrong = (*new[:2], (new[2] + 1) % 256)
-    prepared = type(prepared)(prepared.questions, ((new[:1], new, wrong),), prepared.inputs)
-    one, three, other = scorer.score(prepared)[0]
-    assert (one.is_greedy, three.is_greedy, other.is_greedy) == (True, True, False)
-    assert 0 >= one.log_likelihood > three.log_likelihood > other.log_likelihood
+    prepared = type(prepared)(prepared.questions, ((new[:1], new[:2], new, wrong),), prepared.inputs)
+    one, two, three, other = scorer.score(prepared)[0]
+    assert [score.is_greedy for score in (one, two, three, other)] == [True, True, True, False]
+    assert 0 >= one.log_likelihood > two.log_likelihood > three.log_likelihood > other.log_likelihood
 
 
 def test_one_pass_for_letters_and_one_more_for_phrases(
