@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions import random_draws
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import gaussian_weights
-from benchc_tasks.corruptions.filters import add_zoomed, blur_picture, streak, to_pixels
+from benchc_tasks.corruptions.filters import blur_picture, mean_of_zooms, streak, truncate
 from benchc_tasks.corruptions.picture import MARGINS, Picture
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
@@ -58,34 +58,33 @@ def disk_weights(radius: int, soften: float) -> NDArray[np.float32]:
 
 @compiled
 def _correlate_disk(
-    padded: NDArray[np.float32], margin: int, quarter: NDArray[np.float32], channels: int, out: NDArray[np.float32]
+    padded: NDArray[np.uint8], margin: int, quarter: NDArray[np.float32], out: NDArray[np.uint8]
 ) -> None:
-    rows, length = out.shape
-    reach = quarter.shape[0] - 1
+    """Add up the pixels under the disk, row by row: first the two rows at the same distance, then left and right."""
+    length = out.shape[1]
     pair = np.empty(padded.shape[1], np.float32)
-    for y in range(rows):
-        row = out[y]
+    row = np.empty(length, np.float32)
+    for y in range(out.shape[0]):
         row[:] = 0
-        for j in range(reach + 1):
+        for j in range(quarter.shape[0]):
             above = padded[y + margin - j]
             below = padded[y + margin + j]
-            if j == 0:
-                pair[:] = above
-            else:
-                for i in range(pair.size):
-                    pair[i] = above[i] + below[i]
-            for k in range(reach + 1):
+            share = np.float32(1.0 if j > 0 else 0.5)  # the middle row is its own partner
+            for i in range(pair.size):
+                pair[i] = share * np.float32(np.int32(np.int32(above[i]) + np.int32(below[i])))
+            middle = pair[margin * 3 : margin * 3 + length]
+            weight = quarter[j, 0]
+            for i in range(length):
+                row[i] += weight * middle[i]
+            for k in range(1, quarter.shape[1]):
                 weight = quarter[j, k]
                 if weight == 0:
-                    continue
-                left = pair[(margin - k) * channels : (margin - k) * channels + length]
-                right = pair[(margin + k) * channels : (margin + k) * channels + length]
-                if k == 0:
-                    for i in range(length):
-                        row[i] += weight * left[i]
-                else:
-                    for i in range(length):
-                        row[i] += weight * (left[i] + right[i])
+                    break
+                left = pair[(margin - k) * 3 : (margin - k) * 3 + length]
+                right = pair[(margin + k) * 3 : (margin + k) * 3 + length]
+                for i in range(length):
+                    row[i] += weight * (left[i] + right[i])
+        truncate(row, np.float32(0.0), out[y])
 
 
 @corruption("blur", radius=(3, 4, 6, 8, 10), soften=(0.1, 0.5, 0.5, 0.5, 0.5))
@@ -112,10 +111,11 @@ def defocus_blur(picture: Picture, radius: int, soften: float) -> NDArray[np.uin
     brighter. See `disk_weights`.
     """
     padded = picture.padded("reflect")
-    height, width = picture.shape
-    out = np.empty((height, width * 3), np.float32)
-    _correlate_disk(padded.reshape(padded.shape[0], -1), MARGINS["reflect"], disk_weights(radius, soften), 3, out)
-    return to_pixels(out).reshape(height, width, 3)
+    out = np.empty_like(picture.pixels)
+    height = out.shape[0]
+    disk = disk_weights(radius, soften)
+    _correlate_disk(padded.reshape(padded.shape[0], -1), MARGINS["reflect"], disk, out.reshape(height, -1))
+    return out
 
 
 def _glass_shifts(key: Key, picture: Picture, reach: int, rounds: int) -> NDArray[np.int8]:
@@ -125,14 +125,24 @@ def _glass_shifts(key: Key, picture: Picture, reach: int, rounds: int) -> NDArra
 
 @compiled
 def _move_pixels(pixels: NDArray[np.uint8], shifts: NDArray[np.int8], reach: int) -> None:
+    """Overwrite each pixel, in place, by its drawn neighbour; three bytes move as one number."""
     height, width = pixels.shape[:2]
-    for turn in range(shifts.shape[0]):
+    packed = np.empty((height, width), np.int32)
+    for y in range(height):
+        for x in range(width):
+            red, green, blue = np.int32(pixels[y, x, 0]), np.int32(pixels[y, x, 1]), np.int32(pixels[y, x, 2])
+            packed[y, x] = red | green << 8 | blue << 16
+    for turn in range(shifts.shape[1]):
         for y in range(height - reach, reach, -1):
+            across = shifts[0, turn, y]
+            down = shifts[1, turn, y]
             for x in range(width - reach, reach, -1):
-                source_x = x + np.int64(shifts[turn, y, x, 0])
-                source_y = y + np.int64(shifts[turn, y, x, 1])
-                for c in range(3):
-                    pixels[y, x, c] = pixels[source_y, source_x, c]
+                packed[y, x] = packed[y + np.int64(down[x]), x + np.int64(across[x])]
+    for y in range(height):
+        for x in range(width):
+            pixels[y, x, 0] = packed[y, x] & 255
+            pixels[y, x, 1] = packed[y, x] >> 8 & 255
+            pixels[y, x, 2] = packed[y, x] >> 16
 
 
 @corruption("blur", draws=_glass_shifts, sigma=(0.7, 0.9, 1.0, 1.1, 1.5), reach=(1, 2, 2, 3, 4), rounds=(2, 1, 3, 2, 2))
@@ -143,8 +153,8 @@ def glass_blur(picture: Picture, shifts: NDArray[np.int8], sigma: float, reach: 
     ----------
     picture : Picture
         The clean image.
-    shifts : ndarray of int8, shape (rounds, H, W, 2)
-        Draws (dx, dy), uniform over -reach, ..., reach - 1: which neighbour a pixel is copied from.
+    shifts : ndarray of int8, shape (2, rounds, H, W)
+        Draws, across and down, uniform over -reach, ..., reach - 1: which neighbour a pixel is copied from.
     sigma : float
         Standard deviation, in pixels, of the Gaussian blur before and after.
     reach : int
@@ -162,9 +172,9 @@ def glass_blur(picture: Picture, shifts: NDArray[np.int8], sigma: float, reach: 
     The papers speak of swapping pixels. In the reference the swap of two views is a copy, and so it is here: in the
     order from bottom right to top left, each pixel is overwritten by its drawn neighbour.
     """
-    moved = to_pixels(blur_picture(picture, sigma))
+    moved = blur_picture(picture, sigma)
     _move_pixels(moved, shifts, reach)
-    return to_pixels(blur_picture(Picture(moved), sigma))
+    return blur_picture(Picture(moved), sigma)
 
 
 def _camera_angle(key: Key, picture: Picture) -> float:
@@ -196,7 +206,7 @@ def motion_blur(picture: Picture, degrees: float, radius: int, sigma: float) -> 
     -----
     See `streak` for images with a side of 40 pixels and less.
     """
-    return to_pixels(streak(picture.padded("edge"), MARGINS["edge"], degrees, radius, sigma, picture.pixels.shape))
+    return streak(picture.padded("edge"), MARGINS["edge"], degrees, radius, sigma)
 
 
 @corruption("blur", step=(0.01, 0.01, 0.02, 0.02, 0.03), layers=(12, 16, 11, 13, 11))
@@ -222,12 +232,8 @@ def zoom_blur(picture: Picture, step: float, layers: int) -> NDArray[np.uint8]:
     As in the reference, a layer is cropped to the image at its top left corner, so that the centre of the zoom drifts
     by up to half a pixel.
     """
-    total = picture.floats.copy()
     spacing = (1.0 + step) - 1.0  # rounded as numpy.arange rounds it
-    for layer in range(layers):
-        add_zoomed(total, picture.floats, 1.0 + layer * spacing)
-    total *= np.float32(1.0 / (layers + 1))
-    return to_pixels(total)
+    return mean_of_zooms(picture.pixels, [1.0 + layer * spacing for layer in range(layers)])
 
 
 @corruption("blur", sigma=(1, 2, 3, 4, 6))
@@ -246,4 +252,4 @@ def gaussian_blur(picture: Picture, sigma: float) -> NDArray[np.uint8]:
     ndarray of uint8, shape (H, W, 3)
         The blurred image, its border pixels repeated beyond its border.
     """
-    return to_pixels(blur_picture(picture, sigma))
+    return blur_picture(picture, sigma)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchc_tasks.corruptions import random_draws
 from benchc_tasks.corruptions.compiled import compiled
-from benchc_tasks.corruptions.filters import gaussian_filter
+from benchc_tasks.corruptions.filters import blur_field
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
@@ -115,9 +115,10 @@ class Warp(NamedTuple):
 
 
 def _warp(key: Key, picture: Picture) -> Warp:
-    across = random_draws.uniforms(picture.shape, key.derive("across"))
-    down = random_draws.uniforms(picture.shape, key.derive("down"))
-    return Warp(across * np.float32(2.0) - np.float32(1.0), down * np.float32(2.0) - np.float32(1.0))
+    return Warp(
+        random_draws.uniforms(picture.shape, key.derive("across"), -1.0, 1.0),
+        random_draws.uniforms(picture.shape, key.derive("down"), -1.0, 1.0),
+    )
 
 
 @compiled
@@ -131,28 +132,30 @@ def _mirror(index: int, size: int) -> int:
 def _read_between(
     pixels: NDArray[np.uint8], across: NDArray[np.float32], down: NDArray[np.float32], out: NDArray[np.uint8]
 ) -> None:
-    """Move every pixel, reading by bilinear interpolation."""
-    one = np.float32(1.0)
+    """Move every pixel, reading by bilinear interpolation with weights in steps of 2**-16."""
+    one = 1 << 16
     height, width = across.shape
+    source = pixels.reshape(-1)
     for y in range(height):
+        target = out[y].reshape(-1)
+        moves_x, moves_y = across[y], down[y]
         for x in range(width):
-            floor_x = np.floor(across[y, x])
-            floor_y = np.floor(down[y, x])
-            right = across[y, x] - floor_x
-            lower = down[y, x] - floor_y
-            left_x = x + np.int64(floor_x)
-            upper_y = y + np.int64(floor_y)
-            right_x = left_x + 1
-            lower_y = upper_y + 1
-            if left_x < 0 or upper_y < 0 or right_x >= width or lower_y >= height:
-                left_x, right_x = _mirror(left_x, width), _mirror(right_x, width)
-                upper_y, lower_y = _mirror(upper_y, height), _mirror(lower_y, height)
-            for c in range(3):
-                upper = np.float32(pixels[upper_y, left_x, c]) * (one - right)
-                upper += np.float32(pixels[upper_y, right_x, c]) * right
-                under = np.float32(pixels[lower_y, left_x, c]) * (one - right)
-                under += np.float32(pixels[lower_y, right_x, c]) * right
-                out[y, x, c] = np.uint8(np.int32(upper * (one - lower) + under * lower))
+            place_x = np.int64(moves_x[x] * np.float32(65536.0)) + (x << 16)
+            place_y = np.int64(moves_y[x] * np.float32(65536.0)) + (y << 16)
+            left, top = place_x >> 16, place_y >> 16
+            right, bottom = left + 1, top + 1
+            if left < 0 or top < 0 or right >= width or bottom >= height:
+                left, right = _mirror(left, width), _mirror(right, width)
+                top, bottom = _mirror(top, height), _mirror(bottom, height)
+            to_right, to_bottom = place_x & 65535, place_y & 65535
+            to_left, to_top = one - to_right, one - to_bottom
+            a, b = 3 * (top * width + left), 3 * (top * width + right)
+            c, d = 3 * (bottom * width + left), 3 * (bottom * width + right)
+            p, q, r, s = to_left * to_top, to_right * to_top, to_left * to_bottom, to_right * to_bottom
+            for k in range(3):
+                upper = np.int64(source[a + k]) * p + np.int64(source[b + k]) * q
+                lower = np.int64(source[c + k]) * r + np.int64(source[d + k]) * s
+                target[3 * x + k] = (upper + lower) >> 32
 
 
 @corruption("digital", draws=_warp, strength=(12.5, 16.25, 21.25, 25.0, 30.0))
@@ -176,9 +179,9 @@ def elastic_transform(picture: Picture, warp: Warp, strength: float) -> NDArray[
     """
     height, width = picture.shape
     sigma = (height * 0.01, width * 0.01)
-    scale = np.float32(height * 0.005 * strength)
-    across = gaussian_filter(warp.across, sigma, truncate=3.0, border="symmetric") * scale
-    down = gaussian_filter(warp.down, sigma, truncate=3.0, border="symmetric") * scale
+    scale = height * 0.005 * strength
+    across = blur_field(warp.across, sigma, truncate=3.0, border="symmetric", scale=scale)
+    down = blur_field(warp.down, sigma, truncate=3.0, border="symmetric", scale=scale)
     out = np.empty_like(picture.pixels)
     _read_between(picture.pixels, across, down, out)
     return out
@@ -217,24 +220,32 @@ def _average_boxes(
     out: NDArray[np.uint8],
 ) -> None:
     """Average along the rows, round, average down the columns, round: Pillow's two passes in 22-bit fixed point."""
-    half = np.int64(1 << 21)
-    rows = np.empty((pixels.shape[0], firsts.size, 3), np.uint8)
+    half = np.int32(1 << 21)
+    rows = np.empty((pixels.shape[0], firsts.size * 3), np.uint8)
     for y in range(pixels.shape[0]):
+        line = pixels[y].reshape(-1)
+        row = rows[y]
         for x in range(firsts.size):
-            weight = np.int64(0.5 + 4194304.0 / (lasts[x] - firsts[x]))
-            for c in range(3):
-                total = np.int64(0)
-                for i in range(firsts[x], lasts[x]):
-                    total += np.int64(pixels[y, i, c])
-                rows[y, x, c] = min((total * weight + half) >> 22, 255)
+            weight = np.int32(0.5 + 4194304.0 / (lasts[x] - firsts[x]))
+            red, green, blue = np.int32(0), np.int32(0), np.int32(0)
+            for i in range(3 * firsts[x], 3 * lasts[x], 3):
+                red += np.int32(line[i])
+                green += np.int32(line[i + 1])
+                blue += np.int32(line[i + 2])
+            row[3 * x] = (np.int32(red * weight) + half) >> 22
+            row[3 * x + 1] = (np.int32(green * weight) + half) >> 22
+            row[3 * x + 2] = (np.int32(blue * weight) + half) >> 22
+    totals = np.empty(firsts.size * 3, np.int32)
     for y in range(tops.size):
-        weight = np.int64(0.5 + 4194304.0 / (bottoms[y] - tops[y]))
-        for x in range(firsts.size):
-            for c in range(3):
-                total = np.int64(0)
-                for i in range(tops[y], bottoms[y]):
-                    total += np.int64(rows[i, x, c])
-                out[y, x, c] = min((total * weight + half) >> 22, 255)
+        weight = np.int32(0.5 + 4194304.0 / (bottoms[y] - tops[y]))
+        totals[:] = 0
+        for i in range(tops[y], bottoms[y]):
+            row = rows[i]
+            for x in range(row.size):
+                totals[x] += np.int32(row[x])
+        target = out[y].reshape(-1)
+        for x in range(target.size):
+            target[x] = (np.int32(totals[x] * weight) + half) >> 22
 
 
 @compiled
@@ -245,9 +256,11 @@ def _repeat_boxes(
         if y > 0 and rows[y] == rows[y - 1]:
             out[y] = out[y - 1]
             continue
+        box_row = boxes[rows[y]].reshape(-1)
+        target = out[y].reshape(-1)
         for x in range(columns.size):
-            for c in range(3):
-                out[y, x, c] = boxes[rows[y], columns[x], c]
+            box = box_row[3 * columns[x] : 3 * columns[x] + 3]
+            target[3 * x], target[3 * x + 1], target[3 * x + 2] = box[0], box[1], box[2]
 
 
 @corruption("digital", resolution=(0.6, 0.5, 0.4, 0.3, 0.25))
@@ -300,8 +313,10 @@ def jpeg_compression(picture: Picture, quality: int) -> NDArray[np.uint8]:
     The reference calls Pillow. Both Pillow and OpenCV call libjpeg-turbo, whose default transforms are in integers and
     give the same bits in all its versions; OpenCV copies less.
     """
-    _, stream = cv2.imencode(".jpg", picture.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(stream, cv2.IMREAD_COLOR)[..., ::-1])
+    blue_first = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+    _, stream = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(stream, cv2.IMREAD_COLOR)
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
 
 
 @cache

@@ -20,13 +20,16 @@ def _gradients(
 ) -> None:
     """Sobel gradients of an image padded by one, and their L1 norm into the inside of `strength`."""
     for y in range(across.shape[0]):
-        for x in range(across.shape[1]):
-            a, b, c = np.int32(grey[y, x]), np.int32(grey[y, x + 1]), np.int32(grey[y, x + 2])
-            d, f = np.int32(grey[y + 1, x]), np.int32(grey[y + 1, x + 2])
-            g, h, i = np.int32(grey[y + 2, x]), np.int32(grey[y + 2, x + 1]), np.int32(grey[y + 2, x + 2])
-            across[y, x] = (c - a) + (f - d) + (f - d) + (i - g)
-            down[y, x] = (g - a) + (h - b) + (h - b) + (i - c)
-            strength[y + 1, x + 1] = abs(across[y, x]) + abs(down[y, x])
+        above, middle, below = grey[y], grey[y + 1], grey[y + 2]
+        to_right, to_bottom = across[y], down[y]
+        norm = strength[y + 1, 1:]
+        for x in range(to_right.size):
+            a, b, c = np.int32(above[x]), np.int32(above[x + 1]), np.int32(above[x + 2])
+            d, f = np.int32(middle[x]), np.int32(middle[x + 2])
+            g, h, i = np.int32(below[x]), np.int32(below[x + 1]), np.int32(below[x + 2])
+            to_right[x] = np.int32((c - a) + 2 * (f - d) + (i - g))
+            to_bottom[x] = np.int32((g - a) + 2 * (h - b) + (i - c))
+            norm[x] = abs(to_right[x]) + abs(to_bottom[x])
 
 
 @compiled
@@ -105,28 +108,40 @@ def edges(grey: NDArray[np.uint8], weak: int, strong: int) -> NDArray[np.bool_]:
 
 
 @compiled
-def _relax_distances(distance: NDArray[np.int32]) -> None:
-    """Turn zeros and large numbers, padded by two, into distances to the nearest zero, in two passes."""
+def _relax_row(
+    near: NDArray[np.int32], next_to: NDArray[np.int32], beyond: NDArray[np.int32], distance: NDArray[np.int32]
+) -> None:
+    """Shorten the distances of a row, padded by two, by way of the two rows next to it."""
     straight = np.int32(65536)
     diagonal = np.int32(91750)
     knight = np.int32(143976)
+    n = near.size - 4  # slices, since LLVM vectorises only indices that plainly are not negative
+    far_left, left, same, right, far_right = next_to[:n], next_to[1:], next_to[2:], next_to[3:], next_to[4:]
+    beyond_left, beyond_right = beyond[1:], beyond[3:]
+    here, result = distance[2:], near[2:]
+    for x in range(n):
+        best = min(here[x], np.int32(same[x] + straight))
+        best = min(best, np.int32(min(left[x], right[x]) + diagonal))
+        best = min(best, np.int32(min(far_left[x], far_right[x]) + knight))
+        result[x] = min(best, np.int32(min(beyond_left[x], beyond_right[x]) + knight))
+
+
+@compiled
+def _relax_distances(distance: NDArray[np.int32]) -> None:
+    """Turn zeros and large numbers, padded by two, into distances to the nearest zero, in two passes."""
+    straight = np.int32(65536)
     rows, columns = distance.shape
+    near = np.empty(columns, np.int32)
     for y in range(2, rows - 2):
+        row = distance[y]
+        _relax_row(near, distance[y - 1], distance[y - 2], row)
         for x in range(2, columns - 2):
-            best = distance[y, x]
-            if best > 0:
-                best = min(best, distance[y - 1, x] + straight, distance[y, x - 1] + straight)
-                best = min(best, distance[y - 1, x - 1] + diagonal, distance[y - 1, x + 1] + diagonal)
-                best = min(best, distance[y - 2, x - 1] + knight, distance[y - 2, x + 1] + knight)
-                distance[y, x] = min(best, distance[y - 1, x - 2] + knight, distance[y - 1, x + 2] + knight)
+            row[x] = min(near[x], np.int32(row[x - 1] + straight))
     for y in range(rows - 3, 1, -1):
+        row = distance[y]
+        _relax_row(near, distance[y + 1], distance[y + 2], row)
         for x in range(columns - 3, 1, -1):
-            best = distance[y, x]
-            if best > straight:
-                best = min(best, distance[y + 1, x] + straight, distance[y, x + 1] + straight)
-                best = min(best, distance[y + 1, x - 1] + diagonal, distance[y + 1, x + 1] + diagonal)
-                best = min(best, distance[y + 2, x - 1] + knight, distance[y + 2, x + 1] + knight)
-                distance[y, x] = min(best, distance[y + 1, x - 2] + knight, distance[y + 1, x + 2] + knight)
+            row[x] = min(near[x], np.int32(row[x + 1] + straight))
 
 
 def distance_to_edges(edge: NDArray[np.bool_], limit: int) -> NDArray[np.int32]:
@@ -169,6 +184,12 @@ def box_blur(grey: NDArray[np.int32]) -> NDArray[np.int32]:
     return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
 
 
+@compiled
+def _count_levels(levels: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
+    for i in range(levels.size):
+        counts[levels[i]] += 1
+
+
 def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
     """Spread the grey levels so that each range of them holds the same number of pixels.
 
@@ -182,7 +203,8 @@ def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
     ndarray of int32, shape (H, W)
         Levels 0..255; a picture of one level stays as it is.
     """
-    counts = np.bincount(grey.reshape(-1), minlength=256)
+    counts = np.zeros(256, np.int64)
+    _count_levels(grey.reshape(-1), counts)
     darkest = int(np.flatnonzero(counts)[0])
     if counts[darkest] == grey.size:
         return grey
@@ -190,6 +212,18 @@ def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
     counts[darkest] = 0
     levels = np.rint(np.cumsum(counts).astype(np.float32) * scale).astype(np.int32)
     return levels[grey]
+
+
+@compiled
+def _emboss(padded: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    black, white = np.int32(0), np.int32(255)
+    for y in range(out.shape[0]):
+        above, middle, below = padded[y], padded[y + 1], padded[y + 2]
+        row = out[y]
+        for x in range(row.size):
+            dark = 2 * above[x] + above[x + 1] + middle[x]
+            light = middle[x + 1] + middle[x + 2] + below[x + 1] + 2 * below[x + 2]
+            row[x] = min(max(np.int32(light - dark), black), white)
 
 
 def emboss(grey: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -205,7 +239,6 @@ def emboss(grey: NDArray[np.int32]) -> NDArray[np.int32]:
     ndarray of int32, shape (H, W)
         Levels 0..255.
     """
-    p = np.pad(grey, 1, mode="reflect")
-    upper = -2 * p[:-2, :-2] - p[:-2, 1:-1] - p[1:-1, :-2]
-    lower = p[1:-1, 1:-1] + p[1:-1, 2:] + p[2:, 1:-1] + 2 * p[2:, 2:]
-    return np.clip(upper + lower, 0, 255)
+    out = np.empty_like(grey)
+    _emboss(np.pad(grey, 1, mode="reflect"), out)
+    return out

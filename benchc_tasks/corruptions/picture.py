@@ -1,7 +1,7 @@
 """An image on its way through the engine, with the intermediates that several corruptions share."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Picture:
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels = np.ascontiguousarray(pixels)
-        self._derived: dict[str, NDArray[np.float32]] = {}
+        self._padded: dict[Border, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -35,13 +35,8 @@ class Picture:
         """Height and width in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
-    @property
-    def floats(self) -> NDArray[np.float32]:
-        """The image as float32 in 0..255, shape (H, W, 3); to be read only."""
-        return self._shared("floats", lambda: self.pixels.astype(np.float32))
-
-    def padded(self, border: Border) -> NDArray[np.float32]:
-        """Return the image as float32 with `MARGINS[border]` more pixels on every side.
+    def padded(self, border: Border) -> NDArray[np.uint8]:
+        """Return the image with `MARGINS[border]` more pixels on every side.
 
         Parameters
         ----------
@@ -50,18 +45,11 @@ class Picture:
 
         Returns
         -------
-        ndarray of float32, shape (H + 2 margin, W + 2 margin, 3)
+        ndarray of uint8, shape (H + 2 margin, W + 2 margin, 3)
             To be read only: all conditions of an image share it, which is why the margin does not depend on them.
         """
-        margin = MARGINS[border]
-
-        def pad() -> NDArray[np.float32]:
-            return np.pad(self.pixels, ((margin, margin), (margin, margin), (0, 0)), mode=border).astype(np.float32)
-
-        return self._shared(border, pad)
-
-    def _shared(self, what: str, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
         with self._lock:
-            if what not in self._derived:
-                self._derived[what] = make()
-            return self._derived[what]
+            if border not in self._padded:
+                margin = (MARGINS[border],) * 2
+                self._padded[border] = np.pad(self.pixels, (margin, margin, (0, 0)), mode=border)
+            return self._padded[border]

@@ -74,9 +74,13 @@ def _word(index: int, low: int, high: int) -> int:
 
 
 @compiled
-def _fill_words(out: NDArray[np.uint32], low: int, high: int) -> None:
+def _fill_words(out: NDArray[np.uint32], first: int, low: int, high: int) -> None:
+    """Write the words at positions `first`, `first` + 1, ..."""
     for i in range(out.size):
-        out[i] = _word(i, low, high)
+        out[i] = _word(first + i, low, high)
+
+
+_BLOCK = 4096  # words made at a time, in a loop of their own since LLVM can vectorise it
 
 
 def words(count: int, key: Key) -> NDArray[np.uint32]:
@@ -95,19 +99,20 @@ def words(count: int, key: Key) -> NDArray[np.uint32]:
         Uniform over all words.
     """
     out = np.empty(count, np.uint32)
-    _fill_words(out, key.low, key.high)
+    _fill_words(out, 0, key.low, key.high)
     return out
 
 
 @compiled
-def _fill_uniforms(out: NDArray[np.float32], low: int, high: int) -> None:
-    unit = np.float32(2.0**-24)
+def _fill_uniforms(out: NDArray[np.float32], low: int, high: int, start: float, width: float) -> None:
+    start32 = np.float32(start)
+    scale = np.float32(width * 2.0**-24)
     for i in range(out.size):
-        out[i] = np.float32(_word(i, low, high) >> 8) * unit
+        out[i] = start32 + np.float32(_word(i, low, high) >> 8) * scale
 
 
-def uniforms(shape: tuple[int, ...], key: Key) -> NDArray[np.float32]:
-    """Draw numbers uniform in [0, 1).
+def uniforms(shape: tuple[int, ...], key: Key, start: float = 0.0, stop: float = 1.0) -> NDArray[np.float32]:
+    """Draw numbers uniform in [start, stop).
 
     Parameters
     ----------
@@ -115,14 +120,16 @@ def uniforms(shape: tuple[int, ...], key: Key) -> NDArray[np.float32]:
         Shape of the result.
     key : Key
         The stream.
+    start, stop : float, default=0 and 1
+        The range.
 
     Returns
     -------
     ndarray of float32
-        Multiples of 2**-24.
+        One of 2**24 evenly spaced numbers each.
     """
     out = np.empty(shape, np.float32)
-    _fill_uniforms(out.reshape(-1), key.low, key.high)
+    _fill_uniforms(out.reshape(-1), key.low, key.high, start, stop - start)
     return out
 
 
@@ -145,11 +152,11 @@ def uniform(key: Key, low: float, high: float) -> float:
 
 
 @compiled
-def _fill_shifts(out: NDArray[np.int8], low: int, high: int, reach: int) -> None:
-    for i in range(out.shape[0]):
+def _fill_shifts(across: NDArray[np.int8], down: NDArray[np.int8], low: int, high: int, reach: int) -> None:
+    for i in range(across.size):
         bits = _word(i, low, high)
-        out[i, 0] = (((bits & 0xFFFF) * 2 * reach) >> 16) - reach
-        out[i, 1] = (((bits >> 16) * 2 * reach) >> 16) - reach
+        across[i] = (((bits & 0xFFFF) * (2 * reach)) >> 16) - reach
+        down[i] = (((bits >> 16) * (2 * reach)) >> 16) - reach
 
 
 def shifts(shape: tuple[int, ...], key: Key, reach: int) -> NDArray[np.int8]:
@@ -158,7 +165,7 @@ def shifts(shape: tuple[int, ...], key: Key, reach: int) -> NDArray[np.int8]:
     Parameters
     ----------
     shape : tuple of int
-        Shape of the result without its last axis.
+        Shape of the result without its first axis.
     key : Key
         The stream.
     reach : int
@@ -166,11 +173,11 @@ def shifts(shape: tuple[int, ...], key: Key, reach: int) -> NDArray[np.int8]:
 
     Returns
     -------
-    ndarray of int8, shape (*shape, 2)
-        Pairs (dx, dy).
+    ndarray of int8, shape (2, *shape)
+        Displacements across and down.
     """
-    out = np.empty((*shape, 2), np.int8)
-    _fill_shifts(out.reshape(-1, 2), key.low, key.high, reach)
+    out = np.empty((2, *shape), np.int8)
+    _fill_shifts(out[0].reshape(-1), out[1].reshape(-1), key.low, key.high, reach)
     return out
 
 
@@ -196,17 +203,21 @@ def _normal_table() -> NDArray[np.float32]:
 @compiled
 def _fill_normals(out: NDArray[np.float32], low: int, high: int, table: NDArray[np.float32]) -> None:
     unit = np.float32(2.0**-19)
-    for i in range(out.size):
-        bits = _word(i, low, high)
-        tail = bits >> 1  # of 2**31: the probability of a more extreme value on this side
-        level = 0
-        while tail < 1 << 25 and level < 2:
-            tail = tail << 6
-            level += 1
-        cell = tail >> 19
-        inner = table[level, cell]
-        value = inner + (table[level, cell + 1] - inner) * (np.float32(tail & 0x7FFFF) * unit)
-        out[i] = value if bits & 1 else -value
+    block = np.empty(_BLOCK, np.uint32)
+    for first in range(0, out.size, _BLOCK):
+        _fill_words(block, first, low, high)
+        part = out[first : first + _BLOCK]
+        for i in range(part.size):
+            bits = np.int64(block[i])
+            tail = bits >> 1  # of 2**31: the probability of a more extreme value on this side
+            level = 0
+            while tail < 1 << 25 and level < 2:
+                tail = tail << 6
+                level += 1
+            cell = tail >> 19
+            outer = table[level, cell]
+            value = outer + (table[level, cell + 1] - outer) * (np.float32(tail & 0x7FFFF) * unit)
+            part[i] = value * np.float32(1 - 2 * (bits & 1))  # as a product: a branch on a random bit is slow
 
 
 def normals(shape: tuple[int, ...], key: Key) -> NDArray[np.float32]:
@@ -232,48 +243,73 @@ def normals(shape: tuple[int, ...], key: Key) -> NDArray[np.float32]:
 _COUNTS = 128  # a Poisson count of mean 60 reaches 128 once in 1e13
 
 
-@cache
-def _poisson_table(photons: float) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-    """Return, for each of the 256 grey levels, the distribution function of its photon count, and where to enter it.
+@compiled
+def _build_alias_table(probability: NDArray[np.float64], table: NDArray[np.uint32]) -> None:
+    """Fill `table` for drawing k with ``probability[row, k]``, by the alias method.
 
-    ``bounds[level, k]`` is the largest word that gives a count of at most k; ``entry[level, b]`` is the least count of
-    any word whose upper byte is b, from where the search goes up.
+    A word's upper 7 bits choose a column. Its other 25 bits choose between two counts: the column itself if they are
+    below the upper 25 bits of the entry, or the entry's lower 7 bits, the column's alias.
     """
+    rows, columns = probability.shape
+    few = np.empty(columns, np.int64)
+    many = np.empty(columns, np.int64)
+    for row in range(rows):
+        share = probability[row] * columns
+        few_left = 0
+        many_left = 0
+        for k in range(columns):
+            if share[k] < 1.0:
+                few[few_left] = k
+                few_left += 1
+            else:
+                many[many_left] = k
+                many_left += 1
+        for k in range(columns):
+            table[row, k] = (0x1FFFFFF << 7) | k
+        while few_left > 0 and many_left > 0:
+            few_left -= 1
+            poor = few[few_left]
+            rich = many[many_left - 1]
+            table[row, poor] = (np.int64(share[poor] * 33554431.0) << 7) | rich
+            share[rich] = (share[rich] + share[poor]) - 1.0
+            if share[rich] < 1.0:
+                many_left -= 1
+                few[few_left] = rich
+                few_left += 1
+
+
+@cache
+def _poisson_table(photons: float) -> NDArray[np.uint32]:
+    """Return, for each of the 256 grey levels, an alias table of its photon count."""
     means = np.arange(256) * photons / 255.0
-    probability = np.array([exponential(-mean) for mean in means.tolist()])
-    cumulated = np.empty((256, _COUNTS))
-    total = np.zeros(256)
-    for count in range(_COUNTS):
-        total = total + probability
-        cumulated[:, count] = total
-        probability = probability * means / (count + 1)
-    cumulated[:, -1] = 1.0
-    bounds = np.minimum(np.floor(cumulated * 2.0**32) - 1.0, 2.0**32 - 1.0).clip(min=0.0).astype(np.uint32)
-    starts = np.arange(256, dtype=np.uint32) << np.uint32(24)
-    entry = np.stack([np.searchsorted(row, starts) for row in bounds]).astype(np.uint8)
-    return bounds, entry
+    probability = np.empty((256, _COUNTS))
+    probability[:, 0] = [exponential(-mean) for mean in means.tolist()]
+    for count in range(1, _COUNTS):
+        probability[:, count] = probability[:, count - 1] * means / count
+    table = np.empty((256, _COUNTS), np.uint32)
+    _build_alias_table(probability, table)
+    return table
 
 
 @compiled
 def _fill_counts(
-    out: NDArray[np.uint8],
-    levels: NDArray[np.uint8],
-    low: int,
-    high: int,
-    bounds: NDArray[np.uint32],
-    entry: NDArray[np.uint8],
+    out: NDArray[np.uint8], levels: NDArray[np.uint8], low: int, high: int, table: NDArray[np.uint32]
 ) -> None:
-    for i in range(out.size):
-        bits = _word(i, low, high)
-        level = levels[i]
-        count = np.int64(entry[level, bits >> 24])
-        while bits > np.int64(bounds[level, count]):
-            count += 1
-        out[i] = count
+    block = np.empty(_BLOCK, np.uint32)
+    for first in range(0, out.size, _BLOCK):
+        _fill_words(block, first, low, high)
+        part = out[first : first + _BLOCK]
+        level = levels[first : first + _BLOCK]
+        for i in range(part.size):
+            bits = np.int64(block[i])
+            column = bits >> 25
+            entry = np.int64(table[level[i], column])
+            own = np.int64((bits & 0x1FFFFFF) < (entry >> 7))
+            part[i] = own * column + (1 - own) * (entry & 127)
 
 
 def poisson_counts(levels: NDArray[np.uint8], key: Key, photons: float) -> NDArray[np.uint8]:
-    """Draw how many photons each pixel catches, by inverting the distribution function.
+    """Draw how many photons each pixel catches.
 
     Parameters
     ----------
@@ -289,7 +325,6 @@ def poisson_counts(levels: NDArray[np.uint8], key: Key, photons: float) -> NDArr
     ndarray of uint8
         Poisson counts of mean ``levels * photons / 255``, in the shape of `levels`.
     """
-    bounds, entry = _poisson_table(photons)
     out = np.empty(levels.shape, np.uint8)
-    _fill_counts(out.reshape(-1), levels.reshape(-1), key.low, key.high, bounds, entry)
+    _fill_counts(out.reshape(-1), levels.reshape(-1), key.low, key.high, _poisson_table(photons))
     return out

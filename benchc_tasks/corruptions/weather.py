@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from benchc_tasks.corruptions import droplets, random_draws
 from benchc_tasks.corruptions.compiled import compiled
-from benchc_tasks.corruptions.filters import add_zoomed, gaussian_filter, streak
+from benchc_tasks.corruptions.filters import blur_field, enlarge, streak
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
@@ -105,16 +105,12 @@ def snow(
     smears the zoomed field before it crops it, and so does this. The layer is added a second time, turned by 180
     degrees.
     """
-    field = (np.float32(mean) + np.float32(spread) * snowfall.flakes)[..., None]
-    height, width = (round(side * zoom) for side in field.shape[:2])
-    layer = np.zeros((height, width, 1), np.float32)
-    add_zoomed(layer, field, zoom, part_only=True)
+    layer = enlarge(np.float32(mean) + np.float32(spread) * snowfall.flakes, zoom)
     layer[layer < threshold] = 0.0
     layer = np.minimum(layer, np.float32(1.0)) * np.float32(255.0)
     reach = 2 * radius
-    padded = np.pad(layer[..., 0], reach, mode="edge")
-    smeared = streak(padded, reach, snowfall.degrees, radius, sigma, (height, width))
-    flakes = np.rint(smeared[: picture.shape[0], : picture.shape[1]]).astype(np.uint8)
+    fallen = streak(np.pad(layer, reach, mode="edge"), reach, snowfall.degrees, radius, sigma, offset=0.5)
+    flakes = np.ascontiguousarray(fallen[: picture.shape[0], : picture.shape[1]])
     out = np.empty_like(picture.pixels)
     _add_snow(picture.pixels, flakes, keep, out)
     return out
@@ -176,26 +172,28 @@ def _mix_frost(
     keep32 = np.float32(keep)
     amount32 = np.float32(amount)
     top = np.float32(255.0)
+    half, none, full = np.int32(1 << 21), np.int32(0), np.int32(255)
     height, width = pixels.shape[:2]
     first = rows[0, 0]
     stretched = np.empty((rows[height - 1, 3] - first + 1, width * 3), np.int32)
     for y in range(stretched.shape[0]):
         source = texture[first + y]
+        row = stretched[y]
         for x in range(width):
-            for c in range(3):
-                total = np.int32(0)
-                for tap in range(4):
-                    total += column_weights[x, tap] * np.int32(source[columns[x, tap], c])
-                stretched[y, 3 * x + c] = total
+            a, b, c, d = columns[x, 0], columns[x, 1], columns[x, 2], columns[x, 3]
+            p, q, r, s = column_weights[x, 0], column_weights[x, 1], column_weights[x, 2], column_weights[x, 3]
+            for colour in range(3):
+                left = p * np.int32(source[a, colour]) + q * np.int32(source[b, colour])
+                row[3 * x + colour] = left + r * np.int32(source[c, colour]) + s * np.int32(source[d, colour])
     for y in range(height):
         line = pixels[y].reshape(-1)
         target = out[y].reshape(-1)
-        a, b = stretched[rows[y, 0] - first], stretched[rows[y, 1] - first]
-        c, d = stretched[rows[y, 2] - first], stretched[rows[y, 3] - first]
+        above, upper = stretched[rows[y, 0] - first], stretched[rows[y, 1] - first]
+        lower, below = stretched[rows[y, 2] - first], stretched[rows[y, 3] - first]
         p, q, r, s = row_weights[y, 0], row_weights[y, 1], row_weights[y, 2], row_weights[y, 3]
         for i in range(line.size):
-            total = a[i] * p + b[i] * q + c[i] * r + d[i] * s
-            ice = np.float32(min(max((total + np.int32(1 << 21)) >> 22, 0), 255))
+            total = np.int32(above[i] * p) + np.int32(upper[i] * q) + np.int32(lower[i] * r) + np.int32(below[i] * s)
+            ice = np.float32(min(max((np.int32(total) + half) >> 22, none), full))
             value = keep32 * np.float32(line[i]) + amount32 * ice
             target[i] = np.uint8(np.int32(min(value, top)))
 
@@ -238,10 +236,7 @@ def frost(picture: Picture, window: FrostWindow, keep: float, amount: float) -> 
 def _fog_wobbles(key: Key, picture: Picture) -> NDArray[np.float32]:
     """Draw a number in [-1, 1) for every point of the fog's map, whose side is a power of two."""
     side = 1 << (max(*picture.shape, 3) - 1).bit_length()
-    wobbles = random_draws.uniforms((side, side), key)
-    wobbles *= np.float32(2.0)
-    wobbles -= np.float32(1.0)
-    return wobbles
+    return random_draws.uniforms((side, side), key, -1.0, 1.0)
 
 
 @compiled
@@ -347,7 +342,7 @@ def _water(liquid: NDArray[np.float64], opacity: float) -> NDArray[np.float32]:
 
 def _mud(liquid: NDArray[np.float64], threshold: float, soften: float) -> NDArray[np.float32]:
     """Return how opaque the mud is at each pixel."""
-    mask = gaussian_filter((liquid > threshold).astype(np.float32), (soften, soften), 4.0, "edge")
+    mask = blur_field((liquid > threshold).astype(np.float32), (soften, soften), 4.0, "edge")
     mask[mask < np.float32(0.8)] = 0.0
     return mask
 
@@ -426,7 +421,7 @@ def spatter(
     divides zero by zero and returns black; the image stays as it is here.
     """
     field = np.float64(mean) + np.float64(spread) * normals.astype(np.float64)
-    liquid = gaussian_filter(field, (sigma, sigma), 4.0, "edge")
+    liquid = blur_field(field, (sigma, sigma), 4.0, "edge")
     liquid[liquid < threshold] = 0.0
     mask = _mud(liquid, threshold, soften) if mud else _water(liquid, opacity)
     colour = np.array([63, 42, 20] if mud else [175, 238, 238], np.float32)

@@ -45,15 +45,15 @@ def _hits(seed: int, picture: Picture, amount: float) -> np.ndarray:
 
 @numba.njit
 def _numba_shifts(seed: int, shifts: np.ndarray, reach: int) -> None:
-    np.random.seed(seed)
-    for turn in range(shifts.shape[0]):
-        for y in range(shifts.shape[1] - reach, reach, -1):
-            for x in range(shifts.shape[2] - reach, reach, -1):
-                shifts[turn, y, x] = np.random.randint(-reach, reach, size=(2,))
+    np.random.seed(seed)  # noqa: NPY002
+    for turn in range(shifts.shape[1]):
+        for y in range(shifts.shape[2] - reach, reach, -1):
+            for x in range(shifts.shape[3] - reach, reach, -1):
+                shifts[:, turn, y, x] = np.random.randint(-reach, reach, size=(2,))  # noqa: NPY002
 
 
 def _shifts(seed: int, picture: Picture, reach: int, rounds: int, **_: Any) -> np.ndarray:
-    shifts = np.zeros((rounds, *picture.shape, 2), np.int8)
+    shifts = np.zeros((2, rounds, *picture.shape), np.int8)
     _numba_shifts(seed, shifts, reach)
     return shifts
 
