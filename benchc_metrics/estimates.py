@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.figures import FIGURES, PairValues, View, figures_of_sums, whole_run
+from benchc_metrics.figures import FIGURES, PairValues, View, calibration_noise, figures_of_sums, whole_run
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics import (
     CONFIDENCE_LEVEL,
@@ -162,6 +162,7 @@ def estimate(
         figures_of_sums,
         methods=_METHODS,
         bounds=_BOUNDS,
+        noise=calibration_noise,
         resamples=resamples,
         seed=seed,
         level=level,

@@ -30,6 +30,7 @@ __all__ = [
     "Figure",
     "PairValues",
     "View",
+    "calibration_noise",
     "category_views",
     "condition_views",
     "corruption_views",
@@ -360,6 +361,27 @@ def figures_of_sums(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         figures[..., column["ece_corrupted"]] = np.abs(sums[..., _GAP_CORRUPTED]).sum(axis=-1) / term(_Term.ANSWERS)
     figures[..., column["invalid_pairs"]] = term(_Term.INVALID)
     return figures
+
+
+def calibration_noise(sums: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute what both ECEs would be on resamples of a perfectly calibrated model.
+
+    Parameters
+    ----------
+    sums : ndarray of float64, shape (resamples, ..., TERMS)
+        Of the resamples.
+    total : ndarray of float64, shape (..., TERMS)
+        Of the samples as they are.
+
+    Returns
+    -------
+    ndarray of float64, shape (resamples, ..., 2)
+        Of `ece_clean` and `ece_corrupted`: the gaps of the bins less those of the samples as they are.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        clean = np.abs(sums[..., _GAP_CLEAN] - total[..., _GAP_CLEAN]).sum(axis=-1) / sums[..., _Term.CLEAN]
+        corrupted = np.abs(sums[..., _GAP_CORRUPTED] - total[..., _GAP_CORRUPTED]).sum(axis=-1)
+        return np.stack([clean, corrupted / sums[..., _Term.ANSWERS]], axis=-1)
 
 
 def _confidence_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -52,6 +52,10 @@ IntervalMethod: TypeAlias = Literal["bca", "basic"]
 Statistic: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From sums (..., terms) to figures (..., figures), leading axes one by one; nan where a figure is undefined."""
 
+Noise: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""From sums of resamples (resamples, ..., terms) and of the samples as they are (..., terms) to what the figures with a
+basic interval would be if they were nothing but resampling noise (resamples, ..., figures)."""
+
 # What a block of resamples may take in float64; some small multiple of it is the peak.
 _BLOCK_VALUES = 1 << 21
 # scipy.stats.permutation_test's own tolerance: values that differ by rounding only are the same.
@@ -99,6 +103,7 @@ def bootstrap_intervals(
     *,
     methods: IntervalMethod | tuple[IntervalMethod, ...] = "bca",
     bounds: tuple[ArrayLike, ArrayLike] = (-np.inf, np.inf),
+    noise: Noise | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
@@ -116,6 +121,8 @@ def bootstrap_intervals(
         See Notes.
     bounds : pair of array_like of float, shape () or (figures,)
         The figures' smallest and largest possible values, which the bounds of an interval do not pass.
+    noise : callable, optional
+        See Notes; needs a finite smallest value for the figures that have a basic interval.
     resamples, seed : int
     level : float
         In (0, 1).
@@ -135,12 +142,14 @@ def bootstrap_intervals(
     BCa, not percentile: most figures here are skewed (rates near 0 or 1) or ratios, where BCa's error falls with n and
     that of the percentile interval with sqrt(n); the jackknife that it needs costs nothing with sums. Basic (reflected)
     for expected calibration errors: a sum of absolute values grows by resampling noise, so that every resample can lie
-    above the estimate; the basic interval takes that bias out where BCa's bias correction runs to infinity.
+    above the estimate; the basic interval takes that bias out where BCa's bias correction runs to infinity. Near the
+    smallest value it takes out too little. So where `noise` is given, and the estimate is no larger than what noise
+    alone reaches at the upper end of `level`, the interval begins at the smallest value.
     """
     _check_terms(terms, resamples)
     counts = resample_counts(len(terms), resamples, seed)
     parts = [
-        _block_intervals(block, counts, statistic, methods, level)
+        _block_intervals(block, counts, statistic, noise, methods, level)
         for block in _view_blocks(terms, statistic, resamples)
     ]
     flat = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -358,6 +367,7 @@ def _block_intervals(
     terms: NDArray[np.float64],
     counts: NDArray[np.unsignedinteger],
     statistic: Statistic,
+    noise: Noise | None,
     methods: IntervalMethod | tuple[IntervalMethod, ...],
     level: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -367,11 +377,16 @@ def _block_intervals(
     total = exact.sum(axis=0)
     estimate = statistic(total)
     figures = estimate.shape[-1]
-    distribution = np.empty((views, figures, len(counts)))
-    for rows, sums in _products(counts, exact.reshape(samples, -1)):
-        distribution[..., rows] = np.moveaxis(statistic(sums.reshape(-1, views, width)), 0, -1)
-    jackknife = np.moveaxis(statistic(total - exact), 0, -1)
     one_each = (methods,) * figures if isinstance(methods, str) else methods
+    basic = [figure for figure, method in enumerate(one_each) if method == "basic"]
+    distribution = np.empty((views, figures, len(counts)))
+    of_noise = np.empty((views, len(basic) if noise else 0, len(counts)))
+    for rows, flat_sums in _products(counts, exact.reshape(samples, -1)):
+        sums = flat_sums.reshape(-1, views, width)
+        distribution[..., rows] = np.moveaxis(statistic(sums), 0, -1)
+        if noise:
+            of_noise[..., rows] = np.moveaxis(noise(sums, total), 0, -1)
+    jackknife = np.moveaxis(statistic(total - exact), 0, -1)
     low, high = interval_of_distribution(
         estimate.ravel(),
         distribution.reshape(views * figures, -1),
@@ -379,7 +394,14 @@ def _block_intervals(
         one_each * views,
         level,
     )
-    return estimate, low.reshape(estimate.shape), high.reshape(estimate.shape)
+    low, high = low.reshape(estimate.shape), high.reshape(estimate.shape)
+    if noise:
+        # Noise that is undefined on a few resamples of a small part is none there.
+        reach = np.quantile(np.nan_to_num(of_noise), (1 + level) / 2, axis=-1)
+        is_noise = estimate[:, basic] <= reach
+        # An undefined bound stays nan; the figure's smallest value takes the place of -inf.
+        low[:, basic] -= np.where(is_noise, np.inf, 0.0)
+    return estimate, low, high
 
 
 def _permutation_p_values(
@@ -453,7 +475,8 @@ def _bca_levels(
     # Half a resample stands in for none, which would send the bias correction to infinity.
     share = min(max((below + at_most) / 2, 0.5), len(ordered) - 0.5) / len(ordered)
     bias = normal.inv_cdf(share)
-    influence = np.nanmean(jackknife) - jackknife[~np.isnan(jackknife)]
+    left_out = jackknife[~np.isnan(jackknife)]
+    influence = left_out.sum() / max(left_out.size, 1) - left_out
     spread = float(np.sum(influence**2)) ** 1.5
     acceleration = float(np.sum(influence**3)) / (6 * spread) if spread > 0 else 0.0
     shifted = [bias + normal.inv_cdf(tail) for tail in tails.tolist()]

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from run_folders import made_run, write_run
+
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, in_paper_order
+from benchc_metrics.runs import read_run, read_runs
+from benchc_tasks.corruptions import CORRUPTIONS
+from benchc_tasks.corruptions import SEVERITIES as ENGINE_SEVERITIES
+
+NAMES = ("fog", "gaussian_noise")
+RUN = made_run(12, corruptions=("gaussian_noise", "fog"))
+
+
+def assert_same_answers(read, written):
+    for name in ("clean", "corrupted", "answers", "option_counts"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
+    for name in ("sample_ids", "sources", "categories", "corruptions", "metadata"):
+        assert getattr(read, name) == getattr(written, name), name
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_run_is_read_as_it_was(tmp_path, compressed):
+    read = read_run(write_run(RUN, tmp_path / "model", compressed=compressed))
+    assert_same_answers(read, RUN)
+    assert (read.name, read.notes, read.missing, dict(read.invalid)) == ("lab/model", (), (), {})
+    np.testing.assert_allclose(read.corrupted_distributions().sum(axis=-1), 1)
+    np.testing.assert_allclose(read.clean_distributions().sum(axis=-1), 1)
+
+
+def test_samples_stand_in_the_order_of_their_ids(tmp_path):
+    read = read_run(write_run(RUN, tmp_path, change=lambda rows: rows[::-1]))
+    assert_same_answers(read, RUN)
+
+
+def test_the_corruptions_are_those_of_the_engine():
+    families = {name: corruption.category for name, corruption in CORRUPTIONS.items() if name in CORRUPTION_FAMILIES}
+    assert families == dict(CORRUPTION_FAMILIES)
+    assert list(families) == list(CORRUPTION_FAMILIES)
+    assert SEVERITIES == ENGINE_SEVERITIES
+    assert in_paper_order(["zebra", "fog", "ant", "snow"]) == ("snow", "fog", "ant", "zebra")
+
+
+def test_the_newest_of_several_evaluations_is_read(tmp_path):
+    write_run(made_run(5, corruptions=("snow",)), tmp_path, date="20250301_190000")
+    read = read_run(write_run(RUN, tmp_path))
+    assert_same_answers(read, RUN)
+    assert read.notes == (f"{tmp_path} holds 2 evaluations; the newest one, 20260301_190000_results.json, was read.",)
+
+
+def test_invalid_and_missing_answers_are_told_apart(tmp_path):
+    corrupted = RUN.corrupted.copy()
+    corrupted[2, 1, 3] = np.nan
+    clean = RUN.clean.copy()
+    clean[4] = np.nan
+    gap = replace(RUN, clean=clean, corrupted=corrupted)
+    folder = write_run(gap, tmp_path)
+    log = tmp_path / "20260301_190000_samples_benchc_gaussian_noise.jsonl"
+    log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if '"sample-0007"' not in line))
+    read = read_run(folder)
+    assert dict(read.invalid) == {
+        ("sample-0002", "fog@4"): "the backend answered nan",
+        ("sample-0004", "clean"): "the backend answered nan",
+    }
+    assert read.missing == tuple(("sample-0007", f"gaussian_noise@{severity}") for severity in SEVERITIES)
+    assert np.isnan(read.clean[4]).all()
+    assert np.isnan(read.corrupted[7, 0]).all()
+    assert np.isnan(read.corrupted[2, 1, 3]).all()
+    assert np.isnan(read.corrupted[..., 0]).sum() == 6
+
+
+def edited(field, value, *, sample="sample-0003"):
+    """Change a field of one sample's record."""
+
+    def change(rows):
+        for row in rows:
+            if row["benchc"]["sample"] == sample and row["benchc"]["conditions"][1].startswith("fog"):
+                row["benchc"][field] = value
+        return rows
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (edited("dataset", "other"), "mixes 2 values of dataset"),
+        (edited("engine", "2"), "mixes 2 values of engine"),
+        (edited("prompt", "?"), "mixes 2 values of prompt"),
+        (edited("benchc", "9"), "mixes 2 values of benchc"),
+        (edited("category", "other"), "'sample-0003' has another category"),
+        (edited("sample", "sample-0004"), "has sample 'sample-0004' twice"),
+        (edited("length_normalised", True), "mixes summed log-likelihoods and mean losses"),
+        (edited("schema", "benchc.sample/9"), "'benchc.sample/9' is not"),
+        (lambda rows: [], "are empty"),
+    ],
+)
+def test_logs_that_do_not_belong_together_are_refused(tmp_path, change, reason):
+    with pytest.raises(ValueError, match=reason):
+        read_run(write_run(RUN, tmp_path, change=change))
+
+
+def test_options_must_be_as_many_in_all_tasks(tmp_path):
+    def change(rows):
+        record = rows[0]["benchc"]
+        if record["conditions"][1] == "fog@1":
+            record["log_likelihoods"] = [[*options, -9.0] for options in record["log_likelihoods"]]
+        return rows
+
+    with pytest.raises(ValueError, match=r"sample 'sample-0000' has \[\d, \d\] options"):
+        read_run(write_run(RUN, tmp_path, change=change))
+
+
+@pytest.mark.parametrize(("shift", "outcome"), [(1e-9, "same"), (0.05, "note"), (3.0, "refused")])
+def test_clean_answers_that_differ_between_tasks(tmp_path, shift, outcome):
+    def change(rows):
+        record = rows[0]["benchc"]
+        if record["conditions"][1] == "gaussian_noise@1":
+            options = record["log_likelihoods"][0]
+            options[options.index(max(options))] -= shift
+        return rows
+
+    folder = write_run(RUN, tmp_path, change=change)
+    if outcome == "refused":
+        with pytest.raises(ValueError, match=r"clean answers of sample 'sample-0000' differ between tasks"):
+            read_run(folder)
+        return
+    notes = read_run(folder).notes
+    assert len(notes) == (outcome == "note")
+    assert not notes or "differ between tasks by up to" in notes[0]
+
+
+def test_mean_losses_are_noted(tmp_path):
+    losses = replace(RUN, metadata=replace(RUN.metadata, length_normalised=True))
+    read = read_run(write_run(losses, tmp_path))
+    assert read.metadata.length_normalised
+    assert "mean losses" in read.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "reason"),
+    [
+        (lambda folder: [path.unlink() for path in folder.glob("*_results.json")], FileNotFoundError, "no \\*_results"),
+        (lambda folder: [path.unlink() for path in folder.glob("*.jsonl")], FileNotFoundError, "--log_samples"),
+        (lambda folder: (folder / "20260301_190000_results.json").write_text("{"), ValueError, "is not JSON"),
+        (lambda folder: (folder / "20260301_190000_results.json").write_text("[]"), ValueError, "has no `config`"),
+    ],
+)
+def test_a_folder_that_is_no_run_is_told_with_the_cure(tmp_path, spoil, error, reason):
+    write_run(RUN, tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(error, match=reason):
+        read_run(tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        read_run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ({"date": "20260301_190000"}, {"date": "2026-03-01T11:00:00Z"}),
+        ({"date": "soon"}, {"date": None}),
+        ({"config": {"model": "benchc", "model_args": ""}, "date": "20260301_190000"}, {"date": "2026-03-01T19:00:00"}),
+        (
+            {
+                "config": {"model": "benchc", "model_args": {"backend": "llava_hf", "pretrained": "a/b"}},
+                "model_name": "",
+            },
+            {"model": "a/b", "backend": "llava_hf", "model_args": "backend=llava_hf,pretrained=a/b"},
+        ),
+        ({"config": {"model": "llava", "model_args": None}, "model_name": None}, {"model": "", "backend": "llava"}),
+        ({"n-samples": {}}, {"dataset_size": None}),
+        ({"lmms_eval_version": "unknown@unknown"}, {"lmms_eval": "unknown"}),
+    ],
+)
+def test_what_was_run_is_read_from_the_results_file(tmp_path, results, expected):
+    metadata = read_run(write_run(RUN, tmp_path, results=results)).metadata
+    assert {name: getattr(metadata, name) for name in expected} == expected
+
+
+def test_a_run_without_a_name_is_called_by_its_folder(tmp_path):
+    results = {"config": {"model": "benchc", "model_args": ""}, "model_name": ""}
+    assert read_run(write_run(RUN, tmp_path / "first", results=results)).name == "first"
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path):
+    folders = [write_run(RUN, tmp_path / name) for name in ("a", "b", "c/b")]
+    assert [run.name for run in read_runs(folders)] == ["lab/model", "lab/model (b)", "lab/model (2)"]
+
+
+def test_a_real_samples_log_has_more_keys(tmp_path):
+    """lmms-eval adds keys of its own to a row; only the record is read."""
+    folder = write_run(RUN, tmp_path, change=lambda rows: [{"token_counts": [None], **row} for row in rows])
+    assert json.loads((folder / "20260301_190000_samples_benchc_fog.jsonl").read_text().splitlines()[0])["doc_id"] == 0
+    assert_same_answers(read_run(folder), RUN)
