@@ -179,6 +179,8 @@ def _load_strictly(image: Image.Image) -> None:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return _wide_grey_to_rgb(image)
+    if image.mode == "LAB":
+        raise DatasetError("its image is in CIELAB, which needs a colour profile; save it as RGB")
     if image.mode == "F":
         return _float_to_rgb(image)
     if image.has_transparency_data:

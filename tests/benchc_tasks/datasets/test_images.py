@@ -173,6 +173,11 @@ def test_floats_beyond_both_ranges_are_refused(encode, value):
         decode_image(encoded, "s1")
 
 
+def test_cielab_is_refused(encode):
+    with pytest.raises(DatasetError, match=r"^sample 's1': its image is in CIELAB, which needs a colour profile; save"):
+        decode_image(encode(Image.new("LAB", (4, 4)), "TIFF"), "s1")
+
+
 def test_the_first_frame_of_an_animation(encode):
     frames = [Image.new("RGB", (3, 3), colour) for colour in ("red", "blue")]
     encoded = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])

@@ -165,6 +165,16 @@ def test_a_fault_in_a_later_shard_names_its_file(tmp_path, make_rows):
     )
 
 
+def test_a_type_fault_in_a_later_shard_names_its_row(tmp_path, make_rows, write_jsonl):
+    rows = make_rows(4)
+    write_jsonl(tmp_path, rows[:2], "a.jsonl")
+    write_jsonl(tmp_path, [rows[2], {**rows[3], "answer": "B"}], "b.jsonl")
+    with pytest.raises(
+        DatasetError, match=r"^sample 's3' \(b.jsonl row 2\): its `answer` is 'B', not an integer; give"
+    ):
+        load_dataset(tmp_path)
+
+
 JSONL_FAULTS = {
     "not JSON": (b'{"id": 1}\n{oops\n', "data.jsonl row 2: the line is not JSON ("),
     "nested beyond measure": (b"[" * 100_000 + b"\n", "data.jsonl row 1: the line is not JSON ("),

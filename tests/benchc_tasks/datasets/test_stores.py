@@ -63,6 +63,14 @@ def test_the_cache_keeps_within_its_bound(tmp_path, monkeypatch):
     assert [len(column) for column in store._groups.values()] == [8, 8, 2]
 
 
+def test_the_row_group_used_last_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "CACHED_BYTES", 20_000)
+    store = write_images(tmp_path / "a.parquet", VALUES)
+    for row in (0, 8, 1, 16):
+        store.read(row)
+    assert list(store._groups) == [0, 2]
+
+
 def test_a_row_group_beyond_the_bound_is_still_read(tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "CACHED_BYTES", 10)
     store = write_images(tmp_path / "a.parquet", VALUES, group=25)
