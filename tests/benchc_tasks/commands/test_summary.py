@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from argparse import ArgumentParser
+
+import pytest
+from run_folders import made_run, write_run
+
+from benchc_metrics.estimates import estimate
+from benchc_metrics.figures import HEADLINE, severity_views
+from benchc_metrics.runs import read_run
+from benchc_tasks.commands import compare, summary
+
+CORRUPTIONS = ("gaussian_noise", "snow", "fog")
+
+
+def run_command(command, *words):
+    parser = ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    chosen = parser.parse_args([command.__name__.rpartition(".")[2], *map(str, words), "--resamples", "200"])
+    return chosen.run(chosen)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return [
+        write_run(made_run(30, corruptions=CORRUPTIONS, noise=noise, model=f"lab/{name}"), tmp_path / name)
+        for name, noise in (("steady", 0.2), ("shaky", 0.8))
+    ]
+
+
+def test_summary_in_json_has_the_figures_of_the_answers(folders, capsys):
+    assert run_command(summary, *folders, "--json") == 0
+    written = json.loads(capsys.readouterr().out)
+    assert (written["resamples"], written["confidence_level"]) == (200, 0.95)
+    rows = written["tables"][0]["rows"]
+    assert [row["run"] for row in rows] == ["lab/steady", "lab/shaky"]
+    found = estimate(read_run(folders[1]), resamples=200)
+    for figure in HEADLINE:
+        assert rows[1][figure] == found.of(figure)._asdict()
+
+
+def test_summary_of_views_and_chosen_figures(folders, capsys):
+    assert run_command(summary, folders[0], "--csv", "--by", "severity", "--figures", "flip") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    run = read_run(folders[0])
+    found = estimate(run, severity_views(run), resamples=200)
+    assert [row["severity"] for row in rows] == [f"severity {severity}" for severity in range(1, 6)]
+    assert [float(row["flip"]) for row in rows] == found.values("flip").tolist()
+
+
+@pytest.mark.parametrize(("by", "rows"), [("corruption", 3), ("condition", 15), ("category", 3), ("severity", 5)])
+def test_summary_by(folders, capsys, by, rows):
+    assert run_command(summary, folders[0], "--by", by, "--csv") == 0
+    assert len(capsys.readouterr().out.splitlines()) == rows + 1
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("command", [summary, compare])
+def test_tables_fit_the_terminal(folders, capsys, monkeypatch, width, command):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run_command(command, *folders) == 0
+    text = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "lab/steady" in text
+    assert text.count("[") > 15
+
+
+@pytest.mark.parametrize("form", ["--markdown", "--latex", "--csv"])
+def test_notes_do_not_disturb_a_table(folders, capsys, form):
+    write_run(
+        made_run(4, corruptions=CORRUPTIONS, demonstration=True, dataset_size=9), folders[0], date="20270101_000000"
+    )
+    assert run_command(summary, *folders, form) == 0
+    captured = capsys.readouterr()
+    for note in ("holds 2 evaluations", "demonstration set", "4 of the 9 samples", "differ in dataset"):
+        assert note not in captured.out
+        assert (note in captured.err) == (note != "differ in dataset")
+
+
+def test_runs_that_cannot_be_compared_are_shown_with_a_note(folders, tmp_path, capsys):
+    other = write_run(made_run(5, corruptions=CORRUPTIONS, engine="9"), tmp_path / "other")
+    assert run_command(summary, *folders, other, "--json") == 0
+    assert any("cannot be compared" in note for note in json.loads(capsys.readouterr().out)["notes"])
+
+
+def test_samples_without_categories_have_no_rows_by_them(tmp_path):
+    def change(rows):
+        for row in rows:
+            row["benchc"]["category"] = None
+        return rows
+
+    folder = write_run(made_run(4, corruptions=CORRUPTIONS), tmp_path, change=change)
+    with pytest.raises(ValueError, match="have no category"):
+        run_command(summary, folder, "--by", "category")
+
+
+def test_a_bootstrap_of_next_to_nothing_is_refused(folders, capsys):
+    parser = ArgumentParser()
+    summary.add_parser(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["summary", str(folders[0]), "--resamples", "5"])
+    assert "5 resamples say nothing" in capsys.readouterr().err
+
+
+def test_compare_shows_the_difference_its_interval_and_p_values(folders, capsys):
+    assert run_command(compare, *folders, "--json") == 0
+    overall, ras, accuracy = json.loads(capsys.readouterr().out)["tables"]
+    assert [row["figure"] for row in overall["rows"]] == list(HEADLINE)
+    assert all(row["p_holm"] is None and row["corruption"] == "all" for row in overall["rows"])
+    assert [row["corruption"] for row in ras["rows"]] == list(CORRUPTIONS)
+    assert {row["figure"] for row in accuracy["rows"]} == {"acc_corrupted"}
+    for row in ras["rows"]:
+        assert row["difference"]["value"] == pytest.approx(row["first"]["value"] - row["second"]["value"], abs=1e-9)
+        assert 0 < row["difference"]["low"] <= row["difference"]["value"] <= row["difference"]["high"]
+        assert row["p_value"] == pytest.approx(1 / 201)
+        assert row["p_holm"] == pytest.approx(3 / 201)
+
+
+def test_compare_refuses_with_the_reason(folders, tmp_path):
+    other = write_run(made_run(30, corruptions=CORRUPTIONS, prompt="Choose."), tmp_path / "other")
+    with pytest.raises(ValueError, match="their prompts differ"):
+        run_command(compare, folders[0], other)
+
+
+def test_compare_in_csv_is_one_table(folders, capsys):
+    assert run_command(compare, *folders, "--csv", "--figures", "flip") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == len(HEADLINE) + 3
+    assert {"difference_low", "difference_high", "p_value", "p_holm", "first_low"} <= set(rows[0])
