@@ -442,23 +442,22 @@ def points_with_intervals(
 
 
 def _label_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Write names to the right of their points, or to the left in the right half; pushed apart on each side."""
+    """Write names to the right of their points, or to the left in the right half; pushed apart in height."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    for on_left in (False, True):
-        side = [place for place, point in enumerate(points) if bool(point.x.value > (left + right) / 2) == on_left]
-        heights = apart([points[place].y.value for place in side], 0.048 * (top - bottom), bottom, top)
-        for place, height in zip(side, heights, strict=True):
-            axes.annotate(
-                _shortened(points[place].label, 26),
-                (points[place].x.value, height),
-                xytext=(-8 if on_left else 8, 5),
-                textcoords="offset points",
-                ha="right" if on_left else "left",
-                va="bottom",
-                fontsize=10.5,
-                color=colour(SERIES[place % len(SERIES)]),
-                annotation_clip=False,
-            )
+    heights = apart([point.y.value for point in points], 0.05 * (top - bottom), bottom, top)
+    for place, (point, height) in enumerate(zip(points, heights, strict=True)):
+        on_left = point.x.value > (left + right) / 2
+        axes.annotate(
+            _shortened(point.label, 26),
+            (point.x.value, height),
+            xytext=(-8 if on_left else 8, 5),
+            textcoords="offset points",
+            ha="right" if on_left else "left",
+            va="bottom",
+            fontsize=10.5,
+            color=colour(SERIES[place % len(SERIES)]),
+            annotation_clip=False,
+        )
 
 
 def reliability_diagram(name: str, title: str, bins: CalibrationBins, description: str) -> Chart:

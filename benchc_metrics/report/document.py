@@ -33,7 +33,7 @@ __all__ = ["ModelCharts", "charts_of_all", "charts_of_model", "headline_columns"
 
 PATTERNS = ("erroneous_confidence", "hesitation", "flip", "destroyed", "corrected")
 OVERLAID = 6
-"""Up to so many models share one chart of curves; with more, each has its own before the others in grey."""
+"""Up to so many models share one chart of curves; with more, each has its own, before the others in grey."""
 
 Advance = Callable[[str], None]
 """Is told, in a few words, each step that is about to be done."""
@@ -46,10 +46,12 @@ class ModelCharts:
     Attributes
     ----------
     name : str
-    heat_maps, parts, reliability : sequence of Chart
+    curves, heat_maps, parts, reliability : sequence of Chart
+        Curves stand here where there are too many models for one chart.
     """
 
     name: str
+    curves: Sequence[Chart]
     heat_maps: Sequence[Chart]
     parts: Sequence[Chart]
     reliability: Sequence[Chart]
@@ -107,7 +109,7 @@ def render_report(
     models = []
     for place, analysis in enumerate(analyses):
         advance(f"charts of {analysis.name}")
-        models.append(charts_of_model(analysis, f"model-{place}"))
+        models.append(charts_of_model(analyses, place, f"model-{place}"))
     advance("charts of all models")
     overview = charts_of_all(analyses)
     advance("gallery")
@@ -236,11 +238,12 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
     Returns
     -------
     list of Chart
-        RAS against clean accuracy, curves over severity, and RAS by model and corruption where there are several.
+        RAS against clean accuracy; curves over severity for up to `OVERLAID` models; RAS by model and corruption where
+        there are several.
     """
     charts = [_ras_against_accuracy(analyses, prefix)]
-    for figure, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
-        charts += _curves(analyses, figure, title, f"{prefix}-{figure}")
+    if len(analyses) <= OVERLAID:
+        charts += _curves(analyses, prefix)
     if len(analyses) > 1:
         charts.append(_models_by_corruption(analyses, prefix))
     return charts
@@ -262,31 +265,40 @@ def _ras_against_accuracy(analyses: Sequence[RunAnalysis], prefix: str) -> Chart
     )
 
 
-def _curves(analyses: Sequence[RunAnalysis], figure: str, title: str, prefix: str) -> list[Chart]:
+def _curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None = None) -> list[Chart]:
+    """RAS and accuracy over severity: all models in colour, or one before the others in grey."""
+    charts = []
     severities = analyses[0].run.severities
-    lines = [
-        Line(label, [each.severities.of(figure, f"severity {severity}") for severity in severities])
-        for label, each in zip(short_names([each.name for each in analyses]), analyses, strict=True)
-    ]
-    told = f"{title}, all corruptions together, with 95 % intervals as bands."
-    if len(lines) <= OVERLAID:
-        return [lines_over_severity(prefix, title, severities, lines, told, _ends(lines))]
-    ends = [figure.low for line in lines for figure in line.figures], [f.high for line in lines for f in line.figures]
-    low, high = float(np.nanmin(ends[0])), float(np.nanmax(ends[1]))
-    margin = 0.04 * (high - low)
-    return [
-        lines_over_severity(
-            f"{prefix}-{place}",
-            f"{title}: {line.label}",
-            severities,
-            lines,
-            f"{told} The other models in grey.",
-            _ends([line]),
-            highlighted=place,
-            limits=(low - margin, high + margin),
+    labels = short_names([each.name for each in analyses])
+    for figure, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
+        lines = [
+            Line(label, [each.severities.of(figure, f"severity {severity}") for severity in severities])
+            for label, each in zip(labels, analyses, strict=True)
+        ]
+        told = "All corruptions together, with 95 % intervals as bands."
+        charts.append(
+            lines_over_severity(
+                f"{prefix}-{figure}-curves",
+                title,
+                severities,
+                lines,
+                told if highlighted is None else f"{told} The other models in grey.",
+                _ends(lines if highlighted is None else [lines[highlighted]]),
+                highlighted=highlighted,
+                limits=None if highlighted is None else _limits(lines),
+            )
         )
-        for place, line in enumerate(lines)
-    ]
+    return charts
+
+
+def _limits(lines: Sequence[Line]) -> tuple[float, float] | None:
+    """Choose the ends of a vertical axis so that all lines and their intervals have room."""
+    ends = np.array([[(figure.low, figure.high) for figure in line.figures] for line in lines])
+    if np.isnan(ends).all():
+        return None
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    margin = 0.04 * (high - low) or 0.01
+    return low - margin, high + margin
 
 
 def _ends(lines: Sequence[Line]) -> str:
@@ -323,12 +335,15 @@ def _extremes(values: np.ndarray[Any, np.dtype[np.float64]], corruptions: Sequen
     return f"Lowest on average under {ends[0]}, highest under {ends[1]}."
 
 
-def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
+def charts_of_model(analyses: Sequence[RunAnalysis], place: int, prefix: str) -> ModelCharts:
     """Draw the charts of one model.
 
     Parameters
     ----------
-    analysis : RunAnalysis
+    analyses : sequence of RunAnalysis
+        All models.
+    place : int
+        Which of them.
     prefix : str
         Begins the names of the charts on their page.
 
@@ -336,8 +351,10 @@ def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
     -------
     ModelCharts
     """
+    analysis = analyses[place]
     return ModelCharts(
         name=analysis.name,
+        curves=[] if len(analyses) <= OVERLAID else _curves(analyses, prefix, highlighted=place),
         heat_maps=[
             _cell_map(analysis, "ras", "RAS", f"{prefix}-ras"),
             _cell_map(analysis, "acc_corrupted", "Accuracy", f"{prefix}-accuracy"),

@@ -97,8 +97,10 @@ def styled() -> Iterator[None]:
         "figure.facecolor": "none",
         "savefig.facecolor": "none",
     }
-    settings: Any = {**mpl.rcParamsDefault, **_STYLE, **colours}
-    with mpl.rc_context(settings):
+    settings: Any = {**_STYLE, **colours}
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         yield
 
 
@@ -136,7 +138,7 @@ def svg(axes: Axes, name: str) -> str:
         Text as text, colours as CSS variables, sized by its box alone; the same figure gives the same characters.
     """
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": f"benchc {name}"}):
         cast(Figure, axes.figure).savefig(
             buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )

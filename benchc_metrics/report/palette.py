@@ -36,7 +36,7 @@ _PLAIN = {
 }
 _SERIES = (
     Shades("#0a5ea8", "#74b9f7"),
-    Shades("#bd5600", "#f5a35f"),
+    Shades("#b35000", "#f5a35f"),
     Shades("#00785a", "#4fd1a5"),
     Shades("#a8487f", "#e79cc8"),
     Shades("#6b5b00", "#e6d250"),

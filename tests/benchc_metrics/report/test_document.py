@@ -1,0 +1,231 @@
+"""The report as a file: whole, the same each time, and showing other people's text as text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from run_folders import made_run
+
+from benchc_metrics.conditions import Condition
+from benchc_metrics.figures import HEADLINE
+from benchc_metrics.report.analysis import RunAnalysis
+from benchc_metrics.report.document import charts_of_all, charts_of_model, render_report, report_steps, short_names
+from benchc_metrics.report.gallery import ShownSample, ShowSample
+from benchc_metrics.report.wording import number
+from benchc_metrics.runs import Run
+
+HOSTILE = "</script><script>alert('run')</script><img src=x onerror=alert(1)> & \"quoted\" <b>bold</b>"
+
+
+class Outline(HTMLParser):
+    """Elements, ids, references and text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def of(self, attribute: str) -> list[str]:
+        return [attributes[attribute] or "" for _, attributes in self.elements if attribute in attributes]
+
+
+@pytest.fixture(scope="module")
+def outline(page: str) -> Outline:
+    return Outline(page)
+
+
+def test_every_section_is_there(outline: Outline) -> None:
+    ids = outline.of("id")
+    for section in ("headline", "findings", "models-together", "model-by-model", "gallery", "method"):
+        assert section in ids
+    assert {target[1:] for target in outline.of("href") if target.startswith("#")} - {"main"} <= set(ids)
+
+
+def test_every_chart_is_there_once_a_model(page: str) -> None:
+    for title in (
+        "RAS",
+        "Accuracy",
+        "Destructive and corrective part",
+        "Pattern rates",
+        "Reliability, clean",
+        "Reliability, corrupted",
+    ):
+        assert page.count(f"<h4>{title}</h4>") == 3, title
+    for title in (
+        "RAS against clean accuracy",
+        "RAS over severity",
+        "Accuracy over severity",
+        "RAS by corruption and model",
+    ):
+        assert page.count(f"<h4>{title}</h4>") == 1, title
+
+
+def test_ids_are_unique(outline: Outline) -> None:
+    ids = outline.of("id")
+    assert len(ids) == len(set(ids))
+
+
+def test_every_drawing_has_words_and_a_table(outline: Outline) -> None:
+    drawings = [attributes for _, attributes in outline.elements if attributes.get("role") == "img"]
+    assert len(drawings) == sum(tag == "svg" for tag, _ in outline.elements) - 1  # the button's is hidden from readers
+    for attributes in drawings:
+        assert len(attributes["aria-label"] or "") > 40
+    assert sum(tag == "summary" for tag, _ in outline.elements) >= len(drawings)
+
+
+def test_every_picture_has_words(outline: Outline) -> None:
+    pictures = [attributes for tag, attributes in outline.elements if tag == "img"]
+    assert len(pictures) == 2 * 12
+    assert all(attributes["alt"] for attributes in pictures)
+
+
+def test_nothing_is_fetched(page: str, outline: Outline) -> None:
+    assert all(source.startswith("data:") for source in outline.of("src"))
+    assert all(target.startswith(("#", "data:")) for target in outline.of("href"))
+    assert not re.search(r"url\((?!#)|@import|https?://", page)
+
+
+def test_the_policy_allows_this_script_and_no_other(page: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    policy = policy.replace("&#39;", "'")
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
+
+
+def test_headline_figures_are_in_the_table(analyses: list[RunAnalysis], page: str) -> None:
+    for analysis in analyses:
+        for figure in HEADLINE:
+            estimate = analysis.headline(figure)
+            shown = (
+                f'<span class="value">{number(estimate.value)}</span>'
+                f'<span class="interval">{number(estimate.low)} to {number(estimate.high)}</span>'
+            )
+            assert shown in page, (analysis.name, figure)
+
+
+def test_only_a_significant_best_is_marked(page: str) -> None:
+    rows = re.findall(r'<tr><th scope="row" class="name">.*?</tr>', page, re.DOTALL)[:3]
+    marked = [[bool(re.search("best", cell)) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)] for row in rows]
+    # The runs share their clean answers; the first is steadier in all else but the corrective part.
+    assert [row[HEADLINE.index("acc_clean")] for row in marked] == [False] * 3
+    assert [row[HEADLINE.index("ras")] for row in marked] == [True, False, False]
+
+
+def test_the_same_runs_give_the_same_file(show: ShowSample) -> None:
+    runs = [made_run(60, seed=5, noise=noise, corruptions=("fog",), model=f"lab/{noise}") for noise in (0.2, 0.4)]
+    assert render_report(runs, show) == render_report(runs, show)
+
+
+def test_steps_are_told_as_they_begin(runs: list[Run]) -> None:
+    steps: list[str] = []
+    render_report(runs[:1], advance=steps.append)
+    assert len(steps) == report_steps(runs[:1])
+    assert steps[0] == "intervals of lab/steady-7b"
+
+
+def test_other_peoples_text_is_shown_and_not_markup(runs: list[Run]) -> None:
+    def show(sample: str, condition: Condition) -> ShownSample:
+        counts = dict(zip(runs[0].sample_ids, runs[0].option_counts.tolist(), strict=True))
+        picture = Image.new("RGB", (8, 8))
+        return ShownSample(f"{HOSTILE} {sample}", [HOSTILE] * counts[sample], picture, picture)
+
+    hostile = replace(
+        runs[0],
+        name=HOSTILE,
+        notes=(HOSTILE,),
+        metadata=replace(runs[0].metadata, backend=HOSTILE, model_args=HOSTILE, prompt=HOSTILE, benchc=HOSTILE),
+    )
+    outline = Outline(render_report([hostile], show, title=HOSTILE, about=HOSTILE))
+    assert sum(tag == "script" for tag, _ in outline.elements) == 1
+    assert not any(tag in ("b", "iframe") for tag, _ in outline.elements)
+    assert not outline.of("onerror")
+    assert all(source.startswith("data:image/webp") for source in outline.of("src"))
+    text = " ".join("".join(outline.text).split())
+    assert text.count(HOSTILE) > 20
+
+
+class TestOneModel:
+    def test_nothing_is_compared(self, runs: list[Run], show: ShowSample) -> None:
+        page = render_report(runs[:1], show)
+        assert 'class="best"' not in page
+        assert 'id="model-choice"' not in page
+        assert "RAS by corruption and model" not in page
+
+    def test_why_there_is_no_gallery(self, runs: list[Run]) -> None:
+        page = render_report(runs[:1], without_gallery="Name it with --dataset.")
+        assert "Name it with --dataset." in page
+        assert "data:image/webp" not in page
+
+
+class TestManyModels:
+    def test_each_has_curves_of_its_own(self, analyses: list[RunAnalysis]) -> None:
+        many = [analyses[place % 3] for place in range(8)]
+        assert [chart.title for chart in charts_of_model(many, 3, "m").curves] == [
+            "RAS over severity",
+            "Accuracy over severity",
+        ]
+        assert "RAS over severity" not in [chart.title for chart in charts_of_all(many)]
+
+    def test_a_wide_map_can_be_scrolled_to(self, analyses: list[RunAnalysis]) -> None:
+        wide = charts_of_all([analyses[place % 3] for place in range(13)])[-1]
+        assert wide.width > 500
+
+
+class TestIncompleteRuns:
+    @pytest.fixture
+    def torn(self) -> Run:
+        run = made_run(20, seed=4, corruptions=("fog", "snow"), model="lab/torn", dataset_size=849)
+        corrupted, clean = run.corrupted.copy(), run.clean.copy()
+        corrupted[:, 1] = np.nan
+        clean[0] = np.nan
+        return replace(
+            run,
+            clean=clean,
+            corrupted=corrupted,
+            missing=tuple((sample, f"snow@{severity}") for sample in run.sample_ids for severity in range(1, 6)),
+            invalid={(run.sample_ids[0], "clean"): "the backend answered nan"},
+        )
+
+    def test_what_is_missing_is_told_and_left_empty(self, torn: Run) -> None:
+        page = render_report([torn])
+        assert "lab/torn: 100 pairs or clean answers were not run and are left out." in page
+        assert "lab/torn: 1 answers could not be used and are left out." in page
+        assert "lab/torn: 20 of the dataset&#39;s 849 samples were run." in page
+        text = " ".join(Outline(re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)).text)
+        assert not re.search(r"\bnan\b", text)
+
+    def test_demonstration_data_are_called_so(self, torn: Run) -> None:
+        page = render_report([replace(torn, metadata=replace(torn.metadata, demonstration=True))])
+        assert "no Bench-C result" in page
+        assert "no Bench-C result" not in render_report([torn])
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["org/model-7b", "org/model-13b"], ["model-7b", "model-13b"]),
+        (["one/model", "two/model"], ["one/model", "two/model"]),
+        (["plain"], ["plain"]),
+        (["./folder/"], ["folder"]),
+        (["/"], ["/"]),
+    ],
+)
+def test_short_names(names: list[str], short: list[str]) -> None:
+    assert short_names(names) == short
