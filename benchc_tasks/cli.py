@@ -7,11 +7,24 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from benchc_tasks.commands import compare, doctor, info, select, show, submit, summary, tasks_path, verify
+from benchc_tasks.commands import (
+    compare,
+    doctor,
+    info,
+    leaderboard,
+    pool,
+    report,
+    select,
+    show,
+    submit,
+    summary,
+    tasks_path,
+    verify,
+)
 
 __all__ = ["main"]
 
-COMMANDS = (info, doctor, tasks_path, show, select, summary, compare, submit, verify)
+COMMANDS = (info, doctor, tasks_path, show, pool, select, summary, compare, report, submit, verify, leaderboard)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,9 +127,10 @@ def separation_curve(
         chance = [np.array([separation(accuracies[:, subset]) for subset in subsets]) for subsets in random]
         selecting_tally = tally.of_models(selecting)
         found = [separation(accuracies[:, select(selecting_tally, size)]) for size in sizes]
-        selected.append(tuple(float(value / level.mean()) for value, level in zip(found, chance, strict=True)))
-        of_random.append([level / level.mean() for level in chance])
+        selected.append(tuple(float(_relative(value, level)) for value, level in zip(found, chance, strict=True)))
+        of_random.append([_relative(level, level) for level in chance])
         report()
+    # Subsets on which no model errs, or all do, have no separation to speak of.
     bands = [np.quantile([relative[place] for relative in of_random], [0.05, 0.95]) for place in range(len(sizes))]
     return SeparationCurve(
         sizes=tuple(sizes),
@@ -136,3 +138,9 @@ def separation_curve(
         random=tuple((float(low), float(high)) for low, high in bands),
         is_held_out=is_held_out,
     )
+
+
+def _relative(values: Any, chance: FloatArray) -> Any:
+    """Divide by the mean separation of random subsets; nan where that is 0 or not to be had."""
+    level = float(chance.mean())
+    return values / level if np.isfinite(level) and level > 0 else values * np.nan

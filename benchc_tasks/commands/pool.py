@@ -1,0 +1,95 @@
+"""`benchc pool`: bring the questions of a benchmark, or one's own, into the form of a dataset."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from benchc_tasks.datasets.pools import PoolReport
+
+__all__ = ["add_parser", "run"]
+
+LOCAL = "local"
+BENCHMARK_NAMES = ("mmbench", "mmstar", "seedbench", "scienceqa", "ai2d", "realworldqa", "mmmu", "blink")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand to the `benchc` parser."""
+    parser = subparsers.add_parser(
+        "pool",
+        help="bring the multiple-choice questions of a benchmark, or one's own, into a dataset to select from",
+        description="Write a dataset of a benchmark's multiple-choice questions about single images, or of one's own.",
+    )
+    parser.add_argument(
+        "name", choices=(*BENCHMARK_NAMES, LOCAL), help="the benchmark, or local for one's own questions"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the folder to write; new, or empty")
+    parser.add_argument("--from", dest="copy", type=Path, help="a local copy in the benchmark's columns, not the hub")
+    parser.add_argument("--revision", help="of the benchmark's dataset on the hub")
+    parser.add_argument("--jsonl", type=Path, help="one's own questions: id, image, question, options, answer a line")
+    parser.add_argument("--images", type=Path, help="the folder of their images (default: that of the JSONL file)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a pool and tell what became of the rows."""
+    from benchc_tasks.datasets.pools import (
+        BENCHMARKS,
+        PoolReport,
+        build_pool,
+        hub_rows,
+        local_rows,
+        own_samples,
+        samples_of,
+    )
+
+    _check(arguments)
+    if arguments.name == LOCAL:
+        report = PoolReport(str(arguments.jsonl))
+        samples = own_samples(arguments.jsonl, arguments.images or arguments.jsonl.parent, report)
+    else:
+        benchmark = BENCHMARKS[arguments.name]
+        report = PoolReport(str(arguments.copy or benchmark.hub_id))
+        rows = (
+            local_rows(arguments.copy, benchmark.columns) if arguments.copy else hub_rows(benchmark, arguments.revision)
+        )
+        samples = samples_of(benchmark, rows, report)
+    columns = (SpinnerColumn(), TextColumn("{task.completed} samples"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=None)
+        build_pool(samples, report, arguments.output, lambda: progress.advance(task))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(_table(report))
+    console.print(
+        f"wrote {report.samples} samples to {arguments.output} (fingerprint {report.fingerprint[:16]})", markup=False
+    )
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    is_local = arguments.name == LOCAL
+    if is_local and arguments.jsonl is None:
+        raise ValueError("benchc pool local needs --jsonl FILE, and --images FOLDER where they lie elsewhere")
+    if is_local and (arguments.copy or arguments.revision):
+        raise ValueError("--from and --revision are for benchmarks; one's own questions come with --jsonl and --images")
+    if not is_local and (arguments.jsonl or arguments.images):
+        raise ValueError(
+            "--jsonl and --images are for `benchc pool local`; give a copy of {arguments.name} with --from"
+        )
+    if arguments.copy and arguments.revision:
+        raise ValueError("--revision names a state of the hub's dataset, and --from a local copy: give one of them")
+
+
+def _table(report: PoolReport) -> Table:
+    table = Table("rows", "number", title=f"What became of the rows of {report.source}")
+    table.add_row("read", f"{report.rows:,}")
+    for reason, rows in sorted(report.left_out.items()):
+        table.add_row(f"left out: {reason}", f"{len(rows):,}")
+    table.add_row("samples", f"{report.samples:,}")
+    return table

@@ -1,0 +1,62 @@
+"""BLINK, validation split, the tasks about one image: lmms-eval's `blink_*`."""
+
+from __future__ import annotations
+
+import re
+
+from benchc_tasks.datasets.pools.mapping import (
+    Benchmark,
+    NotASampleError,
+    Row,
+    Sample,
+    lettered_index,
+    sample_of,
+    text_of,
+)
+
+__all__ = ["BLINK"]
+
+IMAGES = ("image_1", "image_2", "image_3", "image_4")
+
+CHOICES = re.compile(r"\s*Select from the following (?:choices|options)\.?\s*(?:\([A-Z]\).*)?\Z", re.DOTALL)
+"""What stands behind the question in `prompt`: our own prompt lists the options."""
+
+
+def _to_sample(row: Row, number: int) -> Sample:
+    """Map a row: up to four images in columns of their own, a list of options, the answer a letter in brackets.
+
+    `prompt` says more than `question` does, such as what the marks in the image are; it is what lmms-eval asks.
+    """
+    if sum(row.get(name) is not None for name in IMAGES) > 1:
+        raise NotASampleError("several images")
+    prompt = text_of(row.get("prompt")) or ""
+    question = CHOICES.sub("", prompt) or text_of(row.get("question")) or ""
+    return sample_of(
+        "blink",
+        row["idx"],
+        row["image_1"],
+        question,
+        row["choices"],
+        lettered_index(row["answer"]),
+        BLINK.title,
+        (text_of(row.get("sub_task")) or "").replace("_", " "),
+    )
+
+
+BLINK = Benchmark(
+    name="blink",
+    title="BLINK val",
+    hub_id="BLINK-Benchmark/BLINK",
+    configurations=(
+        "Counting",
+        "IQ_Test",
+        "Object_Localization",
+        "Relative_Depth",
+        "Relative_Reflectance",
+        "Spatial_Relation",
+    ),
+    split="val",
+    columns=("idx", "image_1", "prompt", "choices", "answer"),
+    to_sample=_to_sample,
+    reference="blink",
+)

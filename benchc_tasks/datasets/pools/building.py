@@ -1,0 +1,122 @@
+"""From a benchmark's rows, or anybody's own, to a pool: a dataset, and a report of what was left out and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchc_tasks.datasets.images import HEAD_BYTES, head_problem
+from benchc_tasks.datasets.loading import load_dataset, write_dataset
+from benchc_tasks.datasets.pools.mapping import Benchmark, NotASampleError, Row, Sample
+from benchc_tasks.datasets.schema import DatasetError
+
+__all__ = ["DATASET_FILE", "REPORT_FILE", "PoolReport", "build_pool", "samples_of"]
+
+DATASET_FILE, REPORT_FILE = "data.parquet", "pool.json"
+
+
+@dataclass
+class PoolReport:
+    """What became of the rows.
+
+    Attributes
+    ----------
+    source : str
+        Where they came from.
+    rows, samples : int
+        How many were read, and how many became samples.
+    left_out : dict of str to list of str
+        For each reason the rows that it kept out.
+    fingerprint : str
+        Of the pool.
+    """
+
+    source: str
+    rows: int = 0
+    samples: int = 0
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write the report as JSON."""
+        path.write_text(json.dumps(vars(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def samples_of(benchmark: Benchmark, rows: Iterable[Row], report: PoolReport) -> Iterator[Sample]:
+    """Map a benchmark's rows, and put down what is left out.
+
+    Yields
+    ------
+    dict
+        A sample whose id is its own, and whose image has a head that can be read.
+    """
+    seen: set[str] = set()
+    for number, row in enumerate(rows):
+        report.rows += 1
+        try:
+            sample = benchmark.to_sample(row, number)
+            if sample["id"] in seen:
+                raise NotASampleError("the id is that of an earlier row")
+            if head_problem(sample["image"][:HEAD_BYTES]):
+                raise NotASampleError("the image cannot be decoded")
+        except NotASampleError as reason:
+            report.left_out.setdefault(str(reason), []).append(f"row {number + 1}")
+            continue
+        seen.add(sample["id"])
+        yield sample
+
+
+def build_pool(
+    samples: Iterable[Sample], report: PoolReport, output: Path, progress: Callable[[], Any] = lambda: None
+) -> PoolReport:
+    """Write a pool and its report.
+
+    Parameters
+    ----------
+    samples : iterable of dict
+        What becomes of the rows; `report` is filled while they are read.
+    report : PoolReport
+    output : Path
+        A folder, new or empty.
+    progress : callable, optional
+        Called for each sample.
+
+    Returns
+    -------
+    PoolReport
+        The same, with the pool's fingerprint.
+
+    Raises
+    ------
+    DatasetError
+        If no row is a sample, or the folder is in use; nothing is written then.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DatasetError(f"the output {str(output)!r} is there already and not empty; name another folder with -o")
+
+    def counted() -> Iterator[Sample]:
+        for sample in samples:
+            report.samples += 1
+            progress()
+            yield sample
+
+    remaining = counted()
+    first = next(remaining, None)
+    if first is None:
+        reasons = "; ".join(f"{reason}: {len(rows)}" for reason, rows in report.left_out.items())
+        raise DatasetError(
+            f"none of the {report.rows} rows of {report.source} is a sample: {reasons or 'there are no rows'}"
+        )
+
+    def chained() -> Iterator[Sample]:
+        yield first
+        yield from remaining
+
+    output.mkdir(parents=True, exist_ok=True)
+    write_dataset(output / DATASET_FILE, chained())
+    report.fingerprint = load_dataset(output).fingerprint
+    report.write(output / REPORT_FILE)
+    return report

@@ -1,0 +1,47 @@
+"""RealWorldQA, its multiple-choice questions: lmms-eval's `realworldqa`."""
+
+from __future__ import annotations
+
+from benchc_tasks.datasets.pools.mapping import (
+    Benchmark,
+    NotASampleError,
+    Row,
+    Sample,
+    lettered_index,
+    sample_of,
+    split_options,
+    text_of,
+)
+
+__all__ = ["REALWORLDQA"]
+
+INSTRUCTION = "Please answer directly with only the letter of the correct option and nothing else."
+
+MARK = r"(?:^|\n)\s*LETTER\.\s+"
+
+
+def _to_sample(row: Row, number: int) -> Sample:
+    """Map a row: options and instruction stand in the question's text, the answer is a letter; others are open.
+
+    It has no id but its number.
+    """
+    answer = text_of(row["answer"]) or ""
+    if len(answer.strip("().")) != 1 or not answer.strip("().").isalpha():
+        raise NotASampleError("an open question, without options")
+    text = (text_of(row["question"]) or "").replace(INSTRUCTION, "")
+    question, options = split_options(text, MARK)
+    if not options:
+        raise NotASampleError("no options are found in the question's text")
+    return sample_of("realworldqa", number, row["image"], question, options, lettered_index(answer), REALWORLDQA.title)
+
+
+REALWORLDQA = Benchmark(
+    name="realworldqa",
+    title="RealWorldQA test",
+    hub_id="lmms-lab-encoder/RealWorldQA",
+    configurations=(),
+    split="test",
+    columns=("image", "question", "answer"),
+    to_sample=_to_sample,
+    reference="realworldqa",
+)

@@ -1,0 +1,36 @@
+"""ScienceQA, the questions with an image: lmms-eval's `scienceqa_img`."""
+
+from __future__ import annotations
+
+from benchc_tasks.datasets.pools.mapping import Benchmark, NotASampleError, Row, Sample, sample_of, text_of
+
+__all__ = ["SCIENCEQA"]
+
+
+def _to_sample(row: Row, number: int) -> Sample:
+    """Map a row: a list of two to five options, the answer's index, perhaps a hint; it has no id but its number."""
+    if row["image"] is None:
+        raise NotASampleError("no image")
+    hint, question = text_of(row.get("hint")), text_of(row["question"]) or ""
+    return sample_of(
+        "scienceqa",
+        number,
+        row["image"],
+        f"Context: {hint}\n{question}" if hint else question,
+        row["choices"],
+        int(row["answer"]),
+        SCIENCEQA.title,
+        row.get("topic"),
+    )
+
+
+SCIENCEQA = Benchmark(
+    name="scienceqa",
+    title="ScienceQA test (images)",
+    hub_id="lmms-lab-encoder/ScienceQA",
+    configurations=("ScienceQA-IMG",),
+    split="test",
+    columns=("image", "question", "choices", "answer"),
+    to_sample=_to_sample,
+    reference="scienceqa_img",
+)
