@@ -377,9 +377,10 @@ def _parsed(path: str, content: bytes) -> Any:
     """Read a derived file as lists, dicts, texts and numbers."""
     text = content.decode("utf-8")
     if path == EVAL_RESULTS_FILE:
+        # Hugging Face's own reader must take it, and see all that is in it.
+        entries = parse_eval_results(text)
         written = yaml.safe_load(text)
-        # Hugging Face's own reader must take it too, and see the same in it.
-        if eval_result_entries_to_yaml(parse_eval_results(text)) != written:
+        if eval_result_entries_to_yaml(entries) != written:
             raise ValueError("Hugging Face's reader does not see the same entries in it")
         return written
     if path == UNAGGREGATED_FILE:
