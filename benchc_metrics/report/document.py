@@ -335,7 +335,9 @@ def _extremes(values: np.ndarray[Any, np.dtype[np.float64]], corruptions: Sequen
     return f"Lowest on average under {ends[0]}, highest under {ends[1]}."
 
 
-def charts_of_model(analyses: Sequence[RunAnalysis], place: int, prefix: str) -> ModelCharts:
+def charts_of_model(
+    analyses: Sequence[RunAnalysis], place: int, prefix: str, *, with_curves: bool | None = None
+) -> ModelCharts:
     """Draw the charts of one model.
 
     Parameters
@@ -346,15 +348,18 @@ def charts_of_model(analyses: Sequence[RunAnalysis], place: int, prefix: str) ->
         Which of them.
     prefix : str
         Begins the names of the charts on their page.
+    with_curves : bool, optional
+        Whether to draw curves over severity; by default where there are too many models for one chart.
 
     Returns
     -------
     ModelCharts
     """
     analysis = analyses[place]
+    has_curves = len(analyses) > OVERLAID if with_curves is None else with_curves
     return ModelCharts(
         name=analysis.name,
-        curves=[] if len(analyses) <= OVERLAID else _curves(analyses, prefix, highlighted=place),
+        curves=_curves(analyses, prefix, highlighted=place) if has_curves else [],
         heat_maps=[
             _cell_map(analysis, "ras", "RAS", f"{prefix}-ras"),
             _cell_map(analysis, "acc_corrupted", "Accuracy", f"{prefix}-accuracy"),

@@ -43,6 +43,44 @@
     }
   }
 
+  // Numbers as the rest of the page writes them: three digits, a true minus sign, a dash for none.
+  const written = (value) => {
+    if (value === null) return "\u2013";
+    const digits = value.toFixed(3);
+    return Number(digits) === 0 ? "0.000" : digits.replace("-", "\u2212");
+  };
+
+  const showFigure = (cell, [value, low, high]) => {
+    cell.dataset.value = value ?? "";
+    cell.querySelector(".value").textContent = written(value);
+    cell.querySelector(".interval").textContent = low === null ? "" : `${written(low)} to ${written(high)}`;
+  };
+
+  const filter = document.querySelector("[data-filter]");
+  if (filter) {
+    const views = JSON.parse(document.getElementById("leaderboard-data").textContent);
+    const table = document.querySelector("[data-leaderboard]");
+    const rows = [...table.tBodies[0].rows];
+    const family = filter.querySelector("[data-filter-family]");
+    const severity = filter.querySelector("[data-filter-severity]");
+    const show = () => {
+      const view = views[`${family.value}/${severity.value}`];
+      rows.forEach((row, place) => {
+        row.querySelector(".group").textContent = view.groups[place];
+        row.querySelectorAll("[data-figure]").forEach((cell, figure) => showFigure(cell, view.figures[place][figure]));
+      });
+      const head = table.tHead.querySelector("[aria-sort]");
+      if (head) sortBy(table, head, head.getAttribute("aria-sort") === "ascending" ? 1 : -1);
+      filter.querySelector("[data-filter-said]").textContent =
+        `Corruptions: ${family.value}, severity: ${severity.value}`;
+    };
+    filter.hidden = false;
+    family.addEventListener("change", show);
+    severity.addEventListener("change", show);
+    // A browser may bring back the choice of an earlier visit.
+    if (family.selectedIndex || severity.selectedIndex) show();
+  }
+
   for (const picker of document.querySelectorAll("select[data-shows]")) {
     const panels = [...document.querySelectorAll(picker.dataset.shows)];
     const show = () => panels.forEach((panel, place) => { panel.hidden = place !== picker.selectedIndex; });

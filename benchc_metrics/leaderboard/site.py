@@ -1,0 +1,298 @@
+"""The leaderboard as a static site: a pure function of verified submissions.
+
+The same submissions, in any order, give the same files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
+from benchc_metrics.estimates import EstimatedRun, estimate
+from benchc_metrics.figures import FIGURES, HEADLINE, PairValues, View, whole_run
+from benchc_metrics.leaderboard.groups import group_letters
+from benchc_metrics.leaderboard.schema import SubmissionRecord
+from benchc_metrics.report.analysis import Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.report.document import charts_of_all, charts_of_model
+from benchc_metrics.report.findings import MILD, find_all
+from benchc_metrics.report.page import render_page
+from benchc_metrics.report.wording import joined
+from benchc_metrics.runs import Run
+from benchc_metrics.statistics import RESAMPLES, holm, paired_comparison
+
+__all__ = ["Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
+
+ALL = "all"
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A submission that was verified.
+
+    Attributes
+    ----------
+    record : SubmissionRecord
+    run : Run
+        Made from its answers.
+    """
+
+    record: SubmissionRecord
+    run: Run
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One row of the leaderboard.
+
+    Attributes
+    ----------
+    name : str
+        The model's id, and which submission of it where there are several.
+    slug : str
+        Name of its page.
+    submission : Submission
+    analysis : RunAnalysis
+    views : EstimatedRun
+        Its figures in every view that the table can be filtered to.
+    """
+
+    name: str
+    slug: str
+    submission: Submission
+    analysis: RunAnalysis
+    views: EstimatedRun
+
+
+def site_steps(submissions: Sequence[Submission]) -> int:
+    """Count the steps of `build_site`, for a progress bar."""
+    return 2 * len(submissions) + 3
+
+
+def build_site(
+    submissions: Iterable[Submission],
+    *,
+    title: str = "Bench-C leaderboard",
+    advance: Callable[[str], None] = lambda step: None,
+) -> dict[str, str]:
+    """Make all pages of the site.
+
+    Parameters
+    ----------
+    submissions : iterable of Submission
+        Verified, over the same samples, images and prompt.
+    title : str
+        Heading of the first page.
+    advance : callable
+        Called before each of `site_steps` steps with a few words on it.
+
+    Returns
+    -------
+    dict of str to str
+        From the path of a page to its HTML.
+
+    Raises
+    ------
+    ValueError
+        If there is no submission, or submissions cannot be compared.
+    """
+    named = _named(submissions)
+    notes = check_all_comparable([submission.run for _, _, submission in named])
+    entries = []
+    for name, slug, submission in named:
+        advance(f"intervals of {name}")
+        run = replace(submission.run, name=name)
+        analysis = analyse(run)
+        views = estimate(analysis.pairs, filter_views(run))
+        entries.append(Entry(name, slug, submission, analysis, views))
+    advance("which models can be told apart")
+    groups = undistinguished_groups([entry.analysis.pairs for entry in entries], entries[0].views.views)
+    advance("charts of all models")
+    shared = {"site_title": title, "notes": notes, "many": len(entries) > 1}
+    pages = {
+        "index.html": _index_page(entries, groups, shared),
+        "charts.html": _charts_page(entries, shared),
+        "submit.html": render_page("submit.html.jinja", **shared, **_dataset_of(entries)),
+    }
+    for place, entry in enumerate(entries):
+        advance(f"page of {entry.name}")
+        pages[f"models/{entry.slug}.html"] = _model_page(entries, place, shared)
+    advance("done")
+    return pages
+
+
+def filter_views(run: Run) -> tuple[View, ...]:
+    """List the parts of a run that the table can be filtered to: families of corruptions by severities.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    tuple of View
+        The whole run first; each is named `FAMILY/SEVERITY`, `all` standing for all.
+    """
+    families: dict[str, tuple[str, ...]] = {ALL: run.corruptions}
+    for corruption in run.corruptions:
+        family = CORRUPTION_FAMILIES.get(corruption, "other")
+        families[family] = (*families.get(family, ()), corruption)
+    severities: dict[str, tuple[int, ...]] = {ALL: run.severities, **{str(one): (one,) for one in run.severities}}
+    whole = whole_run(run)
+    return tuple(
+        View(f"{family}/{severity}", corruptions, chosen)
+        if (corruptions, chosen) != (whole.corruptions, whole.severities)
+        else replace(whole, name=f"{family}/{severity}")
+        for family, corruptions in families.items()
+        for severity, chosen in severities.items()
+    )
+
+
+def undistinguished_groups(runs: Sequence[PairValues], views: Sequence[View]) -> dict[str, list[str]]:
+    """Find the models that cannot be told apart by RAS.
+
+    Parameters
+    ----------
+    runs : sequence of PairValues
+        Over the same samples.
+    views : sequence of View
+
+    Returns
+    -------
+    dict of str to list of str
+        From a view's name to the letters of each run; two runs that share a letter cannot be told apart (paired
+        sign-flip test, Holm-corrected over all pairs of runs in that view, p > 0.05).
+    """
+    terms = [_ras_terms(pairs, views) for pairs in runs]
+    values = np.stack([_mean(one.sum(axis=0))[..., 0] for one in terms], axis=1)
+    pairs = list(combinations(range(len(runs)), 2))
+    tests = [paired_comparison(terms[first], terms[second], _mean).p_value[:, 0] for first, second in pairs]
+    adjusted = holm(tests) if tests else np.empty((0, len(views)))
+    groups = {}
+    for place, view in enumerate(views):
+        apart = {pair for pair, p_value in zip(pairs, adjusted[:, place], strict=True) if p_value <= _SIGNIFICANT}
+        ranking = sorted(range(len(runs)), key=lambda run: -values[place, run])
+        groups[view.name] = group_letters(ranking, apart)
+    return groups
+
+
+def _ras_terms(pairs: PairValues, views: Sequence[View]) -> NDArray[np.float64]:
+    """Each sample's mean RAS in each view and whether it has one, shape (samples, views, 2)."""
+    run = pairs.run
+    columns = []
+    for view in views:
+        corruptions = [run.corruptions.index(name) for name in view.corruptions]
+        severities = [run.severities.index(severity) for severity in view.severities]
+        cells = np.ix_(range(len(run.sample_ids)), corruptions, severities)
+        counts = np.count_nonzero(pairs.valid[cells], axis=(1, 2))
+        means = pairs.values["ras"][cells].sum(axis=(1, 2)) / np.maximum(counts, 1)
+        columns.append(np.stack([means, counts > 0], axis=-1))
+    return np.stack(columns, axis=1)
+
+
+def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(sums[..., :1] / sums[..., 1:])
+
+
+def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission]]:
+    """Give each submission a name and a page of its own, in an order that does not depend on theirs."""
+    ordered = sorted(
+        submissions, key=lambda one: (one.record.model.id.lower(), one.record.created, one.record.to_json())
+    )
+    if not ordered:
+        raise ValueError("there is no submission to show: `benchc submit` writes one from a run")
+    named: list[tuple[str, str, Submission]] = []
+    for submission in ordered:
+        earlier = sum(other.record.model.id == submission.record.model.id for _, _, other in named)
+        name = submission.record.model.id + (f" ({earlier + 1})" if earlier else "")
+        slug = re.sub(r"[^A-Za-z0-9._-]+", "--", name).strip("-")
+        # Some file systems do not tell cases apart.
+        while any(slug.lower() == taken.lower() for _, taken, _ in named):
+            slug += "-"
+        named.append((name, slug, submission))
+    return named
+
+
+def _dataset_of(entries: Sequence[Entry]) -> dict[str, Any]:
+    record = entries[0].submission.record
+    return {"dataset": record.dataset, "engine": record.engine, "prompt": record.prompt}
+
+
+def _index_page(entries: Sequence[Entry], groups: Mapping[str, list[str]], shared: Mapping[str, Any]) -> str:
+    ranked = sorted(range(len(entries)), key=lambda place: _rank(entries[place]))
+    ordered = [entries[place] for place in ranked]
+    of_view = {name: [letters[place] for place in ranked] for name, letters in groups.items()}
+    families = list(dict.fromkeys(view.name.split("/")[0] for view in entries[0].views.views))
+    return render_page(
+        "index.html.jinja",
+        **shared,
+        **_dataset_of(entries),
+        entries=ordered,
+        figures=[FIGURES[name] for name in HEADLINE],
+        groups=of_view,
+        families=families,
+        severities=SEVERITIES,
+        all_views=ALL,
+        data=_filter_data(ordered, of_view),
+        resamples=RESAMPLES,
+    )
+
+
+def _rank(entry: Entry) -> tuple[float, str]:
+    """Best RAS first; a run without one comes last."""
+    ras = entry.analysis.headline("ras").value
+    return (float("inf") if np.isnan(ras) else -ras), entry.name
+
+
+def _filter_data(entries: Sequence[Entry], groups: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Every number that the table can show: for each view and entry the figures with their intervals."""
+    return {
+        view.name: {
+            "figures": [
+                [[_rounded(number) for number in entry.views.of(figure, view.name)] for figure in HEADLINE]
+                for entry in entries
+            ],
+            "groups": groups[view.name],
+        }
+        for view in entries[0].views.views
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 6)
+
+
+def _charts_page(entries: Sequence[Entry], shared: Mapping[str, Any]) -> str:
+    analyses = [entry.analysis for entry in entries]
+    return render_page(
+        "charts.html.jinja",
+        **shared,
+        findings=find_all(analyses, Contest(analyses)),
+        charts=charts_of_all(analyses),
+        mild=joined([str(severity) for severity in MILD]),
+    )
+
+
+def _model_page(entries: Sequence[Entry], place: int, shared: Mapping[str, Any]) -> str:
+    entry = entries[place]
+    analyses = [one.analysis for one in entries]
+    return render_page(
+        "model.html.jinja",
+        **shared,
+        entry=entry,
+        record=entry.submission.record,
+        figures=[
+            (figure, entry.analysis.headline(name)) for name, figure in FIGURES.items() if name != "invalid_pairs"
+        ],
+        findings=find_all([entry.analysis], Contest([entry.analysis])),
+        charts=charts_of_model(analyses, place, "model", with_curves=True),
+        mild=joined([str(severity) for severity in MILD]),
+    )
