@@ -1,7 +1,6 @@
 import itertools
 import random
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -312,18 +311,24 @@ def test_torch_leaves_cores_to_the_rendering_threads(
         torch.set_num_threads(before)
 
 
-def test_rendering_and_scoring_overlap(
+def test_images_are_rendered_while_the_model_is_in_a_pass(
     build: Callable[..., BenchCModel], make_request: Callable[..., Instance]
 ) -> None:
-    """Twelve images of 50 ms each and twelve passes of 50 ms take far less than one after the other."""
-    model = build(render_threads=2, look_ahead=3)
-    model._scorer._model.register_forward_pre_hook(lambda *_: time.sleep(0.05))
+    """The second image waits for the first pass to begin, and that pass waits until the image has seen it."""
+    model = build(render_threads=1, look_ahead=1)
+    in_pass, seen = threading.Event(), threading.Event()
+    overlaps: list[bool] = []
 
-    def slowly(doc: Any) -> list[Image.Image]:
-        time.sleep(0.05)
+    def enter(*_: Any) -> None:
+        in_pass.set()
+        overlaps.append(seen.wait(timeout=20))
+
+    def render(doc: Any) -> list[Image.Image]:
+        if doc is model.task_dict["task"]["test"][1]:
+            overlaps.append(in_pass.wait(timeout=20))
+            seen.set()
         return [doc["image"]]
 
-    model.task_dict["task"]["test"] *= 2
-    start = time.perf_counter()
-    model.loglikelihood([make_request("What?", "A", slowly, doc_id) for doc_id in range(12)])
-    assert time.perf_counter() - start < 12 * 0.1
+    model._scorer._model.register_forward_pre_hook(enter)
+    model.loglikelihood([make_request("What?", "A", render, doc_id) for doc_id in range(2)])
+    assert overlaps == [True, True, True]
