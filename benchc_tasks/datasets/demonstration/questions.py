@@ -50,12 +50,15 @@ PHRASES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question's text, its right answer, the words that options are drawn from, and one that must be shown."""
+    """A question's text, its right answer, the words that options are drawn from, and what else the scene shows.
+
+    What else it shows are the tempting options: the other shapes' colours where a colour is asked for.
+    """
 
     text: str
     right: str
     words: tuple[str, ...]
-    lure: str | None = None
+    lures: tuple[str, ...] = ()
 
 
 def _pick(things: tuple[Thing, ...], rng: np.random.Generator) -> Thing:
@@ -69,12 +72,14 @@ def _phrase(category: str, rng: np.random.Generator) -> str:
 
 def _colour(scene: Scene, rng: np.random.Generator) -> _Asked:
     thing = _pick(scene.shapes, rng)
-    return _Asked(_phrase("colour", rng).format(thing.kind), thing.colour, tuple(COLOURS))
+    others = tuple(other.colour for other in scene.shapes if other is not thing)
+    return _Asked(_phrase("colour", rng).format(thing.kind), thing.colour, tuple(COLOURS), others)
 
 
 def _shape(scene: Scene, rng: np.random.Generator) -> _Asked:
     thing = _pick(scene.shapes, rng)
-    return _Asked(_phrase("shape", rng).format(thing.colour), thing.kind, tuple(SHAPES))
+    others = tuple(other.kind for other in scene.shapes if other is not thing)
+    return _Asked(_phrase("shape", rng).format(thing.colour), thing.kind, tuple(SHAPES), others)
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> _Asked:
@@ -84,7 +89,8 @@ def _count(scene: Scene, rng: np.random.Generator) -> _Asked:
 def _position(scene: Scene, rng: np.random.Generator) -> _Asked:
     thing = _pick(scene.shapes, rng)
     name = thing.kind if rng.random() < 0.5 else f"{thing.colour} {thing.kind}"
-    return _Asked(_phrase("position", rng).format(name), thing.place, PLACES)
+    others = tuple(other.place for other in scene.things if other is not thing)
+    return _Asked(_phrase("position", rng).format(name), thing.place, PLACES, others)
 
 
 def _digit(scene: Scene, rng: np.random.Generator) -> _Asked:
@@ -99,8 +105,8 @@ def _relation(scene: Scene, rng: np.random.Generator) -> _Asked:
     furthest = _furthest(scene, direction)
     if furthest is None:
         raise ValueError("a question about a relation needs shapes in different rows or columns")
-    other = next(thing for thing in scene.shapes if thing is not furthest)
-    return _Asked(_phrase("relation", rng).format(direction), furthest.kind, tuple(SHAPES), lure=other.kind)
+    others = tuple(other.kind for other in scene.shapes if other is not furthest)
+    return _Asked(_phrase("relation", rng).format(direction), furthest.kind, tuple(SHAPES), others)
 
 
 _DIRECTIONS: dict[str, tuple[int, int]] = {
@@ -164,7 +170,14 @@ def categories_for(scene: Scene) -> tuple[str, ...]:
     return (*general, "relation") if len(scene.shapes) == 2 else general
 
 
-def ask(scene: Scene, category: str, rng: np.random.Generator, options: int = 4, answer: int | None = None) -> Question:
+def ask(
+    scene: Scene,
+    category: str,
+    rng: np.random.Generator,
+    options: int = 4,
+    answer: int | None = None,
+    tempting: bool = False,
+) -> Question:
     """Ask a question about a scene.
 
     Parameters
@@ -179,6 +192,9 @@ def ask(scene: Scene, category: str, rng: np.random.Generator, options: int = 4,
         How many options.
     answer
         Index that the right option shall have; drawn if it is left out.
+    tempting
+        Whether what else the scene shows stands among the options: another shape's colour where a colour is asked
+        for. Questions about relations always have such options.
 
     Returns
     -------
@@ -186,8 +202,8 @@ def ask(scene: Scene, category: str, rng: np.random.Generator, options: int = 4,
         With `options` different options, one of them right.
     """
     asked = _ASK[category](scene, rng)
-    others = [word for word in asked.words if word not in (asked.right, asked.lure)]
-    lures = [] if asked.lure is None else [asked.lure]
+    lures = list(asked.lures[: options - 1]) if tempting or category == "relation" else []
+    others = [word for word in asked.words if word != asked.right and word not in lures]
     shown = lures + [str(word) for word in rng.choice(others, options - 1 - len(lures), replace=False)]
     rng.shuffle(shown)
     place = int(rng.integers(options)) if answer is None else answer

@@ -19,7 +19,7 @@ def _orthogonalise(matrix: torch.Tensor, rounds: int = 5) -> torch.Tensor:
     """Return a matrix near the orthogonal factor of `matrix`, by Newton-Schulz iteration."""
     a, b, c = _NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
+    x: torch.Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(rounds):
         gram = x @ x.T

@@ -36,7 +36,7 @@ def _reach(thing: Thing) -> NDArray[np.float64]:
     middles = (np.arange(PATCHES_ACROSS) + 0.5) * PATCH_SIZE
     across = np.abs(middles - thing.centre[0])[None, :]
     down = np.abs(middles - thing.centre[1])[:, None]
-    return np.maximum(across, down).reshape(PATCHES)
+    return np.asarray(np.maximum(across, down).reshape(PATCHES))
 
 
 def name_patches(scene: Scene) -> PatchNames:

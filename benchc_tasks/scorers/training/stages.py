@@ -1,9 +1,10 @@
-"""The three stages of training.
+"""The four stages of training.
 
 Two skills have to be learnt, and together from nothing neither starts: to bind an answer to its letter, and to see.
-So the language model first reads ideal image tokens (`train_language`), the vision tower learns to write such
-tokens (`train_vision`), and then both learn together from pictures (`train_jointly`). The word embeddings stay as
-they were drawn until the last stage: they are the common tongue of the first two.
+So the language model first learns letters from text (`train_letters`) and then to read ideal image tokens
+(`train_language`); the vision tower learns to write such tokens (`train_vision`); and last, both learn together from
+pictures (`train_jointly`). The word embeddings, once learnt with the letters, are kept until the last stage: they
+are the common tongue of the two halves, which are trained independently.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ __all__ = ["Say", "train_jointly", "train_language", "train_letters", "train_vis
 Say = Callable[[str], None]
 _SHARPNESS = 10.0
 _LOG_EVERY = 25
+_LOOKS = 6
+_THOUGHT = 0.5
+_WHISPER = 6.0
 
 
 class _Progress:
@@ -69,15 +73,32 @@ def _only(model: Any, trained: Callable[[str], bool]) -> Iterator[list[tuple[str
             parameter.requires_grad_(True)
 
 
-def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor | None, progress: _Progress) -> torch.Tensor:
-    """Cross-entropy of answers and ends of turn, given the picture's image tokens if there is a picture."""
+def _answer_loss(
+    model: Any,
+    pack: Pack,
+    tokens: torch.Tensor | None,
+    progress: _Progress,
+    thought: float = 0.0,
+    prompted: float = 0.0,
+) -> torch.Tensor:
+    """Cross-entropy of answers and ends of turn, given the picture's image tokens if there is a picture.
+
+    The loss of `_thought_loss` is added with a weight of `thought`, and the model is prompted with the right word at a
+    strength of `prompted` (see `_prompting`).
+    """
     embedded = model.get_input_embeddings()(pack.ids)
     if tokens is not None:
         # The picture is the same stretch of every row: after the user's mark.
         embedded = torch.cat([embedded[:, :1], tokens, embedded[:, 1 + tokens.shape[1] :]], dim=1)
-    hidden = model.model.language_model(
-        inputs_embeds=embedded, attention_mask=pack.mask, position_ids=pack.positions, use_cache=False
-    ).last_hidden_state
+    with _prompting(model, pack, prompted):
+        output = model.model.language_model(
+            inputs_embeds=embedded,
+            attention_mask=pack.mask,
+            position_ids=pack.positions,
+            use_cache=False,
+            output_hidden_states=True,
+        )
+    hidden = output.last_hidden_state
     logits = model.lm_head(hidden[pack.rows, pack.columns])
     right = (logits.argmax(-1) == pack.targets)[pack.answers].tolist()
     for category, correct in zip(pack.categories, right, strict=True):
@@ -85,7 +106,48 @@ def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor | None, progress: 
     losses = F.cross_entropy(logits, pack.targets, reduction="none")
     # The end of turn is learnt in a few steps; the answer is what matters.
     weights = torch.where(pack.answers, 1.0, 0.1)
-    return (losses * weights).sum() / weights.sum()
+    loss = (losses * weights).sum() / weights.sum()
+    if thought == 0.0:
+        return loss
+    return loss + thought * _thought_loss(model, pack, output.hidden_states, progress)
+
+
+@contextmanager
+def _prompting(model: Any, pack: Pack, strength: float) -> Iterator[None]:
+    """Whisper the answer in words to the model's fourth layer, where the letter is to be said.
+
+    So the upper layers can learn to find the option that says a word before the lower ones know which word.
+    """
+    if strength == 0.0:
+        yield
+        return
+    rows, _, lasts, words = pack.marks
+    whisper = torch.zeros(*pack.ids.shape, model.get_input_embeddings().weight.shape[1])
+    whisper[rows, lasts] = strength * _WHISPER * model.get_input_embeddings().weight[words].detach()
+
+    def add(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (arguments[0] + whisper, *arguments[1:])
+
+    handle = model.model.language_model.layers[3].register_forward_pre_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _thought_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
+    """Cross-entropy of the answer in words, read from the middle of the model.
+
+    A letter needs the answer first: the second layer is to have it where the question ends, the third where the
+    letter is to be said, and the layers above look for the option that says so.
+    """
+    rows, ends, lasts, words = pack.marks
+    loss = torch.zeros(())
+    for label, layer, columns in (("thought", 2, ends), ("recall", 3, lasts)):
+        logits = model.lm_head(model.model.language_model.norm(hidden[layer][rows, columns]))
+        progress.count(label, (logits.argmax(-1) == words).sum().item(), len(words))
+        loss = loss + F.cross_entropy(logits, words)
+    return loss
 
 
 def _ideal_tokens(names: torch.Tensor, clear: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
@@ -103,10 +165,12 @@ def _ideal_tokens(names: torch.Tensor, clear: torch.Tensor, embeddings: torch.Te
 def train_letters(model: Any, stream: Stream, steps: int, batch: int, say: Say) -> None:
     """Teach the language model to bind an answer to its letter, from text that contains the answer.
 
+    It begins with short drills, which give way to whole prompts.
+
     Parameters
     ----------
     model
-        Trained in place: the language model without its word embeddings.
+        Trained in place: the language model with its word embeddings.
     stream
         Source of questions.
     steps, batch
@@ -115,10 +179,11 @@ def train_letters(model: Any, stream: Stream, steps: int, batch: int, say: Say) 
         Is handed a line of progress every few steps.
     """
     progress = _Progress("letters", steps, say)
-    with _only(model, lambda name: "language_model" in name and "embed_tokens" not in name) as parameters:
-        optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=2e-3)
+    with _only(model, lambda name: "language_model" in name) as parameters:
+        optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=3e-3)
         for step in range(steps):
-            pack = stream.pack_text(stream.scenes(batch), Mix(hints=1.0, open=0.1))
+            drills = min(1.0, max(0.1, 1.0 - 5.0 * (step / steps - 0.45)))
+            pack = stream.pack_text(stream.scenes(batch), Mix(drills=drills, hints=1.0, open=0.1))
             loss = _answer_loss(model, pack, None, progress)
             optimiser.step(loss)
             progress.step(step, loss.item())
@@ -145,11 +210,34 @@ def train_language(model: Any, stream: Stream, steps: int, batch: int, say: Say)
     with _only(model, lambda name: "language_model" in name and "embed_tokens" not in name) as parameters:
         optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=2e-3)
         for step in range(steps):
-            fade = max(0.0, 1.0 - step / (0.4 * steps))
-            scenes = stream.scenes(batch, single=0.6 * fade)
-            pack = stream.pack(scenes, Mix(hints=0.7 * fade))
+            fade = max(0.0, 1.0 - step / (0.3 * steps))
+            scenes = stream.scenes(batch, single=0.5 * fade)
+            pack = stream.pack(scenes, Mix(hints=0.7 * fade, looks=_LOOKS))
             tokens = _ideal_tokens(*stream.names(scenes), embeddings)
             loss = _answer_loss(model, pack, tokens, progress)
+            optimiser.step(loss)
+            progress.step(step, loss.item())
+
+
+def train_choices(model: Any, stream: Stream, steps: int, batch: int, say: Say) -> None:
+    """Teach the language model to choose by what was asked, where several options name something in the picture.
+
+    Parameters
+    ----------
+    model
+        Trained in place: the language model without its word embeddings.
+    stream, steps, batch, say
+        As in `train_language`.
+    """
+    progress = _Progress("choices", steps, say)
+    embeddings = word_embeddings(model, stream.tokenizer).detach()
+    with _only(model, lambda name: "language_model" in name and "embed_tokens" not in name) as parameters:
+        optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=2e-3)
+        for step in range(steps):
+            scenes = stream.scenes(batch)
+            pack = stream.pack(scenes, Mix(hints=0.1, looks=2, tempting=True))
+            tokens = _ideal_tokens(*stream.names(scenes), embeddings)
+            loss = _answer_loss(model, pack, tokens, progress, _THOUGHT, prompted=max(0.0, 1.0 - 2.0 * step / steps))
             optimiser.step(loss)
             progress.step(step, loss.item())
 
@@ -215,9 +303,9 @@ def train_jointly(
             if checkpoint is not None and step % max(1, steps // 6) == 0:
                 checkpoint(f"step-{step}")
             scenes = stream.scenes(batch)
-            pack = stream.pack(scenes, Mix(open=0.15))
+            pack = stream.pack(scenes, Mix(looks=_LOOKS))
             tokens = image_tokens(model, stream.pixels(scenes))
-            loss = _answer_loss(model, pack, tokens, progress)
+            loss = _answer_loss(model, pack, tokens, progress, _THOUGHT)
             embeddings = word_embeddings(model, stream.tokenizer).detach()
             loss = loss + dense * _dense_loss(tokens, *stream.names(scenes), embeddings, progress)
             optimiser.step(loss)

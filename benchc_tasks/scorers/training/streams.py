@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from benchc_tasks.datasets.demonstration.questions import CATEGORIES, Question, ask, categories_for, draw_scene_for
 from benchc_tasks.datasets.demonstration.scenes import Scene, Split, render
+from benchc_tasks.prompting import LETTERS, question_with_options
 from benchc_tasks.scorers.training.architecture import PATCHES
 from benchc_tasks.scorers.training.patches import name_patches
-from benchc_tasks.scorers.training.vocabulary import IMAGE_TOKEN, LETTERS, prompt_text
+from benchc_tasks.scorers.training.vocabulary import IMAGE_TOKEN, WORDS, prompt_text, word_id
 
-__all__ = ["Mix", "Pack", "Stream"]
+__all__ = ["Block", "Mix", "Pack", "Stream"]
 
 _CATEGORY_WEIGHTS = {"colour": 1.0, "shape": 1.5, "count": 1.0, "position": 1.0, "digit": 2.0, "relation": 1.5}
 _OPTION_NUMBERS = (2, 3, 4, 4, 4, 4, 4, 4, 5, 6)
@@ -27,14 +28,45 @@ class Mix:
 
     Attributes
     ----------
+    drills
+        Share of questions that are a statement and lettered words only: the shortest that binds a word to its letter.
     hints
-        Share of questions whose text already contains the answer.
+        Share of the other questions whose text already contains the answer.
     open
         Share of questions without options, answered by a word.
+    looks
+        How many questions without options or hints are asked about each picture besides.
+    tempting
+        Whether what else a picture shows stands among the options.
     """
 
+    drills: float = 0.0
     hints: float = 0.0
-    open: float = 0.25
+    open: float = 0.0
+    looks: int = 0
+    tempting: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """One question of a pack.
+
+    Attributes
+    ----------
+    ids
+        Its tokens; the last two are the answer and the end of turn.
+    category
+        What it is counted as.
+    mark
+        Index of the token that ends the question, if there is one; from here on the answer can be known.
+    word
+        Token of the answer in words.
+    """
+
+    ids: list[int]
+    category: str
+    mark: int | None = None
+    word: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +84,10 @@ class Pack:
     answers
         Which of the predictions are answers (the others are ends of turn).
     categories
-        Question type of each answer; "open" for a question without options.
+        What each answer is counted as.
+    marks
+        For each question its row, the column where it ends, the column that is answered from, and the word of the
+        answer; of shape (4, questions).
     """
 
     ids: torch.Tensor
@@ -62,6 +97,7 @@ class Pack:
     columns: torch.Tensor
     targets: torch.Tensor
     answers: torch.Tensor
+    marks: torch.Tensor
     categories: tuple[str, ...]
 
 
@@ -91,6 +127,8 @@ class Stream:
         self.weights = weights / weights.sum()
         image = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
         user = tokenizer.convert_tokens_to_ids("<|user|>")
+        self.mark = tokenizer.convert_tokens_to_ids("?")
+        self.words = {word: word_id(tokenizer, word) for word in WORDS}
         self.prefix = [user, *[image] * PATCHES, *tokenizer.encode("\n", add_special_tokens=False)]
 
     def scenes(self, number: int, single: float = 0.0) -> list[Scene]:
@@ -130,21 +168,42 @@ class Stream:
         """Ask questions about each scene and pack them without its picture."""
         return _pack(self.prefix[:1], self._blocks(scenes, mix))
 
-    def _blocks(self, scenes: list[Scene], mix: Mix) -> list[list[tuple[list[int], str]]]:
-        return [[self._block(scene, mix) for _ in range(self.questions)] for scene in scenes]
+    def _blocks(self, scenes: list[Scene], mix: Mix) -> list[list[Block]]:
+        return [
+            [self._block(scene, mix) for _ in range(self.questions)] + [self._look(scene) for _ in range(mix.looks)]
+            for scene in scenes
+        ]
 
-    def _block(self, scene: Scene, mix: Mix) -> tuple[list[int], str]:
-        """Ask one question: its tokens, of which the last two are the answer and the end of turn, and its type."""
+    def _block(self, scene: Scene, mix: Mix) -> Block:
+        if self.rng.random() < mix.drills:
+            return self._drill()
+        question = self._question(scene, mix.tempting)
+        is_open = self.rng.random() < mix.open
+        text = self._turns(question, is_open, self.rng.random() < mix.hints)
+        return self._encoded(text, question, "open" if is_open else question.category)
+
+    def _look(self, scene: Scene) -> Block:
+        question = self._question(scene)
+        return self._encoded(self._turns(question, is_open=True, hinted=False), question, "look")
+
+    def _encoded(self, text: str, question: Question, category: str) -> Block:
+        ids = list(self.tokenizer.encode(text, add_special_tokens=False))
+        return Block(ids, category, ids.index(self.mark), self.words[question.options[question.answer]])
+
+    def _question(self, scene: Scene, tempting: bool = False) -> Question:
         categories = categories_for(scene)
         weights = np.array([_CATEGORY_WEIGHTS[category] for category in categories])
         category = str(self.rng.choice(categories, p=weights / weights.sum()))
         number = int(self.rng.choice(_OPTION_NUMBERS))
-        if category == "count":
-            number = min(number, 5)
-        question = ask(scene, category, self.rng, options=number)
-        is_open = self.rng.random() < mix.open
-        text = self._turns(question, is_open, self.rng.random() < mix.hints)
-        return self.tokenizer.encode(text, add_special_tokens=False), "open" if is_open else category
+        number = min(number, 5) if category == "count" else number
+        return ask(scene, category, self.rng, options=number, tempting=tempting)
+
+    def _drill(self) -> Block:
+        words = [str(word) for word in self.rng.choice(WORDS, int(self.rng.choice(_OPTION_NUMBERS)), replace=False)]
+        answer = int(self.rng.integers(len(words)))
+        statement = question_with_options(f"It is {words[answer]}.", words)
+        text = f"{statement}<|end|><|assistant|>{LETTERS[answer]}<|end|>"
+        return Block(list(self.tokenizer.encode(text, add_special_tokens=False)), "drill")
 
     def _turns(self, question: Question, is_open: bool, hinted: bool) -> str:
         word = question.options[question.answer]
@@ -155,24 +214,27 @@ class Stream:
         return f"{hint}{prompt}<|end|><|assistant|>{LETTERS[question.answer]}<|end|>"
 
 
-def _pack(prefix: list[int], packs: list[list[tuple[list[int], str]]]) -> Pack:
-    length = len(prefix) + max(sum(len(ids) for ids, _ in blocks) for blocks in packs)
+def _pack(prefix: list[int], packs: list[list[Block]]) -> Pack:
+    length = len(prefix) + max(sum(len(block.ids) for block in blocks) for blocks in packs)
     shape = (len(packs), length)
     ids = np.zeros(shape, np.int64)
     positions = np.zeros(shape, np.int64)
     block_of = np.full(shape, -1, np.int64)
     places: list[tuple[int, int]] = []
+    marks: list[tuple[int, int, int, int]] = []
     ids[:, : len(prefix)] = prefix
     positions[:, : len(prefix)] = np.arange(len(prefix))
     block_of[:, : len(prefix)] = 0
     for row, blocks in enumerate(packs):
         start = len(prefix)
-        for number, (tokens, _) in enumerate(blocks, start=1):
-            stop = start + len(tokens)
-            ids[row, start:stop] = tokens
-            positions[row, start:stop] = len(prefix) + np.arange(len(tokens))
+        for number, block in enumerate(blocks, start=1):
+            stop = start + len(block.ids)
+            ids[row, start:stop] = block.ids
+            positions[row, start:stop] = len(prefix) + np.arange(len(block.ids))
             block_of[row, start:stop] = number
             places += [(row, stop - 3), (row, stop - 2)]
+            if block.mark is not None:
+                marks.append((row, start + block.mark, stop - 3, block.word))
             start = stop
     rows, columns = np.array(places).T
     return Pack(
@@ -183,7 +245,8 @@ def _pack(prefix: list[int], packs: list[list[tuple[list[int], str]]]) -> Pack:
         columns=torch.from_numpy(columns),
         targets=torch.from_numpy(ids[rows, columns + 1]),
         answers=torch.arange(len(rows)) % 2 == 0,
-        categories=tuple(category for blocks in packs for _, category in blocks),
+        marks=torch.tensor(marks, dtype=torch.int64).reshape(-1, 4).T,
+        categories=tuple(block.category for blocks in packs for block in blocks),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -15,12 +15,12 @@ from transformers import CLIPImageProcessor, LlavaProcessor, PreTrainedTokenizer
 from benchc_tasks.datasets.demonstration.questions import COUNTS, phrases
 from benchc_tasks.datasets.demonstration.scenes import COLOURS, DIGITS, IMAGE_SIZE, PLACES
 from benchc_tasks.datasets.demonstration.shapes import SHAPES
+from benchc_tasks.prompting import question_with_options
 
 __all__ = [
     "BLANK",
     "CHAT_TEMPLATE",
     "IMAGE_TOKEN",
-    "LETTERS",
     "MAX_LENGTH",
     "PATCH_SIZE",
     "WORDS",
@@ -31,7 +31,6 @@ __all__ = [
 
 PATCH_SIZE = 16
 MAX_LENGTH = 1024
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 BLANK = "background"
 WORDS = (*COLOURS, *SHAPES, *PLACES, *COUNTS, *DIGITS, BLANK)
@@ -63,10 +62,9 @@ CHAT_TEMPLATE = """\
 """
 
 
-def prompt_text(question: str, options: tuple[str, ...]) -> str:
+def prompt_text(question: str, options: Sequence[str]) -> str:
     """Return the benchmark's prompt: the question, the lettered options and the instruction."""
-    lettered = (f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-    return "\n".join((question, *lettered, INSTRUCTION))
+    return f"{question_with_options(question, options)}\n{INSTRUCTION}"
 
 
 def _corpus() -> Iterator[str]:
