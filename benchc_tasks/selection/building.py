@@ -29,7 +29,14 @@ from benchc_tasks.selection.manifest import (
 from benchc_tasks.selection.picture import draw_selection
 from benchc_tasks.selection.pool import Pool
 from benchc_tasks.selection.scores import COMBINED_WEIGHTS, INCONSISTENCY_WEIGHTS, Score
-from benchc_tasks.selection.selecting import DEFAULT_DIVERSITY, Selection, check_seen, select_samples
+from benchc_tasks.selection.selecting import (
+    DEFAULT_DIVERSITY,
+    Selection,
+    check_seen,
+    choose_samples,
+    score_samples,
+    select_samples,
+)
 from benchc_tasks.selection.separation import SeparationCurve, accuracies_of, separation_curve
 
 __all__ = [
@@ -228,13 +235,14 @@ def _clusters(dataset: SampleDataset, pool: Pool, settings: Settings, stages: St
 def _curve(tally: Tally, pool: Pool, selection: Selection, settings: Settings, stages: Stages) -> SeparationCurve:
     report = stages("measuring separation", 5 if len(tally.models) >= 4 else 1)
 
-    def select(some: Tally, size: int) -> NDArray[np.int64]:
-        return select_samples(
-            some, pool, selection.clusters, size, settings.score, settings.diversity, accept_fewer=True
-        ).positions
+    def selector(some: Tally) -> Callable[[int], NDArray[np.int64]]:
+        scored = score_samples(some, pool, settings.score)
+        return lambda size: (
+            choose_samples(scored, pool, selection.clusters, min(size, scored.available), settings.diversity).positions
+        )
 
     sizes = _sizes(settings.size, int(selection.candidates.sum()))
-    return separation_curve(tally, select, sizes, settings.seed, report=lambda: report(1))
+    return separation_curve(tally, selector, sizes, settings.seed, report=lambda: report(1))
 
 
 def _sizes(size: int, candidates: int) -> list[int]:

@@ -44,7 +44,7 @@ def cluster_texts(embeddings: NDArray[np.float32], clusters: int, seed: int) -> 
     # In one thread: several would add up a centre's members in the order in which they finish.
     with threadpool_limits(limits=1):
         means = KMeans(min(clusters, distinct), n_init=1, max_iter=50, random_state=seed)
-        labels = np.asarray(means.fit_predict(embeddings), dtype=np.int64)
+        labels = np.asarray(means.fit_predict(embeddings.astype(np.float64)), dtype=np.int64)
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     order = np.argsort(-sizes, kind="stable")
     return np.asarray(np.argsort(order)[labels], dtype=np.int64)

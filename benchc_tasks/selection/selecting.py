@@ -12,7 +12,15 @@ from benchc_tasks.selection.diversity import choose
 from benchc_tasks.selection.pool import Pool
 from benchc_tasks.selection.scores import Components, Score, candidates_of, components_of, score_of
 
-__all__ = ["DEFAULT_DIVERSITY", "Selection", "check_seen", "select_samples"]
+__all__ = [
+    "DEFAULT_DIVERSITY",
+    "ScoredSamples",
+    "Selection",
+    "check_seen",
+    "choose_samples",
+    "score_samples",
+    "select_samples",
+]
 
 DEFAULT_DIVERSITY = 0.5
 """Half of the places are dealt out over the topics, half go to the best of the rest."""
@@ -22,25 +30,41 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Selection:
-    """A subset of a pool of n samples, and why it is this one.
+class ScoredSamples:
+    """What some models' answers say about each of a pool's n samples.
 
     Attributes
     ----------
     components : Components of n samples
     candidates : ndarray of bool, shape (n,)
-        The samples that could be selected.
+        The samples that can be selected.
     inconsistency, score : ndarray of float64, shape (n,)
         nan where a sample is no candidate.
-    clusters : ndarray of int64, shape (n,)
-    dealt, others : ndarray of int64
-        Positions of the samples with a place of their cluster, and of those that were chosen by their score alone.
     """
 
     components: Components
     candidates: NDArray[np.bool_]
     inconsistency: FloatArray
     score: FloatArray
+
+    @property
+    def available(self) -> int:
+        """Count the samples that can be selected."""
+        return int((~np.isnan(self.score)).sum())
+
+
+@dataclass(frozen=True)
+class Selection(ScoredSamples):
+    """A subset of a pool of n samples, and why it is this one.
+
+    Attributes
+    ----------
+    clusters : ndarray of int64, shape (n,)
+        Each sample's topic.
+    dealt, others : ndarray of int64
+        Positions of the samples with a place of their topic, and of those that were chosen by their score alone.
+    """
+
     clusters: IntArray
     dealt: IntArray
     others: IntArray
@@ -58,47 +82,63 @@ def select_samples(
     size: int,
     score: Score = "combined",
     diversity: float = DEFAULT_DIVERSITY,
-    accept_fewer: bool = False,
 ) -> Selection:
-    """Select a subset.
-
-    Parameters
-    ----------
-    tally : Tally
-        The models' answers.
-    pool : Pool of n samples
-    clusters : ndarray of int64, shape (n,)
-        Each sample's topic.
-    size : int
-        Number of samples wanted.
-    score : {"inconsistency", "discrimination", "combined"}
-        What makes a sample a good one.
-    diversity : float
-        Share of the places that is dealt out over the topics in proportion to their candidates, in [0, 1].
-    accept_fewer : bool
-        Whether fewer samples will do where there are not as many candidates.
-
-    Returns
-    -------
-    Selection
+    """Select a subset: score the samples, then choose.
 
     Raises
     ------
     ValueError
         If fewer candidates are left than samples are wanted.
     """
+    return choose_samples(score_samples(tally, pool, score), pool, clusters, size, diversity)
+
+
+def score_samples(tally: Tally, pool: Pool, score: Score = "combined") -> ScoredSamples:
+    """Score the samples of a pool by some models' answers.
+
+    Parameters
+    ----------
+    tally : Tally
+        The models' answers.
+    pool : Pool
+    score : {"inconsistency", "discrimination", "combined"}
+        What makes a sample a good one.
+    """
     components = components_of(tally, pool)
     candidates = candidates_of(components)
     scores = score_of(components, score, candidates)
-    available = int((~np.isnan(scores["score"])).sum())
-    if size > available and not accept_fewer:
+    return ScoredSamples(components, candidates, scores["inconsistency"], scores["score"])
+
+
+def choose_samples(
+    scored: ScoredSamples, pool: Pool, clusters: IntArray, size: int, diversity: float = DEFAULT_DIVERSITY
+) -> Selection:
+    """Choose the subset.
+
+    Parameters
+    ----------
+    scored : ScoredSamples of n samples
+    pool : Pool of n samples
+    clusters : ndarray of int64, shape (n,)
+        Each sample's topic.
+    size : int
+        Number of samples wanted.
+    diversity : float
+        Share of the places that is dealt out over the topics in proportion to their candidates, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If fewer candidates are left than samples are wanted.
+    """
+    if size > scored.available:
         raise ValueError(
-            f"{size} samples are wanted, and {available} of the pool's {len(pool)} are left: "
-            f"{int(components.is_always_right.sum())} are always answered right and "
-            f"{int(components.is_always_wrong.sum())} always wrong; give a --size of at most {available}"
+            f"{size} samples are wanted, and {scored.available} of the pool's {len(pool)} are left: "
+            f"{int(scored.components.is_always_right.sum())} are always answered right and "
+            f"{int(scored.components.is_always_wrong.sum())} always wrong; give a --size of at most {scored.available}"
         )
-    dealt, others = choose(scores["score"], clusters, min(size, available), diversity, pool.category_codes)
-    return Selection(components, candidates, scores["inconsistency"], scores["score"], clusters, dealt, others)
+    dealt, others = choose(scored.score, clusters, size, diversity, pool.category_codes)
+    return Selection(**vars(scored), clusters=clusters, dealt=dealt, others=others)
 
 
 def check_seen(tally: Tally, pool: Pool) -> IntArray:

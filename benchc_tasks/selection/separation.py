@@ -83,11 +83,11 @@ def rank_agreement(accuracies: FloatArray, subset: IntArray) -> float:
 
 def separation_curve(
     tally: Tally,
-    select: Callable[[Tally, int], IntArray],
+    selector: Callable[[Tally], Callable[[int], IntArray]],
     sizes: Sequence[int],
     seed: int,
     splits: int = 5,
-    draws: int = 50,
+    draws: int = 20,
     report: Callable[[], None] = lambda: None,
 ) -> SeparationCurve:
     """Measure the separation of selected and of random subsets.
@@ -96,9 +96,9 @@ def separation_curve(
     ----------
     tally : Tally
         All models' answers.
-    select : callable
-        From a tally of some models and a size to the positions of the subset that they select: fewer than the size
-        where there are not as many candidates.
+    selector : callable
+        From a tally of some models to what returns the positions of the subset that they select of a size: fewer where
+        there are not as many candidates.
     sizes : sequence of int
         Of the subsets; at most the number of samples.
     seed : int
@@ -125,8 +125,8 @@ def separation_curve(
     for selecting, judging in pairs:
         accuracies = accuracies_of(tally.of_models(judging))
         chance = [np.array([separation(accuracies[:, subset]) for subset in subsets]) for subsets in random]
-        selecting_tally = tally.of_models(selecting)
-        found = [separation(accuracies[:, select(selecting_tally, size)]) for size in sizes]
+        select = selector(tally.of_models(selecting))
+        found = [separation(accuracies[:, select(size)]) for size in sizes]
         selected.append(tuple(float(_relative(value, level)) for value, level in zip(found, chance, strict=True)))
         of_random.append([_relative(level, level) for level in chance])
         report()

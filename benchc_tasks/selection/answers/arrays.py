@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, Kind, Labels, positions_in_pool
+from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.pool import Pool
 
@@ -73,7 +73,7 @@ class ArrayAnswers:
 
     def batches(self, pool: Pool, only_clean: bool) -> Iterator[tuple[AnswerBatch, int]]:
         """Read the array, one model a batch."""
-        positions, strangers = positions_in_pool(self._ids, pool)
+        positions, strangers = SampleLookup(pool)(self._ids)
         wanted = np.where(positions >= 0, pool.option_counts[positions], 0)
         for number, (model, values) in enumerate(zip(self._models, self._slices(), strict=True), start=1):
             lengths = np.minimum(wanted, values.shape[1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchc_tasks.selection.pool import Pool
 
-__all__ = ["BATCH_ROWS", "CLEAN", "AnswerBatch", "AnswerSource", "Kind", "Labels", "positions_in_pool"]
+__all__ = ["BATCH_ROWS", "CLEAN", "AnswerBatch", "AnswerSource", "Kind", "Labels", "SampleLookup"]
 
 CLEAN = "clean"
 """The condition that every other one is compared with."""
@@ -153,29 +153,42 @@ class AnswerSource(Protocol):
         ...
 
 
-def positions_in_pool(ids: pa.Array, pool: Pool) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Look ids up in the pool.
+class SampleLookup:
+    """Looks ids up in a pool, and remembers the last dictionary: neighbouring batches of a table share theirs.
 
     Parameters
     ----------
-    ids : pyarrow.Array of n str, plain or dictionary-encoded
-        Of samples.
     pool : Pool
         Where to look.
-
-    Returns
-    -------
-    positions : ndarray of int64, shape (n,)
-        -1 where the pool has no such id.
-    strangers : tuple of str
-        The first few such ids.
     """
-    encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
-    found = pc.index_in(encoded.dictionary.cast(pa.string()), value_set=pool.ids)
-    of_dictionary = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    # The appended -1 is what the code -1, a null id, points at.
-    positions = np.append(of_dictionary, -1)[codes]
-    unknown = np.unique(codes[positions < 0])[:5]
-    names = tuple("null" if code < 0 else str(encoded.dictionary[int(code)].as_py()) for code in unknown)
-    return positions, names
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._dictionary = pa.array([], pa.string())
+        self._positions = np.array([-1], dtype=np.int64)
+
+    def __call__(self, ids: pa.Array) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Look ids up.
+
+        Parameters
+        ----------
+        ids : pyarrow.Array of n str, plain or dictionary-encoded
+            Of samples.
+
+        Returns
+        -------
+        positions : ndarray of int64, shape (n,)
+            -1 where the pool has no such id.
+        strangers : tuple of str
+            The first few such ids.
+        """
+        encoded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
+        if len(encoded) and not encoded.dictionary.equals(self._dictionary):
+            found = pc.index_in(encoded.dictionary.cast(pa.string()), value_set=self._pool.ids)
+            # The appended -1 is what the code -1, a null id, points at.
+            self._positions = np.append(pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64), -1)
+            self._dictionary = encoded.dictionary
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        positions = self._positions[codes]
+        unknown = np.unique(codes[positions < 0])[:5]
+        return positions, tuple("null" if code < 0 else str(encoded.dictionary[int(code)].as_py()) for code in unknown)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchc_metrics.records import SampleRecord, read_samples_log
-from benchc_tasks.selection.answers.batches import AnswerBatch, Labels, positions_in_pool
+from benchc_tasks.selection.answers.batches import AnswerBatch, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.pool import Pool
 
@@ -89,7 +89,7 @@ class LogAnswers:
             for record in records
             for condition, options in zip(record.conditions, record.log_likelihoods, strict=True)
         ]
-        positions, strangers = positions_in_pool(pa.array([row[0] for row in rows], pa.string()), pool)
+        positions, strangers = SampleLookup(pool)(pa.array([row[0] for row in rows], pa.string()))
         lengths = np.array([len(row[2]) for row in rows], dtype=np.int64)
         values = np.full((len(rows), int(lengths.max(initial=1))), np.nan)
         values[np.arange(values.shape[1]) < lengths[:, np.newaxis]] = [value for row in rows for value in row[2]]

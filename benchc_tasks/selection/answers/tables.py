@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
 
-from benchc_tasks.selection.answers.batches import BATCH_ROWS, CLEAN, AnswerBatch, Kind, Labels, positions_in_pool
+from benchc_tasks.selection.answers.batches import BATCH_ROWS, CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.answers.values import padded_values, predictions_of
 from benchc_tasks.selection.pool import Pool
@@ -77,9 +77,10 @@ class TableAnswers:
 
     def batches(self, pool: Pool, only_clean: bool) -> Iterator[tuple[AnswerBatch, int]]:
         """Read the table, in its order; of the clean rows alone if that is asked for."""
+        lookup = SampleLookup(pool)
         found = self._csv_batches() if self._is_csv else self._parquet_batches()
         while (item := self._guarded(lambda: next(found, None))) is not None:
-            yield self._batch(item[0], pool, only_clean), item[1]
+            yield self._batch(item[0], pool, lookup, only_clean), item[1]
 
     def _guarded(self, read: Callable[[], Result]) -> Result:
         try:
@@ -120,7 +121,7 @@ class TableAnswers:
         """Nothing is known of these answers beside the numbers."""
         return {}
 
-    def _batch(self, found: pa.RecordBatch, pool: Pool, only_clean: bool) -> AnswerBatch:
+    def _batch(self, found: pa.RecordBatch, pool: Pool, lookup: SampleLookup, only_clean: bool) -> AnswerBatch:
         condition = _labels(found["condition"], self.name, "condition")
         if only_clean:
             is_clean = np.array([name == CLEAN for name in condition.names], dtype=bool)[condition.codes]
@@ -132,7 +133,7 @@ class TableAnswers:
             if self._model is not None
             else _labels(found["model"], self.name, "model")
         )
-        sample, strangers = positions_in_pool(_strings(found["sample"]), pool)
+        sample, strangers = lookup(_strings(found["sample"]))
         columns = [found[name] for name in self._columns]
         batch = AnswerBatch(
             origin=self.name,
