@@ -1,4 +1,4 @@
-"""Digital: changes of exposure, contrast, geometry, resolution and compression."""
+"""Digital: changes of contrast, colour, geometry, resolution and compression."""
 
 from functools import cache
 from typing import NamedTuple
@@ -14,51 +14,7 @@ from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
 
-__all__ = ["Warp", "brightness", "contrast", "elastic_transform", "jpeg_compression", "pixelate", "saturate"]
-
-
-@cache
-def _brightness_table(increase: float) -> NDArray[np.uint8]:
-    """Return the new level of a channel, by (largest channel, channel)."""
-    largest = np.arange(256)[:, None] / 255.0
-    level = np.arange(256)[None, :] / 255.0
-    value = np.minimum(largest + increase, 1.0)
-    ratio = np.divide(level, largest, out=np.ones((256, 256)), where=largest > 0)
-    return (np.minimum(value * ratio, 1.0) * 255.0).astype(np.uint8)
-
-
-@compiled
-def _look_up_by_largest(pixels: NDArray[np.uint8], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            r, g, b = pixels[y, x, 0], pixels[y, x, 1], pixels[y, x, 2]
-            row = table[max(r, g, b)]
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = row[r], row[g], row[b]
-
-
-@corruption("digital", increase=(0.1, 0.2, 0.3, 0.4, 0.5))
-def brightness(picture: Picture, increase: float) -> NDArray[np.uint8]:
-    """Imitate overexposure: hue and saturation stay, the value of HSV grows.
-
-    Parameters
-    ----------
-    picture : Picture
-        The clean image.
-    increase : float
-        What is added to the value; 1 is the full range.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W, 3)
-        The brighter image.
-
-    Notes
-    -----
-    With hue and saturation fixed all channels grow by the factor of the largest, so that there is no need to go to HSV.
-    """
-    out = np.empty_like(picture.pixels)
-    _look_up_by_largest(picture.pixels, _brightness_table(increase), out)
-    return out
+__all__ = ["Warp", "contrast", "elastic_transform", "jpeg_compression", "pixelate", "saturate"]
 
 
 @compiled

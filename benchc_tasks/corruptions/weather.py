@@ -1,5 +1,6 @@
-"""Weather: snow, frost, fog and spatter between the lens and the scene."""
+"""Weather: glaring light, and snow, frost, fog and spatter between the lens and the scene."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
 from benchc_tasks.corruptions.textures import frost_texture
 
-__all__ = ["FrostWindow", "Snowfall", "enlarged_shape", "fog", "frost", "snow", "spatter"]
+__all__ = ["FrostWindow", "Snowfall", "brightness", "enlarged_shape", "fog", "frost", "snow", "spatter"]
 
 
 class Snowfall(NamedTuple):
@@ -321,6 +322,50 @@ def fog(picture: Picture, wobbles: NDArray[np.float32], thickness: float, decay:
     _raise_plasma(plasma, float(decay))
     out = np.empty_like(picture.pixels)
     _add_fog(picture.pixels, plasma, thickness, out)
+    return out
+
+
+@cache
+def _brightness_table(increase: float) -> NDArray[np.uint8]:
+    """Return the new level of a channel, by (largest channel, channel)."""
+    largest = np.arange(256)[:, None] / 255.0
+    level = np.arange(256)[None, :] / 255.0
+    value = np.minimum(largest + increase, 1.0)
+    ratio = np.divide(level, largest, out=np.ones((256, 256)), where=largest > 0)
+    return (np.minimum(value * ratio, 1.0) * 255.0).astype(np.uint8)
+
+
+@compiled
+def _look_up_by_largest(pixels: NDArray[np.uint8], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            r, g, b = pixels[y, x, 0], pixels[y, x, 1], pixels[y, x, 2]
+            row = table[max(r, g, b)]
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = row[r], row[g], row[b]
+
+
+@corruption("weather", increase=(0.1, 0.2, 0.3, 0.4, 0.5))
+def brightness(picture: Picture, increase: float) -> NDArray[np.uint8]:
+    """Imitate glaring daylight: hue and saturation stay, the value of HSV grows.
+
+    Parameters
+    ----------
+    picture : Picture
+        The clean image.
+    increase : float
+        What is added to the value; 1 is the full range.
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+        The brighter image.
+
+    Notes
+    -----
+    With hue and saturation fixed all channels grow by the factor of the largest, so that there is no need to go to HSV.
+    """
+    out = np.empty_like(picture.pixels)
+    _look_up_by_largest(picture.pixels, _brightness_table(increase), out)
     return out
 
 

@@ -6,17 +6,23 @@ private ones with the same output, except for numba's, which has no private form
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
-from benchc_tasks.corruptions import Picture
+from benchc_tasks.corruptions import CORRUPTIONS, Picture
 from benchc_tasks.corruptions.digital import Warp
 from benchc_tasks.corruptions.textures import frost_texture
 from benchc_tasks.corruptions.weather import FrostWindow, Snowfall, enlarged_shape
 
+GOLDEN = Path(__file__).parent / "benchc_tasks" / "corruptions" / "golden"
+SHARED_GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
+"""Golden arrays that show the frost photographs, whose source is unknown, are not in the repository."""
+
 ORDER = ["gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur", "spatter", "saturate"]
+DETERMINISTIC = ["defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"]
 
 
 def golden_seed(name: str, severity: int) -> int:
@@ -31,7 +37,7 @@ def _normals_like_plane(seed: int, picture: Picture, **_: Any) -> np.ndarray:
     return np.random.RandomState(seed).normal(size=picture.shape)
 
 
-def _photons(seed: int, picture: Picture, photons: int) -> np.ndarray:
+def _photons(seed: int, picture: Picture, photons: int, **_: Any) -> np.ndarray:
     counts = np.random.RandomState(seed).poisson(picture.pixels / 255.0 * photons)
     return np.minimum(counts, 255).astype(np.uint8)
 
@@ -98,7 +104,7 @@ def _warp(seed: int, picture: Picture, **_: Any) -> Warp:
     return Warp(across, generator.uniform(-1, 1, picture.shape).astype(np.float32))
 
 
-REFERENCE_DRAWS: dict[str, Callable[..., Any]] = {
+_DRAWS: dict[str, Callable[..., Any]] = {
     "gaussian_noise": _normals_like_image,
     "shot_noise": _photons,
     "impulse_noise": _hits,
@@ -111,3 +117,8 @@ REFERENCE_DRAWS: dict[str, Callable[..., Any]] = {
     "spatter": _normals_like_plane,
     "elastic_transform": _warp,
 }
+
+
+def reference_draws(name: str, picture: Picture, severity: int, seed: int) -> Any:
+    """What the reference draws with a seed, in the form that our function of that name takes."""
+    return _DRAWS[name](seed, picture, **CORRUPTIONS[name].parameters[severity - 1])

@@ -1,0 +1,59 @@
+"""`benchc show`: a sheet of pictures that shows what the corruptions do to a photo."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand to the `benchc` parser."""
+    parser = subparsers.add_parser("show", help="show what the corruptions do to an image")
+    parser.add_argument("image", type=Path, help="a photo, of any size")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the contact sheet to write, such as sheet.png"
+    )
+    parser.add_argument("--out-dir", type=Path, metavar="FOLDER", help="write each picture to a file of its own, too")
+    parser.add_argument(
+        "--corruption", action="append", metavar="NAME", help="only this corruption; may be given more than once"
+    )
+    parser.add_argument(
+        "--severity", action="append", type=int, metavar="1..5", help="only this severity; may be given more than once"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random corruptions (%(default)s)")
+    parser.add_argument(
+        "--cell", type=int, default=160, metavar="PIXELS", help="longer side of a picture on the sheet (%(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the contact sheet, the single files, or both."""
+    from benchc_tasks.corruptions.contact_sheet import contact_sheet, save_pictures
+
+    if arguments.output is None and arguments.out_dir is None:
+        raise ValueError(
+            "There is nowhere to write to: give a sheet with -o sheet.png, a folder with --out-dir, or both."
+        )
+    if arguments.cell < 1:
+        raise ValueError(f"A cell of {arguments.cell} pixels shows nothing: give --cell at least 1.")
+    if arguments.output is not None and arguments.output.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"{arguments.output} names no image format: give it an ending such as .png or .jpg.")
+    with Image.open(arguments.image) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    if arguments.output is not None:
+        sheet = contact_sheet(image, arguments.corruption, arguments.severity, seed=arguments.seed, cell=arguments.cell)
+        sheet.save(arguments.output)
+        print(arguments.output)
+    if arguments.out_dir is not None:
+        pictures = save_pictures(
+            image, arguments.out_dir, arguments.corruption, arguments.severity, seed=arguments.seed
+        )
+        for path in pictures:
+            print(path)
+    return 0

@@ -1,0 +1,94 @@
+"""The same pixels: on every processor, in every process and thread, in any order, compiled or not."""
+
+import json
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES, corrupt, corrupt_many
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pinned_pixels import IMAGES, PINNED, digests, fixed_image, refusal
+
+EXCEPT_FROST = [name for name in CORRUPTIONS if name != "frost"]
+
+ELSEWHERE = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pinned_pixels import IMAGES, digests, fixed_image
+"""
+
+OTHER_MACHINES = {
+    "generic processor": {"NUMBA_CPU_NAME": "generic"},
+    "OpenCV without vector instructions": {
+        "OPENCV_CPU_DISABLE": "SSE4.1,SSE4.2,POPCNT,AVX,FP16,AVX2,FMA3,AVX512-SKX",
+        "OPENCV_IPP": "disabled",
+    },
+    "numpy without vector instructions": {
+        "NPY_DISABLE_CPU_FEATURES": "SSSE3 SSE41 POPCNT SSE42 AVX F16C FMA3 AVX2 AVX512F AVX512CD AVX512_SKX"
+    },
+}
+
+
+def pinned(image: str, names: list[str]) -> dict[str, str]:
+    return {
+        f"{name}@{severity}": PINNED["sha256"][image][f"{name}@{severity}"] for name in names for severity in SEVERITIES
+    }
+
+
+def test_pins_are_of_this_version() -> None:
+    assert PINNED["engine_version"] == ENGINE_VERSION, "run tests/benchc_tasks/corruptions/pinned_pixels.py"
+    assert set(PINNED["sha256"]) == set(IMAGES)
+    assert all(len(conditions) == 95 for conditions in PINNED["sha256"].values())
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_pixels_did_not_change_under_this_version(image: str) -> None:
+    assert refusal(PINNED, ENGINE_VERSION, {image: digests(image, fixed_image(image), EXCEPT_FROST)}) is None
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_frost_did_not_change_under_this_version(image: str, frost_textures: None) -> None:
+    assert refusal(PINNED, ENGINE_VERSION, {image: digests(image, fixed_image(image), ["frost"])}) is None
+
+
+def test_changed_pixels_are_refused_under_an_unchanged_version() -> None:
+    other = {"astro96": {**PINNED["sha256"]["astro96"], "fog@3": "0" * 64}}
+    assert "fog@3" in str(refusal(PINNED, ENGINE_VERSION, other))
+    assert refusal(PINNED, ENGINE_VERSION + ".1", other) is None
+
+
+@pytest.mark.parametrize("machine", OTHER_MACHINES)
+def test_other_machines(machine: str, python: Callable[..., str]) -> None:
+    script = ELSEWHERE + f"print(json.dumps([digests(name, fixed_image(name), {EXCEPT_FROST}) for name in IMAGES]))"
+    found = json.loads(python(script, PYTHONWARNINGS="ignore", **OTHER_MACHINES[machine]))
+    assert found == [pinned(image, EXCEPT_FROST) for image in IMAGES]
+
+
+def test_without_compilation(python: Callable[..., str], photograph: np.ndarray) -> None:
+    small = photograph[30:54, 40:60]
+    script = ELSEWHERE + (
+        f"image = fixed_image('astro96')[30:54, 40:60]\nprint(json.dumps(digests('small', image, {EXCEPT_FROST})))"
+    )
+    assert json.loads(python(script, NUMBA_DISABLE_JIT="1")) == digests("small", small, EXCEPT_FROST)
+
+
+def test_threads_and_order(photograph: np.ndarray) -> None:
+    conditions = [(name, severity) for name in EXCEPT_FROST for severity in SEVERITIES]
+    seeds = list(range(len(conditions)))
+    one_by_one = [corrupt(photograph, *condition, seed) for condition, seed in zip(conditions, seeds, strict=True)]
+    order = random.Random(0).sample(seeds, len(seeds))
+    at_once = corrupt_many(photograph, [conditions[i] for i in order], seeds=[seeds[i] for i in order], workers=4)
+    for position, i in enumerate(order):
+        assert np.array_equal(at_once[position], one_by_one[i]), conditions[i]
+
+
+def test_shared_draws_give_the_same_pixels(photograph: np.ndarray) -> None:
+    conditions = [(name, severity) for name in EXCEPT_FROST for severity in SEVERITIES]
+    shared = corrupt_many(photograph, conditions, seed=3)
+    for condition, output in zip(conditions, shared, strict=True):
+        assert np.array_equal(output, corrupt(photograph, *condition, 3)), condition
