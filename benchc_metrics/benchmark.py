@@ -19,7 +19,7 @@ CORRUPTION_FAMILIES: Mapping[str, str] = MappingProxyType(
         "snow": "weather",
         "frost": "weather",
         "fog": "weather",
-        "brightness": "digital",
+        "brightness": "weather",
         "contrast": "digital",
         "elastic_transform": "digital",
         "pixelate": "digital",

@@ -233,18 +233,20 @@ def _assemble(
         _check_log(place / name, of_log)
     shared = {name: _shared(place, name, everything) for name in ("dataset", "engine", "benchc", "prompt")}
     samples = _SampleTable.of_records(place, everything)
-    corruptions = in_paper_order(
-        {str(Condition.parse(text).corruption) for record in everything for text in record.conditions[1:]}
-    )
+    conditions = {text: Condition.parse(text) for of_log in _condition_lists(everything) for text in of_log[1:]}
+    corruptions = in_paper_order({str(condition.corruption) for condition in conditions.values()})
     if not corruptions:
         raise ValueError(f"the samples logs of {place} hold clean answers only: evaluate a task with a corruption")
+    cells = {
+        text: (corruptions.index(str(condition.corruption)), condition.severity - 1)
+        for text, condition in conditions.items()
+    }
     clean, clean_spread = _clean_answers(place, samples, everything)
     corrupted = np.full((len(samples.ids), len(corruptions), len(SEVERITIES), samples.width), np.nan)
     answered = np.zeros(corrupted.shape[:-1], dtype=bool)
     for record in everything:
         for text, options in zip(record.conditions[1:], record.log_likelihoods[1:], strict=True):
-            condition = Condition.parse(text)
-            cell = samples.place[record.sample], corruptions.index(str(condition.corruption)), condition.severity - 1
+            cell = samples.place[record.sample], *cells[text]
             if answered[cell]:
                 raise ValueError(
                     f"{place} has two answers of sample {record.sample!r} under {text}: keep one task's log"
@@ -292,6 +294,11 @@ def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:
         if record.sample in seen:
             raise ValueError(f"{log} has sample {record.sample!r} twice: evaluate into an empty folder")
         seen.add(record.sample)
+
+
+def _condition_lists(records: Iterable[SampleRecord]) -> set[tuple[str, ...]]:
+    """Return the lists of conditions that occur; all samples of a task share one."""
+    return {record.conditions for record in records}
 
 
 def _shared(place: Path, name: str, records: Iterable[SampleRecord]) -> str:
