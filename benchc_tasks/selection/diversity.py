@@ -35,7 +35,7 @@ def cluster_texts(embeddings: NDArray[np.float32], clusters: int, seed: int) -> 
     Returns
     -------
     ndarray of int64, shape (samples,)
-        Numbers from 0, the largest cluster first.
+        Numbers from 0, the largest cluster first, of equal ones that with the first sample.
     """
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -45,8 +45,8 @@ def cluster_texts(embeddings: NDArray[np.float32], clusters: int, seed: int) -> 
     with threadpool_limits(limits=1):
         means = KMeans(min(clusters, distinct), n_init=1, max_iter=50, random_state=seed)
         labels = np.asarray(means.fit_predict(embeddings.astype(np.float64)), dtype=np.int64)
-    _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    order = np.argsort(-sizes, kind="stable")
+    _, first, labels, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    order = np.lexsort((first, -sizes))
     return np.asarray(np.argsort(order)[labels], dtype=np.int64)
 
 

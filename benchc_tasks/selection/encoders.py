@@ -205,9 +205,9 @@ def embed_by_clip(name: str, dataset: SampleDataset, report: Callable[[int], Non
         If there is no such model.
     """
     import torch
-    from transformers import AutoImageProcessor, CLIPVisionModelWithProjection
+    from transformers import AutoImageProcessor, CLIPModel
 
-    model = _loaded(name, lambda: CLIPVisionModelWithProjection.from_pretrained(name).eval(), "a CLIP model")
+    model = _loaded(name, lambda: CLIPModel.from_pretrained(name).eval(), "a CLIP model")
     processor = _loaded(name, lambda: AutoImageProcessor.from_pretrained(name), "a CLIP model")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
@@ -215,7 +215,10 @@ def embed_by_clip(name: str, dataset: SampleDataset, report: Callable[[int], Non
     for images in _image_batches(dataset):
         pixels = processor(images=images, return_tensors="pt")["pixel_values"].to(device)
         with torch.inference_mode():
-            parts.append(model(pixel_values=pixels).image_embeds.float().cpu().numpy())
+            features = model.get_image_features(pixel_values=pixels)
+        # transformers 5 returns the projected features as the pooled output, some versions by themselves.
+        features = getattr(features, "pooler_output", features)
+        parts.append(features.float().cpu().numpy())
         report(len(images))
     return np.concatenate(parts).astype(np.float32)
 
