@@ -21,8 +21,16 @@ GOLDEN = Path(__file__).parent / "benchc_tasks" / "corruptions" / "golden"
 SHARED_GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
 """Golden arrays that show the frost photographs, whose source is unknown, are not in the repository."""
 
-ORDER = ["gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise", "gaussian_blur", "spatter", "saturate"]
-DETERMINISTIC = ["defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate"]
+# fmt: off
+ORDER = [
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
+    "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression", "speckle_noise",
+    "gaussian_blur", "spatter", "saturate",
+]
+DETERMINISTIC = [
+    "defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression", "gaussian_blur", "saturate",
+]
+# fmt: on
 
 
 def golden_seed(name: str, severity: int) -> int:

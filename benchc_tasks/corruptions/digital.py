@@ -157,13 +157,9 @@ def _box_means(size: int, parts: int) -> tuple[NDArray[np.int64], NDArray[np.int
 
 def _nearest(size: int, parts: int) -> NDArray[np.int64]:
     """Return which of `parts` each pixel of an axis shows; ties follow the running sum that Pillow makes."""
-    step = parts / size
-    position = step * 0.5
-    index = []
-    for _ in range(size):
-        index.append(min(int(position), parts - 1))
-        position += step
-    return np.array(index)
+    steps = np.full(size, parts / size)
+    steps[0] *= 0.5
+    return np.minimum(np.cumsum(steps).astype(np.int64), parts - 1)
 
 
 @compiled
@@ -272,7 +268,8 @@ def jpeg_compression(picture: Picture, quality: int) -> NDArray[np.uint8]:
     blue_first = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
     _, stream = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, quality])
     decoded = cv2.imdecode(stream, cv2.IMREAD_COLOR)
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
+    red_first: NDArray[np.uint8] = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
+    return red_first
 
 
 @cache
@@ -282,7 +279,8 @@ def _saturation_ratio(factor: float, offset: float) -> NDArray[np.float32]:
     smallest = np.arange(256)[None, :] / 255.0
     old = np.divide(largest - smallest, largest, out=np.zeros((256, 256)), where=largest > 0)
     new = np.clip(old * factor + offset, 0.0, 1.0)
-    return np.divide(new, old, out=new.copy(), where=old > 0).astype(np.float32)
+    ratio: NDArray[np.float32] = np.divide(new, old, out=new.copy(), where=old > 0).astype(np.float32)
+    return ratio
 
 
 @compiled

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_tasks.corruptions.compiled import compiled
+from benchc_tasks.corruptions.picture import pad
 
 __all__ = ["box_blur", "distance_to_edges", "edges", "emboss", "equalize"]
-
-_TANGENT = 13573  # of 22.5 degrees, times 2**15
 
 
 @compiled
@@ -36,7 +35,7 @@ def _gradients(
 def _is_ridge(strength: NDArray[np.int32], y: int, x: int, across: int, down: int) -> bool:
     """Whether the gradient at padded position (y, x) is the strongest along its own direction."""
     here = strength[y, x]
-    flat = abs(across) * 13573
+    flat = abs(across) * 13573  # the tangent of 22.5 degrees, times 2**15
     steep = flat + (abs(across) << 16)
     rise = abs(down) << 15
     if rise < flat:
@@ -102,9 +101,10 @@ def edges(grey: NDArray[np.uint8], weak: int, strong: int) -> NDArray[np.bool_]:
     down = np.empty((height, width), np.int32)
     strength = np.zeros((height + 2, width + 2), np.int32)
     state = np.zeros((height + 2, width + 2), np.uint8)
-    _gradients(np.pad(grey, 1, mode="edge"), across, down, strength)
+    _gradients(pad(grey, 1, 1, "edge"), across, down, strength)
     _trace_edges(across, down, strength, weak, strong, state)
-    return state[1:-1, 1:-1] == 2
+    found: NDArray[np.bool_] = state[1:-1, 1:-1] == 2
+    return found
 
 
 @compiled
@@ -163,31 +163,55 @@ def distance_to_edges(edge: NDArray[np.bool_], limit: int) -> NDArray[np.int32]:
     distance = np.full((edge.shape[0] + 4, edge.shape[1] + 4), far, np.int32)
     distance[2:-2, 2:-2][edge] = 0
     _relax_distances(distance)
-    return np.minimum(distance[2:-2, 2:-2], np.int32(limit << 16))
+    limited: NDArray[np.int32] = np.minimum(distance[2:-2, 2:-2], np.int32(limit << 16))
+    return limited
 
 
-def box_blur(grey: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Add up the 3 x 3 neighbourhood of each pixel; beyond its border the picture is mirrored at the border pixel.
+@compiled
+def _box_means(padded: NDArray[np.int32], shift: int, offset: int, out: NDArray[np.int32]) -> None:
+    columns = np.empty(padded.shape[1], np.int32)
+    for y in range(out.shape[0]):
+        above, middle, below = padded[y], padded[y + 1], padded[y + 2]
+        for x in range(columns.size):
+            columns[x] = above[x] + middle[x] + below[x]
+        left, centre, right = columns[0:], columns[1:], columns[2:]
+        row = out[y]
+        for x in range(row.size):
+            row[x] = (((left[x] + centre[x] + right[x]) >> shift) + offset) // 9
+
+
+def box_blur(grey: NDArray[np.int32], shift: int = 0, *, rounds: bool) -> NDArray[np.int32]:
+    """Average the 3 x 3 neighbourhood of each pixel; beyond its border the picture is mirrored at the border pixel.
 
     Parameters
     ----------
     grey : ndarray of int32, shape (H, W)
         The picture.
+    shift : int, default=0
+        Bits behind the point that are cut off.
+    rounds : bool
+        Whether the mean is rounded, or cut off too.
 
     Returns
     -------
     ndarray of int32, shape (H, W)
-        Sums of nine.
+        The means.
     """
-    padded = np.pad(grey, 1, mode="reflect")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    out = np.empty_like(grey)
+    _box_means(pad(grey, 1, 1, "reflect"), shift, 4 if rounds else 0, out)
+    return out
 
 
 @compiled
 def _count_levels(levels: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
     for i in range(levels.size):
         counts[levels[i]] += 1
+
+
+@compiled
+def _replace_levels(grey: NDArray[np.int32], levels: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    for i in range(grey.size):
+        out[i] = levels[grey[i]]
 
 
 def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -211,7 +235,9 @@ def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
     scale = np.float32(255.0) / np.float32(grey.size - counts[darkest])
     counts[darkest] = 0
     levels = np.rint(np.cumsum(counts).astype(np.float32) * scale).astype(np.int32)
-    return levels[grey]
+    out = np.empty_like(grey)
+    _replace_levels(grey.reshape(-1), levels, out.reshape(-1))
+    return out
 
 
 @compiled
@@ -240,5 +266,5 @@ def emboss(grey: NDArray[np.int32]) -> NDArray[np.int32]:
         Levels 0..255.
     """
     out = np.empty_like(grey)
-    _emboss(np.pad(grey, 1, mode="reflect"), out)
+    _emboss(pad(grey, 1, 1, "reflect"), out)
     return out

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,19 +157,16 @@ def corrupt_many(
 
     # Conditions with the same random numbers are one piece of work, so that these are made once and soon dropped.
     pieces: dict[Hashable, list[int]] = {}
-    for position, ((corruption, severity), one) in enumerate(zip(chosen, drawn_from, strict=True)):
-        shared = (
-            (corruption.name, one, *corruption.draw_parameters(severity).items()) if corruption.is_random else position
-        )
-        pieces.setdefault(shared, []).append(position)
-    results: dict[int, ImageLike] = {}
+    for position, (entry, step) in enumerate(chosen):
+        draws_of = (entry.name, drawn_from[position], *entry.draw_parameters(step).items())
+        pieces.setdefault(draws_of if entry.is_random else position, []).append(position)
+    outputs: dict[int, NDArray[np.uint8]] = {}
 
     def work(positions: list[int]) -> None:
-        corruption, severity = chosen[positions[0]]
-        draws = corruption.draw(picture, severity, drawn_from[positions[0]])
+        alike: Corruption = chosen[positions[0]][0]
+        draws = alike.draw(picture, chosen[positions[0]][1], drawn_from[positions[0]])
         for position in positions:
-            pixels = corruption.apply(picture, chosen[position][1], draws)
-            results[position] = cast(ImageLike, Image.fromarray(pixels) if isinstance(image, Image.Image) else pixels)
+            outputs[position] = alike.apply(picture, chosen[position][1], draws)
 
     workers = _available_cores() if workers is None else workers
     if min(workers, len(pieces)) <= 1:
@@ -179,7 +176,10 @@ def corrupt_many(
         with ThreadPoolExecutor(min(workers, len(pieces))) as pool:
             for done in [pool.submit(work, positions) for positions in pieces.values()]:
                 done.result()
-    return [results[position] for position in range(len(chosen))]
+    arrays = [outputs[position] for position in range(len(chosen))]
+    if isinstance(image, Image.Image):
+        return [Image.fromarray(array) for array in arrays]
+    return arrays
 
 
 def _available_cores() -> int:

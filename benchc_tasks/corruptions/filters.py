@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, gaussian_weights, one_sided_gaussian_weights
-from benchc_tasks.corruptions.picture import MARGINS, Picture
+from benchc_tasks.corruptions.picture import MARGINS, Picture, pad
 
 __all__ = ["blur_field", "blur_picture", "enlarge", "look_up", "mean_of_zooms", "streak", "truncate"]
 
@@ -118,7 +118,7 @@ def blur_field(
         In the shape and dtype of `field`.
     """
     down, across = (gaussian_weights(one, truncate).astype(field.dtype) for one in sigma)
-    padded = np.pad(field, [(half.size - 1,) * 2 for half in (down, across)], mode=border)
+    padded = pad(field, down.size - 1, across.size - 1, border)
     out = np.empty_like(field)
     _blur_field(padded, down, across, field.dtype.type(scale), out)
     return out
@@ -244,9 +244,9 @@ def streak(
 
 
 class ZoomedAxis(NamedTuple):
-    """Where a zoom reads along one axis: pixel i is ``near[i] * source[index[i]] + far[i] * source[index[i] + 1]``."""
+    """Where a zoom reads along one axis: pixel i is ``near[i] * source[first[i]] + far[i] * source[first[i] + 1]``."""
 
-    index: NDArray[np.int64]
+    first: NDArray[np.int64]
     near: NDArray[np.float32]
     far: NDArray[np.float32]
 
@@ -277,25 +277,25 @@ def zoomed_axis(size: int, factor: float, length: int | None = None) -> ZoomedAx
     zoomed = round(part * factor)
     step = (part - 1) / (zoomed - 1) if zoomed > 1 else 0.0
     position = np.arange(zoomed) * step
-    index = np.minimum(np.floor(position).astype(np.int64), max(part - 2, 0))
-    far = position - index
+    first = np.minimum(np.floor(position).astype(np.int64), max(part - 2, 0))
+    far = position - first
     near = 1.0 - far
     beyond = position > part - 1
     far[beyond] = near[beyond] = 0.0
-    axis = (index + (size - part) // 2, near.astype(np.float32), far.astype(np.float32))
+    axis = (first + (size - part) // 2, near.astype(np.float32), far.astype(np.float32))
     return ZoomedAxis(*(one[:length] for one in axis))
 
 
 @compiled
 def _stretch_row(line: NDArray[np.float32], columns: ZoomedAxis, channels: int, out: NDArray[np.float32]) -> None:
     """Zoom one row of pixels, of one or three channels."""
-    index, near, far = columns
+    firsts, near, far = columns
     if channels == 1:
-        for x in range(index.size):
-            out[x] = near[x] * line[index[x]] + far[x] * line[index[x] + 1]
+        for x in range(firsts.size):
+            out[x] = near[x] * line[firsts[x]] + far[x] * line[firsts[x] + 1]
     else:
-        for x in range(index.size):
-            start = 3 * index[x]
+        for x in range(firsts.size):
+            start = 3 * firsts[x]
             one, other = near[x], far[x]
             red = one * line[start] + other * line[start + 3]
             green = one * line[start + 1] + other * line[start + 4]
@@ -319,7 +319,7 @@ def _add_zoomed_row(
     `stretched` holds the image's two newest stretched rows, since the next row of the result needs mostly the same,
     and behind them the newest row as it was. Returns the number of the newest one.
     """
-    first = rows.index[y]
+    first = rows.first[y]
     while newest <= first:
         newest += 1
         if newest >= first:
@@ -341,7 +341,7 @@ def _add_zoomed_row(
 def _mean_of_zooms(image: NDArray[np.uint8], rows: ZoomedAxis, columns: ZoomedAxis, out: NDArray[np.uint8]) -> None:
     """Average the image and its zooms; the axes have one row for each."""
     height, length = out.shape
-    layers = rows.index.shape[0]
+    layers = rows.first.shape[0]
     share = np.float32(1.0 / (layers + 1))
     band = 16  # rows at a time, which stay in the processor's cache from layer to layer
     total = np.empty((band, length), np.float32)
@@ -354,8 +354,8 @@ def _mean_of_zooms(image: NDArray[np.uint8], rows: ZoomedAxis, columns: ZoomedAx
             for i in range(length):
                 total[y - start, i] = np.float32(clean[i])
         for layer in range(layers):
-            across = ZoomedAxis(columns.index[layer], columns.near[layer], columns.far[layer])
-            down = ZoomedAxis(rows.index[layer], rows.near[layer], rows.far[layer])
+            across = ZoomedAxis(columns.first[layer], columns.near[layer], columns.far[layer])
+            down = ZoomedAxis(rows.first[layer], rows.near[layer], rows.far[layer])
             recent = stretched[layer]
             for y in range(start, stop):
                 newest[layer] = _add_zoomed_row(image, y, down, across, 3, newest[layer], recent, total[y - start])
@@ -417,6 +417,6 @@ def enlarge(field: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     rows, columns = (zoomed_axis(side, factor) for side in field.shape)
     if field.shape[1] == 1:  # every column is read with its right neighbour
         field = np.repeat(field, 2, axis=1)
-    out = np.zeros((rows.index.size, columns.index.size), np.float32)
+    out = np.zeros((rows.first.size, columns.first.size), np.float32)
     _enlarge(field, rows, columns, out)
     return out

@@ -48,9 +48,11 @@ class Corruption:
     draws: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.category not in get_args(Category):
+        """Refuse a corruption that could not be listed or run."""
+        categories = get_args(Category)
+        if self.category not in categories:
             raise ValueError(
-                f"Corruption {self.name!r} has category {self.category!r}: choose one of {', '.join(get_args(Category))}."
+                f"Corruption {self.name!r} has category {self.category!r}: choose one of {', '.join(categories)}."
             )
         if len(self.parameters) != len(SEVERITIES):
             raise ValueError(

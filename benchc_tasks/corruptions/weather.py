@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions import droplets, random_draws
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.filters import blur_field, enlarge, streak
-from benchc_tasks.corruptions.picture import Picture
+from benchc_tasks.corruptions.picture import Picture, pad
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
 from benchc_tasks.corruptions.textures import frost_texture
@@ -29,6 +29,17 @@ class Snowfall(NamedTuple):
 def _snowfall(key: Key, picture: Picture, zoom: float) -> Snowfall:
     shape = tuple(int(np.ceil(side / zoom)) for side in picture.shape)
     return Snowfall(random_draws.normals(shape, key.derive("flakes")), random_draws.uniform(key, -135.0, -45.0))
+
+
+@compiled
+def _cut_flakes(layer: NDArray[np.float32], threshold: float) -> None:
+    """Turn what is below the threshold black, and the rest into grey levels."""
+    threshold32 = np.float32(threshold)
+    black, white = np.float32(0.0), np.float32(255.0)
+    for y in range(layer.shape[0]):
+        row = layer[y]
+        for x in range(row.size):
+            row[x] = black if row[x] < threshold32 else min(row[x] * white, white)
 
 
 @compiled
@@ -107,10 +118,9 @@ def snow(
     degrees.
     """
     layer = enlarge(np.float32(mean) + np.float32(spread) * snowfall.flakes, zoom)
-    layer[layer < threshold] = 0.0
-    layer = np.minimum(layer, np.float32(1.0)) * np.float32(255.0)
+    _cut_flakes(layer, threshold)
     reach = 2 * radius
-    fallen = streak(np.pad(layer, reach, mode="edge"), reach, snowfall.degrees, radius, sigma, offset=0.5)
+    fallen = streak(pad(layer, reach, reach, "edge"), reach, snowfall.degrees, radius, sigma, offset=0.5)
     flakes = np.ascontiguousarray(fallen[: picture.shape[0], : picture.shape[1]])
     out = np.empty_like(picture.pixels)
     _add_snow(picture.pixels, flakes, keep, out)
@@ -332,7 +342,8 @@ def _brightness_table(increase: float) -> NDArray[np.uint8]:
     level = np.arange(256)[None, :] / 255.0
     value = np.minimum(largest + increase, 1.0)
     ratio = np.divide(level, largest, out=np.ones((256, 256)), where=largest > 0)
-    return (np.minimum(value * ratio, 1.0) * 255.0).astype(np.uint8)
+    table: NDArray[np.uint8] = (np.minimum(value * ratio, 1.0) * 255.0).astype(np.uint8)
+    return table
 
 
 @compiled
@@ -378,8 +389,8 @@ def _water(liquid: NDArray[np.float64], opacity: float) -> NDArray[np.float32]:
     """Return how much pale turquoise each pixel gains: thick liquid that is lit at its rims."""
     grey = (np.minimum(liquid, 1.0) * 255.0).astype(np.int32)
     distance = droplets.distance_to_edges(droplets.edges(grey.astype(np.uint8), 50, 150), limit=20)
-    lit = droplets.equalize(droplets.box_blur(distance) // (9 << 16))
-    lit = (droplets.box_blur(droplets.emboss(lit)) + 4) // 9
+    lit = droplets.equalize(droplets.box_blur(distance, shift=16, rounds=False))
+    lit = droplets.box_blur(droplets.emboss(lit), rounds=True)
     mask = (grey * lit).astype(np.float32)
     peak = mask.max()
     return mask * (np.float32(opacity) / peak) if peak > 0 else mask

@@ -36,7 +36,7 @@ def move_pixels(pixels, reach, rounds):
     for _ in range(rounds):
         for y in range(pixels.shape[0] - reach, reach, -1):
             for x in range(pixels.shape[1] - reach, reach, -1):
-                dx, dy = np.random.randint(-reach, reach, size=(2,))
+                dx, dy = np.random.randint(-reach, reach, size=(2,))  # noqa: NPY002
                 pixels[y, x] = pixels[y + dy, x + dx]
 
 
@@ -54,13 +54,13 @@ if not hasattr(reference, "_shuffle_pixels_njit_glass_blur"):
 
 @numba.njit
 def seed_numba(seed):
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
 
 
 @contextmanager
 def seeded(seed):
     """Seed every generator that the reference draws from, also scikit-image's own."""
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     seed_numba(seed)
     make = np.random.default_rng
     np.random.default_rng = lambda *_: make(seed)

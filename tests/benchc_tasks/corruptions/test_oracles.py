@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from benchc_tasks.corruptions import CORRUPTIONS, Picture, corrupt, droplets
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, exponential
+from benchc_tasks.corruptions.picture import pad
 from benchc_tasks.corruptions.filters import blur_field, enlarge, mean_of_zooms
 
 SIZES = ((96, 96), (33, 50), (64, 17), (120, 211), (1, 40), (3, 3))
@@ -34,7 +35,16 @@ def test_droplets_against_opencv(shape: tuple[int, int], sigma: float) -> None:
     kernel = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
     if min(shape) > 1:
         assert np.array_equal(droplets.emboss(levels), cv2.filter2D(grey, cv2.CV_8U, kernel))
-        assert np.array_equal((droplets.box_blur(levels) + 4) // 9, cv2.blur(grey, (3, 3)))
+        assert np.array_equal(droplets.box_blur(levels, rounds=True), cv2.blur(grey, (3, 3)))
+
+
+@pytest.mark.parametrize("border", ["edge", "reflect", "symmetric"])
+def test_pad_against_numpy(border: str) -> None:
+    for shape in ((5, 7), (1, 1), (2, 9), (40, 50)):
+        for image in (np.random.default_rng(0).normal(size=shape), np.zeros((*shape, 3), np.uint8) + np.uint8(9)):
+            width = [(3, 3), (12, 12), *[(0, 0)] * (image.ndim - 2)]
+            expected = np.pad(image, width, mode=border)  # type: ignore[call-overload]
+            assert np.array_equal(pad(image, 3, 12, border), expected)  # type: ignore[arg-type]
 
 
 def test_no_edges_are_far_away() -> None:
