@@ -214,9 +214,7 @@ def rebuild_subset(manifest: Manifest, dataset: SampleDataset, output: Path, sta
 
 def _check_output(output: Path) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(
-            f"the output {str(output)!r} is there already and not an empty folder; name another one with -o"
-        )
+        raise ValueError(f"the output {str(output)!r} is there already and not empty; name another folder with -o")
 
 
 def _cluster_number(settings: Settings, samples: int) -> int:
