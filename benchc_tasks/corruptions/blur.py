@@ -60,30 +60,51 @@ def disk_weights(radius: int, soften: float) -> NDArray[np.float32]:
 def _correlate_disk(
     padded: NDArray[np.uint8], margin: int, quarter: NDArray[np.float32], out: NDArray[np.uint8]
 ) -> None:
-    """Add up the pixels under the disk, row by row: first the two rows at the same distance, then left and right."""
+    """Add up the pixels under the disk, column by column of the disk.
+
+    Inside the disk all weights are the same, so that most of a column is one weight times a sum that grows from column
+    to column; only the pixels at the rim have weights of their own.
+    """
+    count = quarter.shape[0]
+    full = quarter[0, 0]
     length = out.shape[1]
-    pair = np.empty(padded.shape[1], np.float32)
+    pairs = np.empty((count, padded.shape[1]), np.float32)  # the two rows at the same distance
+    sums = np.empty((count, padded.shape[1]), np.float32)  # all rows up to a distance
+    column = np.empty(padded.shape[1], np.float32)
     row = np.empty(length, np.float32)
     for y in range(out.shape[0]):
+        middle = padded[y + margin]
+        for i in range(column.size):
+            pairs[0, i] = sums[0, i] = np.float32(middle[i])
+        for j in range(1, count):
+            above, below, pair = padded[y + margin - j], padded[y + margin + j], pairs[j]
+            nearer, total = sums[j - 1], sums[j]
+            for i in range(column.size):
+                pair[i] = np.float32(np.int32(np.int32(above[i]) + np.int32(below[i])))
+                total[i] = nearer[i] + pair[i]
         row[:] = 0
-        for j in range(quarter.shape[0]):
-            above = padded[y + margin - j]
-            below = padded[y + margin + j]
-            share = np.float32(1.0 if j > 0 else 0.5)  # the middle row is its own partner
-            for i in range(pair.size):
-                pair[i] = share * np.float32(np.int32(np.int32(above[i]) + np.int32(below[i])))
-            middle = pair[margin * 3 : margin * 3 + length]
-            weight = quarter[j, 0]
-            for i in range(length):
-                row[i] += weight * middle[i]
-            for k in range(1, quarter.shape[1]):
-                weight = quarter[j, k]
-                if weight == 0:
-                    break
-                left = pair[(margin - k) * 3 : (margin - k) * 3 + length]
-                right = pair[(margin + k) * 3 : (margin + k) * 3 + length]
+        for k in range(count):
+            solid = 0
+            while solid < count and quarter[solid, k] == full:
+                solid += 1
+            column[:] = 0
+            if solid > 0:
+                total = sums[solid - 1]
+                for i in range(column.size):
+                    column[i] = full * total[i]
+            for j in range(solid, count):
+                weight, pair = quarter[j, k], pairs[j]
+                if weight > 0:
+                    for i in range(column.size):
+                        column[i] += weight * pair[i]
+            left = column[(margin - k) * 3 : (margin - k) * 3 + length]
+            right = column[(margin + k) * 3 : (margin + k) * 3 + length]
+            if k == 0:
                 for i in range(length):
-                    row[i] += weight * (left[i] + right[i])
+                    row[i] += left[i]
+            else:
+                for i in range(length):
+                    row[i] += left[i] + right[i]
         truncate(row, np.float32(0.0), out[y])
 
 

@@ -105,12 +105,14 @@ def _read_between(
                 top, bottom = _mirror(top, height), _mirror(bottom, height)
             to_right, to_bottom = place_x & 65535, place_y & 65535
             to_left, to_top = one - to_right, one - to_bottom
-            a, b = 3 * (top * width + left), 3 * (top * width + right)
-            c, d = 3 * (bottom * width + left), 3 * (bottom * width + right)
+            # unsigned, so that numba need not look for negative indices
+            a, b = np.uint64(3 * (top * width + left)), np.uint64(3 * (top * width + right))
+            c, d = np.uint64(3 * (bottom * width + left)), np.uint64(3 * (bottom * width + right))
             p, q, r, s = to_left * to_top, to_right * to_top, to_left * to_bottom, to_right * to_bottom
             for k in range(3):
-                upper = np.int64(source[a + k]) * p + np.int64(source[b + k]) * q
-                lower = np.int64(source[c + k]) * r + np.int64(source[d + k]) * s
+                channel = np.uint64(k)
+                upper = np.int64(source[a + channel]) * p + np.int64(source[b + channel]) * q
+                lower = np.int64(source[c + channel]) * r + np.int64(source[d + channel]) * s
                 target[3 * x + k] = (upper + lower) >> 32
 
 

@@ -155,11 +155,7 @@ def corrupt_many(
         raise ValueError(f"There are {len(seeds)} seeds for {len(chosen)} conditions: give one for each.")
     drawn_from = [_seed(one) for one in seeds] if seeds is not None else [_seed(seed)] * len(chosen)
 
-    # Conditions with the same random numbers are one piece of work, so that these are made once and soon dropped.
-    pieces: dict[Hashable, list[int]] = {}
-    for position, (entry, step) in enumerate(chosen):
-        draws_of = (entry.name, drawn_from[position], *entry.draw_parameters(step).items())
-        pieces.setdefault(draws_of if entry.is_random else position, []).append(position)
+    pieces = _pieces_of_work(chosen, drawn_from)
     outputs: dict[int, NDArray[np.uint8]] = {}
 
     def work(positions: list[int]) -> None:
@@ -170,16 +166,25 @@ def corrupt_many(
 
     workers = _available_cores() if workers is None else workers
     if min(workers, len(pieces)) <= 1:
-        for positions in pieces.values():
+        for positions in pieces:
             work(positions)
     else:
         with ThreadPoolExecutor(min(workers, len(pieces))) as pool:
-            for done in [pool.submit(work, positions) for positions in pieces.values()]:
+            for done in [pool.submit(work, positions) for positions in pieces]:
                 done.result()
     arrays = [outputs[position] for position in range(len(chosen))]
     if isinstance(image, Image.Image):
         return [Image.fromarray(array) for array in arrays]
     return arrays
+
+
+def _pieces_of_work(conditions: Sequence[tuple[Corruption, int]], seeds: Sequence[int]) -> list[list[int]]:
+    """Put conditions with the same random numbers together, so that these are made once and soon dropped."""
+    pieces: dict[Hashable, list[int]] = {}
+    for position, (corruption, severity) in enumerate(conditions):
+        drawn = (corruption.name, seeds[position], *corruption.draw_parameters(severity).items())
+        pieces.setdefault(drawn if corruption.is_random else position, []).append(position)
+    return list(pieces.values())
 
 
 def _available_cores() -> int:

@@ -53,14 +53,15 @@ def _add_snow(pixels: NDArray[np.uint8], flakes: NDArray[np.uint8], keep: float,
     red, green, blue = np.float32(0.299), np.float32(0.587), np.float32(0.114)
     height, width = flakes.shape
     for y in range(height):
+        source, target = pixels[y].reshape(-1), out[y].reshape(-1)
+        falling, turned = flakes[y], flakes[height - 1 - y, ::-1]
         for x in range(width):
-            r, g, b = np.float32(pixels[y, x, 0]), np.float32(pixels[y, x, 1]), np.float32(pixels[y, x, 2])
+            r, g, b = np.float32(source[3 * x]), np.float32(source[3 * x + 1]), np.float32(source[3 * x + 2])
             white = (r * red + g * green + b * blue) * stretch + lift
-            fallen = np.float32(flakes[y, x]) + np.float32(flakes[height - 1 - y, width - 1 - x])
-            for c in range(3):
-                level = np.float32(pixels[y, x, c])
-                value = keep32 * level + fade32 * max(level, white) + fallen
-                out[y, x, c] = np.uint8(np.int32(min(value, top)))
+            fallen = np.float32(falling[x]) + np.float32(turned[x])
+            target[3 * x] = np.uint8(np.int32(min(keep32 * r + fade32 * max(r, white) + fallen, top)))
+            target[3 * x + 1] = np.uint8(np.int32(min(keep32 * g + fade32 * max(g, white) + fallen, top)))
+            target[3 * x + 2] = np.uint8(np.int32(min(keep32 * b + fade32 * max(b, white) + fallen, top)))
 
 
 @corruption(
@@ -283,29 +284,23 @@ def _raise_plasma(wobbles: NDArray[np.float32], decay: float) -> None:
 
 
 @compiled
-def _add_fog(pixels: NDArray[np.uint8], plasma: NDArray[np.float32], thickness: float, out: NDArray[np.uint8]) -> None:
-    """Lay the plasma, stretched to 0..1, over the image, and scale back to the image's own brightest value."""
-    lowest = plasma[0, 0]
-    highest = plasma[0, 0]
-    for y in range(plasma.shape[0]):
-        for x in range(plasma.shape[1]):
-            lowest = min(lowest, plasma[y, x])
-            highest = max(highest, plasma[y, x])
-    brightest = np.int64(0)
-    for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            for c in range(3):
-                brightest = max(brightest, np.int64(pixels[y, x, c]))
-    full = brightest / 255.0
-    scale = np.float32(full / (full + thickness))
-    fog_scale = np.float32(255.0 * thickness) / (highest - lowest)
+def _add_fog(
+    pixels: NDArray[np.uint8],
+    plasma: NDArray[np.float32],
+    lowest: np.float32,
+    thickness: np.float32,
+    scale: np.float32,
+    out: NDArray[np.uint8],
+) -> None:
+    """Add the plasma's height above `lowest`, times `thickness`, and scale back."""
     top = np.float32(255.0)
     for y in range(pixels.shape[0]):
+        source, target, heights = pixels[y].reshape(-1), out[y].reshape(-1), plasma[y]
         for x in range(pixels.shape[1]):
-            mist = (plasma[y, x] - lowest) * fog_scale
-            for c in range(3):
-                value = (np.float32(pixels[y, x, c]) + mist) * scale
-                out[y, x, c] = np.uint8(np.int32(min(value, top)))
+            mist = (heights[x] - lowest) * thickness
+            target[3 * x] = np.uint8(np.int32(min((np.float32(source[3 * x]) + mist) * scale, top)))
+            target[3 * x + 1] = np.uint8(np.int32(min((np.float32(source[3 * x + 1]) + mist) * scale, top)))
+            target[3 * x + 2] = np.uint8(np.int32(min((np.float32(source[3 * x + 2]) + mist) * scale, top)))
 
 
 @corruption("weather", draws=_fog_wobbles, thickness=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2, 2, 1.7, 1.5, 1.4))
@@ -330,8 +325,11 @@ def fog(picture: Picture, wobbles: NDArray[np.float32], thickness: float, decay:
     """
     plasma = wobbles.copy()
     _raise_plasma(plasma, float(decay))
+    lowest, highest = plasma.min(), plasma.max()
+    brightest = int(picture.pixels.max()) / 255.0
+    scale = np.float32(brightest / (brightest + thickness))
     out = np.empty_like(picture.pixels)
-    _add_fog(picture.pixels, plasma, thickness, out)
+    _add_fog(picture.pixels, plasma, lowest, np.float32(255.0 * thickness) / (highest - lowest), scale, out)
     return out
 
 
@@ -414,13 +412,16 @@ def _splash(
     """Add the colour where the mask is; if `opaque`, hide the image there."""
     one = np.float32(1.0)
     top = np.float32(255.0)
+    red, green, blue = colour[0], colour[1], colour[2]
     for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            part = mask[y, x]
+        source, target, parts = pixels[y].reshape(-1), out[y].reshape(-1), mask[y]
+        for x in range(parts.size):
+            part = parts[x]
             kept = one - part if opaque else one
-            for c in range(3):
-                value = np.float32(pixels[y, x, c]) * kept + colour[c] * part
-                out[y, x, c] = np.uint8(np.int32(min(value, top)))
+            r, g, b = np.float32(source[3 * x]), np.float32(source[3 * x + 1]), np.float32(source[3 * x + 2])
+            target[3 * x] = np.uint8(np.int32(min(r * kept + red * part, top)))
+            target[3 * x + 1] = np.uint8(np.int32(min(g * kept + green * part, top)))
+            target[3 * x + 2] = np.uint8(np.int32(min(b * kept + blue * part, top)))
 
 
 @corruption(
@@ -476,8 +477,8 @@ def spatter(
     The field is smoothed in float64: its edges decide over whole droplets. Where there is no water at all the reference
     divides zero by zero and returns black; the image stays as it is here.
     """
-    field = np.float64(mean) + np.float64(spread) * normals.astype(np.float64)
-    liquid = blur_field(field, (sigma, sigma), 4.0, "edge")
+    liquid = blur_field(normals.astype(np.float64), (sigma, sigma), 4.0, "edge", scale=spread)
+    liquid += mean
     liquid[liquid < threshold] = 0.0
     mask = _mud(liquid, threshold, soften) if mud else _water(liquid, opacity)
     colour = np.array([63, 42, 20] if mud else [175, 238, 238], np.float32)

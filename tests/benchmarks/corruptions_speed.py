@@ -116,7 +116,9 @@ def scaling(size: int, repeats: int) -> str:
             corrupt_many(image, conditions, workers=workers)
             measured.append(time.perf_counter() - start)
     one, many = min(times[1]), min(times[cores])
-    return f"corrupt_many, {size} px: {one * 1000:.0f} ms on one core, {many * 1000:.0f} ms on {cores}: {one / many:.2f} x"
+    return (
+        f"corrupt_many, {size} px: {one * 1000:.0f} ms on one core, {many * 1000:.0f} ms on {cores}: {one / many:.2f} x"
+    )
 
 
 def first_use() -> str:

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from benchc_tasks.corruptions import CORRUPTIONS, Picture, corrupt, droplets
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, exponential
-from benchc_tasks.corruptions.picture import pad
 from benchc_tasks.corruptions.filters import blur_field, enlarge, mean_of_zooms
+from benchc_tasks.corruptions.picture import pad
 
 SIZES = ((96, 96), (33, 50), (64, 17), (120, 211), (1, 40), (3, 3))
 
