@@ -77,6 +77,7 @@ def _draw_curve(axes: Any, curve: SeparationCurve, size: int) -> None:
         xytext=(4, 0),
         textcoords="offset points",
         fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )
     axes.set_xscale("log")
     axes.set_xticks(curve.sizes, [f"{value:,}" for value in curve.sizes])
@@ -100,12 +101,23 @@ def _draw_coverage(
     order = np.argsort(-of_candidates, kind="stable")[: int(there.sum())]
     shares = [counts[order] / counts.sum() * 100 for counts in (of_candidates, of_subset)]
     edges = np.arange(len(order) + 1)
-    axes.stairs(shares[0], edges, fill=True, color=POOL, alpha=0.75, label="candidates")
+    axes.bar(
+        edges[:-1],
+        shares[0],
+        width=1,
+        align="edge",
+        color=POOL,
+        alpha=0.75,
+        label="candidates",
+        edgecolor="white",
+        linewidth=1 if len(order) <= 60 else 0,
+    )
     marker = float(np.clip(160 / len(order), 2, 5))
     axes.plot(edges[:-1] + 0.5, shares[1], color=SELECTED, marker="o", markersize=marker, linestyle="", label="subset")
     axes.set_xlim(0, len(order))
     axes.set_ylim(0, 1.1 * max(values.max() for values in shares))
-    axes.set_xlabel("topics, by number of candidates", fontsize=10)
+    axes.set_xticks([])
+    axes.set_xlabel("topics, the one with most candidates first", fontsize=10)
     axes.set_ylabel("share of the samples (%)", fontsize=10)
     axes.set_title(
         f"Coverage: {covered} of {int(there.sum())} topics have samples in the subset", fontsize=10, loc="left"
