@@ -1,0 +1,238 @@
+"""The site is a function of its submissions, and shows their figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import made_run
+from submissions import CREATED, DETAILS, QUICK
+
+from benchc_metrics.estimates import compare, estimate
+from benchc_metrics.figures import HEADLINE, PairValues
+from benchc_metrics.leaderboard import site as site_module
+from benchc_metrics.leaderboard.site import Submission, build_site, filter_views, site_steps, undistinguished_groups
+from benchc_metrics.leaderboard.submission import write_submission
+from benchc_metrics.leaderboard.verification import verify
+from benchc_metrics.report.wording import number
+from benchc_metrics.statistics import holm
+
+MODELS = (("lab/steady-7b", 0.1), ("other/shaky", 0.8), ("lab/middling", 0.35))
+
+
+@pytest.fixture(scope="module")
+def submitted(tmp_path_factory: pytest.TempPathFactory) -> list[Submission]:
+    """Three verified submissions over the same samples."""
+    folder = tmp_path_factory.mktemp("submitted")
+    submissions = []
+    for place, (model, noise) in enumerate(MODELS):
+        run = made_run(40, seed=5, noise=noise, model=model, model_args=f"pretrained={model}")
+        write_submission(run, folder / str(place), DETAILS, bootstrap=QUICK, created=CREATED)
+        verified = verify(folder / str(place), engine=run.metadata.engine, bootstrap=QUICK)
+        assert verified.record is not None
+        assert verified.run is not None
+        submissions.append(Submission(verified.record, verified.run))
+    return submissions
+
+
+@pytest.fixture(scope="module")
+def pages(submitted: list[Submission]) -> dict[str, str]:
+    return build_site(submitted)
+
+
+def data_of(page: str) -> dict[str, dict[str, list]]:
+    (written,) = re.findall(r'<script type="application/json" id="leaderboard-data">(.*?)</script>', page, re.DOTALL)
+    return json.loads(written)
+
+
+def test_pages(pages: dict[str, str]) -> None:
+    assert set(pages) == {
+        "index.html",
+        "charts.html",
+        "submit.html",
+        "models/lab--steady-7b.html",
+        "models/lab--middling.html",
+        "models/other--shaky.html",
+    }
+
+
+def test_every_link_between_pages_has_its_target(pages: dict[str, str]) -> None:
+    for path, page in pages.items():
+        for target in re.findall(r'href="([^"#:]+)"', page):
+            resolved = (Path("/") / path).parent.joinpath(target)
+            parts: list[str] = []
+            for part in resolved.parts[1:]:
+                parts = parts[:-1] if part == ".." else [*parts, part]
+            assert "/".join(parts) in pages, (path, target)
+
+
+def test_the_order_of_submissions_does_not_matter(submitted: list[Submission]) -> None:
+    assert build_site(submitted[1:]) == build_site(submitted[:0:-1])
+
+
+def test_models_are_ranked_by_ras(pages: dict[str, str]) -> None:
+    names = re.findall(r'href="models/([^"]*).html"', pages["index.html"])
+    assert names == ["lab--steady-7b", "lab--middling", "other--shaky"]
+
+
+def test_the_table_can_be_filtered_to_every_family_and_severity(pages: dict[str, str]) -> None:
+    views = data_of(pages["index.html"])
+    assert set(views) == {
+        f"{family}/{severity}"
+        for family in ("all", "noise", "blur", "weather", "digital")
+        for severity in ("all", *"12345")
+    }
+
+
+def test_filtered_figures_are_the_estimates_of_their_part(submitted: list[Submission], pages: dict[str, str]) -> None:
+    run = next(one.run for one in submitted if one.record.model.id == "lab/middling")
+    views = data_of(pages["index.html"])
+    chosen = [view for view in filter_views(run) if view.name in ("all/all", "weather/3", "noise/all")]
+    estimated = estimate(run, chosen)
+    for view in chosen:
+        for place, figure in enumerate(HEADLINE):
+            shown = views[view.name]["figures"][1][place]
+            assert shown == pytest.approx(list(estimated.of(figure, view.name)), abs=1e-6), (view.name, figure)
+
+
+def test_a_part_holds_the_corruptions_of_its_family() -> None:
+    views = {view.name: view for view in filter_views(made_run(2))}
+    assert views["weather/2"].corruptions == ("snow", "frost", "fog", "spatter")
+    assert views["weather/2"].severities == (2,)
+    assert len(views["all/all"].corruptions) == 19
+
+
+def test_the_first_table_is_there_without_scripts(submitted: list[Submission], pages: dict[str, str]) -> None:
+    for submission in submitted:
+        estimated = estimate(submission.run)
+        for figure in HEADLINE:
+            value, low, high = estimated.of(figure)
+            shown = f'<span class="value">{number(value)}</span><span class="interval">{number(low)} to {number(high)}</span>'
+            assert shown in pages["index.html"]
+
+
+def test_groups_are_those_of_the_paired_test(submitted: list[Submission]) -> None:
+    runs = [one.run for one in submitted]
+    pairs = [PairValues.of_run(run) for run in runs]
+    views = filter_views(runs[0])[:2]
+    groups = undistinguished_groups(pairs, views)
+    couples = [(0, 1), (0, 2), (1, 2)]
+    for view in views:
+        p_values = [compare(pairs[a], pairs[b], [view]).of("ras").p_value for a, b in couples]
+        for (a, b), p_value in zip(couples, holm(p_values), strict=True):
+            assert bool(set(groups[view.name][a]) & set(groups[view.name][b])) == bool(p_value > 0.05)
+
+
+def test_equal_models_share_a_group(submitted: list[Submission]) -> None:
+    pairs = [PairValues.of_run(submitted[place].run) for place in (0, 0, 1)]
+    letters = undistinguished_groups(pairs, filter_views(submitted[0].run)[:1])["all/all"]
+    assert letters[0] == letters[1]
+    assert not set(letters[0]) & set(letters[2])
+
+
+def test_one_submission_makes_a_site(submitted: list[Submission]) -> None:
+    pages = build_site(submitted[:1])
+    assert len(pages) == 4
+    assert data_of(pages["index.html"])["all/all"]["groups"] == ["a"]
+
+
+def test_a_model_submitted_twice_has_two_names_and_pages(submitted: list[Submission]) -> None:
+    again = replace(submitted[0], record=submitted[0].record.model_copy(update={"created": "2026-05-01T00:00:00Z"}))
+    named = site_module._named([again, submitted[0]])
+    assert [(name, slug) for name, slug, _ in named] == [
+        ("lab/steady-7b", "lab--steady-7b"),
+        ("lab/steady-7b (2)", "lab--steady-7b--2"),
+    ]
+    assert [submission for _, _, submission in named] == [submitted[0], again]
+
+
+@pytest.mark.parametrize("other", ["LAB/Steady-7B", "lab/steady-7b"])
+def test_pages_of_names_alike_do_not_write_over_each_other(submitted: list[Submission], other: str) -> None:
+    record = submitted[0].record
+    model = record.model.model_copy(update={"id": other})
+    alike = replace(submitted[0], record=record.model_copy(update={"model": model}))
+    slugs = [slug.lower() for _, slug, _ in site_module._named([submitted[0], alike])]
+    assert len(set(slugs)) == 2
+
+
+def test_submissions_over_different_datasets_are_refused(submitted: list[Submission]) -> None:
+    run = submitted[1].run
+    other = Submission(submitted[1].record, replace(run, metadata=replace(run.metadata, dataset="another")))
+    with pytest.raises(ValueError, match="different datasets"):
+        build_site([submitted[0], other])
+
+
+def test_no_submission_at_all() -> None:
+    with pytest.raises(ValueError, match="no submission"):
+        build_site([])
+
+
+def test_other_peoples_text_is_text(submitted: list[Submission]) -> None:
+    hostile = "</script><script>alert(1)</script><b>"
+    record = submitted[0].record
+    record = record.model_copy(
+        update={
+            "prompt": hostile,
+            "model": record.model.model_copy(update={"arguments": hostile, "backend": hostile}),
+            "source": record.source.model_copy(
+                update={"name": hostile, "organisation": hostile, "url": 'https://x/"><script>'}
+            ),
+        }
+    )
+    for path, page in build_site([Submission(record, submitted[0].run)]).items():
+        assert hostile not in page, path
+        assert '"><script>' not in page, path
+        assert page.count("<script>") == 1, path
+
+
+def test_every_step_is_told(submitted: list[Submission]) -> None:
+    steps: list[str] = []
+    build_site(submitted[:1], advance=steps.append)
+    assert len(steps) == site_steps(submitted[:1])
+
+
+def test_every_model_page_has_its_charts_and_facts(pages: dict[str, str]) -> None:
+    page = pages["models/other--shaky.html"]
+    for title in (
+        "RAS",
+        "Accuracy",
+        "RAS over severity",
+        "Destructive and corrective part",
+        "Pattern rates",
+        "Reliability, clean",
+    ):
+        assert f"<h4>{title}</h4>" in page
+    assert "pretrained=other/shaky" in page
+    assert "Lab (other)" in page
+
+
+def test_the_page_on_submitting_names_dataset_prompt_and_commands(pages: dict[str, str]) -> None:
+    page = pages["submit.html"]
+    for needed in (
+        "benchc submit",
+        "benchc verify",
+        "benchc leaderboard",
+        "lab/bench-c@0123abc",
+        "f1" * 32,
+        "{question}\nA. {option}",
+    ):
+        assert needed in page
+
+
+def test_nothing_is_fetched(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        assert not re.search(r'(?:src|action)="(?!data:)', page)
+        assert re.findall(r"https?://[^\"<\s]*", page) in ([], [DETAILS.source_url])
+
+
+def test_a_run_without_ras_comes_last(submitted: list[Submission]) -> None:
+    run = submitted[0].run
+    nothing = replace(run, corrupted=np.full_like(run.corrupted, np.nan))
+    entry = site_module.Entry(
+        "x", "x", submitted[0], site_module.analyse(nothing), estimate(nothing, filter_views(nothing)[:1], resamples=10)
+    )
+    assert site_module._rank(entry)[0] == float("inf")

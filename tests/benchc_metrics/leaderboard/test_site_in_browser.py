@@ -1,0 +1,132 @@
+"""The site in a real browser: sorted, filtered, followed from page to page, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from browser import Browser, browser, chromium  # noqa: F401 - fixtures
+from run_folders import made_run
+from submissions import CREATED, DETAILS, QUICK
+
+from benchc_metrics.leaderboard.site import Submission, build_site
+from benchc_metrics.leaderboard.submission import write_submission
+from benchc_metrics.leaderboard.verification import verify
+from benchc_metrics.report.wording import number
+
+MODELS = (("lab/steady-7b", 0.1), ("other/shaky", 0.8), ("lab/middling", 0.35))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    submissions = []
+    for place, (model, noise) in enumerate(MODELS):
+        run = made_run(30, seed=5, noise=noise, model=model)
+        write_submission(run, folder / "in" / str(place), DETAILS, bootstrap=QUICK, created=CREATED)
+        verified = verify(folder / "in" / str(place), engine=run.metadata.engine, bootstrap=QUICK)
+        submissions.append(Submission(verified.record, verified.run))
+    for path, page in build_site(submissions).items():
+        file = folder / "out" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8")
+    return folder / "out"
+
+
+def rows(visit) -> list[str]:
+    return visit.page.locator("tbody th").all_inner_texts()
+
+
+def test_every_page_is_silent_and_fits_a_phone(browser: Browser, site: Path) -> None:  # noqa: F811
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) == 6
+    for path in pages:
+        for width in (360, 1280):
+            visit = browser.visit(path, width=width, height=800, color_scheme="dark")
+            assert visit.complaints == [], path
+            assert visit.requests[0] == path.as_uri()
+            assert all(url.startswith("data:") for url in visit.requests[1:])
+            assert visit.overflow <= 0, path
+            assert max(visit.background()) < 50
+
+
+def test_filters_change_every_figure_and_group(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html")
+    views = json.loads(visit.page.locator("#leaderboard-data").text_content())
+    names = rows(visit)
+    for family, severity in (("weather", "5"), ("noise", "all"), ("all", "1"), ("all", "all")):
+        visit.page.get_by_label("Corruptions").select_option(family)
+        visit.page.get_by_label("Severity").select_option(severity)
+        view = views[f"{family}/{severity}"]
+        for row in visit.page.locator("tbody tr").all():
+            place = names.index(row.locator("th").inner_text())
+            assert row.locator(".group").inner_text() == view["groups"][place]
+            shown = row.locator("td[data-figure] .value").all_inner_texts()
+            assert shown == [number(value) for value, _, _ in view["figures"][place]]
+            intervals = row.locator("td[data-figure] .interval").all_inner_texts()
+            assert intervals == [
+                "" if low is None else f"{number(low)} to {number(high)}" for _, low, high in view["figures"][place]
+            ]
+    assert visit.complaints == []
+
+
+def test_the_order_follows_the_filter(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html")
+    head = visit.page.get_by_role("columnheader", name="RAS", exact=True)
+    assert head.get_attribute("aria-sort") == "descending"
+    visit.page.get_by_label("Severity").select_option("1")
+    place = head.evaluate("th => th.cellIndex + 1")
+    values = [
+        float(cell.get_attribute("data-value")) for cell in visit.page.locator(f"tbody td:nth-child({place})").all()
+    ]
+    assert values == sorted(values, reverse=True)
+
+
+def test_sorting_by_model_and_back(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html")
+    visit.page.get_by_role("button", name="model", exact=True).click()
+    assert rows(visit) == ["lab/middling", "lab/steady-7b", "other/shaky"]
+    visit.page.get_by_role("button", name="RAS", exact=True).click()
+    assert rows(visit) == ["lab/steady-7b", "lab/middling", "other/shaky"]
+
+
+def test_links_lead_to_each_page_and_back(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html")
+    visit.page.get_by_role("link", name="other/shaky").click()
+    assert visit.page.locator("h1").inner_text() == "other/shaky"
+    visit.page.get_by_role("link", name="All models").click()
+    for name, heading in (
+        ("Charts", "Charts and findings"),
+        ("Submit", "How to submit"),
+        ("Table", "Bench-C leaderboard"),
+    ):
+        visit.page.get_by_role("link", name=name, exact=True).click()
+        assert visit.page.locator("h1").inner_text() == heading
+        assert visit.page.locator("nav a[aria-current]").all_inner_texts() == [name]
+    assert visit.complaints == []
+
+
+def test_without_scripts_the_whole_table_is_there_and_no_dead_control(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html", java_script_enabled=False)
+    assert len(rows(visit)) == 3
+    assert not visit.page.locator("select").first.is_visible()
+
+
+def test_missing_figures_are_dashes_in_the_browser_too(browser: Browser, site: Path, tmp_path: Path) -> None:  # noqa: F811
+    page = (site / "index.html").read_text(encoding="utf-8")
+    head, _, tail = page.partition('id="leaderboard-data">')
+    data, end, rest = tail.partition("</script>")
+    views = json.loads(data)
+    views["blur/2"]["figures"][0][0] = [None, None, None]
+    views["blur/2"]["figures"][1][0] = [-0.0001, -0.5, 0.25]
+    path = tmp_path / "index.html"
+    path.write_text(f'{head}id="leaderboard-data">{json.dumps(views)}{end}{rest}', encoding="utf-8")
+    visit = browser.visit(path)
+    visit.page.get_by_role("button", name="acc clean", exact=True).click()
+    visit.page.get_by_label("Corruptions").select_option("blur")
+    visit.page.get_by_label("Severity").select_option("2")
+    cells = visit.page.locator("tbody td:nth-child(3)").all_inner_texts()
+    # A missing figure comes last however the column is sorted.
+    assert cells[-1].strip() == "–"
+    assert "0.000−0.500 to 0.250" in [cell.replace("\n", "") for cell in cells]
