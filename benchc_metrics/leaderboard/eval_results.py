@@ -60,9 +60,12 @@ def parse_eval_results(text: str) -> list[EvalResultEntry]:
     Raises
     ------
     ValueError
-        If it is not YAML, or an entry lacks what it must have; one sentence.
+        If it is not YAML, has aliases, or an entry lacks what it must have; one sentence.
     """
     try:
+        # Nobody needs aliases here, and a few lines of them can stand for more than fits into any memory.
+        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(text)):
+            raise ValueError(f"{EVAL_RESULTS_FILE}: it has aliases, which no such file needs")
         written: Any = yaml.safe_load(text)
         if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
             raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of entries")

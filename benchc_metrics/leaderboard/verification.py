@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import reprlib
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ __all__ = ["Finding", "SampleFacts", "Verification", "read_submission", "verify"
 # Logarithms and exponentials differ in the last digits between machines; a figure is told apart far above that.
 SAME_NUMBER = 1e-9
 _SHOWN_DIFFERENCES = 20
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 _LARGEST_RECORD = 1_000_000
 
 
@@ -62,8 +65,9 @@ class Finding(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        """Write file and sentence in one line."""
-        return f"{self.file}: {self.text}"
+        """Write file and sentence in one line, without the control characters that names may hold."""
+        line = f"{self.file}: {self.text}"
+        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 class SampleFacts(NamedTuple):
@@ -343,7 +347,10 @@ def _findings_of_estimates(
 def _is_same(stated: Any, computed: Any) -> bool:
     numbers = (int, float)
     if isinstance(stated, numbers) and isinstance(computed, numbers) and bool not in (type(stated), type(computed)):
-        return math.isclose(stated, computed, rel_tol=SAME_NUMBER, abs_tol=SAME_NUMBER)
+        try:
+            return math.isclose(stated, computed, rel_tol=SAME_NUMBER, abs_tol=SAME_NUMBER)
+        except OverflowError:
+            return False
     return type(stated) is type(computed) and bool(stated == computed)
 
 
@@ -358,7 +365,7 @@ def _findings_of_derived_files(place: Path, record: SubmissionRecord, run: Run) 
             continue
         try:
             differing = list(_differences(_parsed(path, expected[path]), _parsed(path, content)))
-        except (ValueError, RecursionError) as fault:
+        except (ValueError, RecursionError, csv.Error) as fault:
             yield Finding(path, f"it cannot be read ({fault})")
             continue
         for difference in differing[:_SHOWN_DIFFERENCES]:
@@ -428,5 +435,4 @@ def _differences(expected: Any, found: Any, where: str = "") -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return _SHORT.repr(value)

@@ -259,6 +259,8 @@ def test_many_rows_in_a_small_file_are_not_unpacked(submission):
     assert "are more than the 1536 rows" in text
 
 
+BILLION_LAUGHS = "[&a0 [x, x], " + ", ".join(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)) + "] #"
+
 TEXT_TAMPERS = {
     "a value for the hub": (
         ".eval_results/benchc.yaml",
@@ -280,6 +282,17 @@ TEXT_TAMPERS = {
         lambda text: text + "- error: hidden\n  filename: x\n",
         "does not see the same entries",
     ),
+    "a value that YAML's aliases make endless": (
+        ".eval_results/benchc.yaml",
+        lambda text: text.replace("value: 0.", f"value: {BILLION_LAUGHS}", 1),
+        "it has aliases",
+    ),
+    "a number too large for a float": (
+        ".eval_results/benchc.yaml",
+        lambda text: text.replace("value: 0.", f"value: {'9' * 400} #", 1),
+        "[0].value is 9999",
+    ),
+    "a binary file": ("unaggregated_results.csv", lambda text: "\0\x1b[2J", "unaggregated_results.csv: "),
     "no YAML": (".eval_results/benchc.yaml", lambda text: "{", "cannot be read"),
     "code in YAML": (
         ".eval_results/benchc.yaml",
@@ -439,6 +452,13 @@ def test_the_datasets_own_answers_decide(submission, whole):
         "samples.parquet: 1 samples have another right answer, options, source or category than in the dataset, "
         "'sample-0001' the first",
     ]
+
+
+def test_names_cannot_talk_to_the_terminal(submission):
+    edit_answers(submission, lambda rows: rows[7].update(condition="\x1b[2Jrain\u202e"))
+    found = texts(submission)
+    assert any("\\x1b[2Jrain\\u202e" in text for text in found)
+    assert all(text.isprintable() for text in found)
 
 
 def test_another_bootstrap_than_the_standard_is_refused(pristine):
