@@ -39,7 +39,7 @@ __all__ = [
 TABLES_SCHEMA = "benchc.tables/1"
 """Name and version of what `to_json` writes."""
 
-UNDEFINED = "–"  # noqa: RUF001  # a dash is what papers print for no value
+UNDEFINED = "–"  # a dash is what papers print for no value
 
 WIDEST_LABEL = 24
 """A longer name of a model takes two lines, as its figures do with their intervals."""

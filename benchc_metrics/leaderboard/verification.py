@@ -140,7 +140,7 @@ def verify(
         raise FileNotFoundError(f"there is no folder {place}: give the folder that `benchc submit` wrote")
     try:
         record, run = _opened(place)
-    except _Refused as refusal:
+    except _RefusedError as refusal:
         return Verification(place, tuple(refusal.findings), None, None)
     findings = [
         *_findings_of_facts(record, engine, dataset, bootstrap),
@@ -167,11 +167,13 @@ def read_submission(folder: str | PathLike[str]) -> tuple[SubmissionRecord, Run]
         raise FileNotFoundError(f"there is no folder {place}: give the folder that `benchc submit` wrote")
     try:
         return _opened(place)
-    except _Refused as refusal:
+    except _RefusedError as refusal:
         raise ValueError(f"{place}: " + "; ".join(map(str, refusal.findings))) from None
 
 
-class _Refused(Exception):  # noqa: N818  # it ends the checks, and reaches no user
+class _RefusedError(Exception):
+    """Ends the checks; reaches no user."""
+
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("; ".join(map(str, findings)))
         self.findings = findings
@@ -186,10 +188,10 @@ def _opened(place: Path) -> tuple[SubmissionRecord, Run]:
     try:
         answers = AnswerTable.read(place / ANSWERS_FILE, record.dataset.samples * len(CONDITIONS) * 2, limit)
     except ValueError as fault:
-        raise _Refused([Finding(ANSWERS_FILE, str(fault).removeprefix(f"{ANSWERS_FILE}: "))]) from None
+        raise _RefusedError([Finding(ANSWERS_FILE, str(fault).removeprefix(f"{ANSWERS_FILE}: "))]) from None
     faults = answers.faults(record.dataset.samples)
     if faults:
-        raise _Refused([Finding(ANSWERS_FILE, fault) for fault in faults])
+        raise _RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
     return record, answers.to_run(record.model.id, _metadata(record))
 
 
@@ -211,19 +213,19 @@ def _present_files(place: Path) -> dict[str, int]:
             elif not stat.S_ISDIR(facts.st_mode):
                 findings.append(Finding(relative, "it is neither a file nor a folder"))
     if findings:
-        raise _Refused(findings)
+        raise _RefusedError(findings)
     return sizes
 
 
 def _read_record(place: Path, present: Mapping[str, int]) -> SubmissionRecord:
     if RECORD_FILE not in present:
-        raise _Refused([Finding(RECORD_FILE, "it is missing")])
+        raise _RefusedError([Finding(RECORD_FILE, "it is missing")])
     if present[RECORD_FILE] > _LARGEST_RECORD:
-        raise _Refused([_too_large(RECORD_FILE, present[RECORD_FILE], _LARGEST_RECORD)])
+        raise _RefusedError([_too_large(RECORD_FILE, present[RECORD_FILE], _LARGEST_RECORD)])
     try:
         return parse_record((place / RECORD_FILE).read_text(encoding="utf-8"))
     except ValueError as fault:
-        raise _Refused([Finding(RECORD_FILE, str(fault).removeprefix(f"{RECORD_FILE}: "))]) from None
+        raise _RefusedError([Finding(RECORD_FILE, str(fault).removeprefix(f"{RECORD_FILE}: "))]) from None
 
 
 def _too_large(path: str, size: int, limit: int) -> Finding:
@@ -254,7 +256,7 @@ def _check_files(place: Path, record: SubmissionRecord, present: Mapping[str, in
     if ANSWERS_FILE not in listed:
         findings.append(Finding(RECORD_FILE, f"it does not list {ANSWERS_FILE}"))
     if findings:
-        raise _Refused(findings)
+        raise _RefusedError(findings)
 
 
 def _leaves_folder(path: str) -> bool:
