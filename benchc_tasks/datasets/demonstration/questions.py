@@ -29,12 +29,15 @@ class Question:
         Index of the right one.
     category
         The question's type, one of `CATEGORIES`.
+    subject
+        The word for the thing that it asks about, where it names one.
     """
 
     text: str
     options: tuple[str, ...]
     answer: int
     category: str
+    subject: str | None = None
 
 
 PHRASES: dict[str, tuple[str, ...]] = {
@@ -59,6 +62,7 @@ class _Asked:
     right: str
     words: tuple[str, ...]
     lures: tuple[str, ...] = ()
+    subject: str | None = None
 
 
 def _pick(things: tuple[Thing, ...], rng: np.random.Generator) -> Thing:
@@ -73,13 +77,13 @@ def _phrase(category: str, rng: np.random.Generator) -> str:
 def _colour(scene: Scene, rng: np.random.Generator) -> _Asked:
     thing = _pick(scene.shapes, rng)
     others = tuple(other.colour for other in scene.shapes if other is not thing)
-    return _Asked(_phrase("colour", rng).format(thing.kind), thing.colour, tuple(COLOURS), others)
+    return _Asked(_phrase("colour", rng).format(thing.kind), thing.colour, tuple(COLOURS), others, thing.kind)
 
 
 def _shape(scene: Scene, rng: np.random.Generator) -> _Asked:
     thing = _pick(scene.shapes, rng)
     others = tuple(other.kind for other in scene.shapes if other is not thing)
-    return _Asked(_phrase("shape", rng).format(thing.colour), thing.kind, tuple(SHAPES), others)
+    return _Asked(_phrase("shape", rng).format(thing.colour), thing.kind, tuple(SHAPES), others, thing.colour)
 
 
 def _count(scene: Scene, rng: np.random.Generator) -> _Asked:
@@ -90,7 +94,7 @@ def _position(scene: Scene, rng: np.random.Generator) -> _Asked:
     thing = _pick(scene.shapes, rng)
     name = thing.kind if rng.random() < 0.5 else f"{thing.colour} {thing.kind}"
     others = tuple(other.place for other in scene.things if other is not thing)
-    return _Asked(_phrase("position", rng).format(name), thing.place, PLACES, others)
+    return _Asked(_phrase("position", rng).format(name), thing.place, PLACES, others, thing.kind)
 
 
 def _digit(scene: Scene, rng: np.random.Generator) -> _Asked:
@@ -208,4 +212,4 @@ def ask(
     rng.shuffle(shown)
     place = int(rng.integers(options)) if answer is None else answer
     shown.insert(place, asked.right)
-    return Question(asked.text, tuple(shown), place, category)
+    return Question(asked.text, tuple(shown), place, category, asked.subject)

@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 
 from benchc_tasks.scorers.training.architecture import build_model
-from benchc_tasks.scorers.training.stages import train_jointly, train_language, train_letters, train_vision
+from benchc_tasks.scorers.training.stages import train_jointly, train_language, train_vision
 from benchc_tasks.scorers.training.streams import Stream
 from benchc_tasks.scorers.training.vocabulary import build_processor
 
 __all__ = ["Settings", "main", "train"]
 
-LETTERS_STEPS, LANGUAGE_STEPS, VISION_STEPS, JOINT_STEPS = 300, 600, 1600, 900
-LETTERS_BATCH, LANGUAGE_BATCH, VISION_BATCH, JOINT_BATCH = 24, 16, 64, 16
+LANGUAGE_STEPS, VISION_STEPS, JOINT_STEPS = 500, 1300, 800
+LANGUAGE_BATCH, VISION_BATCH, JOINT_BATCH = 16, 64, 16
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,6 @@ def train(settings: Settings) -> None:
         return Stream(processor.tokenizer, settings.seed, stage, noise=settings.noise_augmentation)
 
     model.train()
-    train_letters(model, stream(0), steps(LETTERS_STEPS), LETTERS_BATCH, _say)
     train_language(model, stream(1), steps(LANGUAGE_STEPS), LANGUAGE_BATCH, _say)
     train_vision(model, stream(2), steps(VISION_STEPS), VISION_BATCH, _say)
     train_jointly(model, stream(3), steps(JOINT_STEPS), JOINT_BATCH, _say, checkpoint=checkpoint)

@@ -13,6 +13,7 @@ from benchc_tasks.scorers.training.vocabulary import IMAGE_TOKEN, MAX_LENGTH, PA
 __all__ = ["PATCHES", "PATCHES_ACROSS", "WIDTH", "build_model", "image_tokens"]
 
 WIDTH = 128
+_EMBEDDING_DEVIATION = 1.0
 PATCHES_ACROSS = IMAGE_SIZE // PATCH_SIZE
 PATCHES = PATCHES_ACROSS**2
 
@@ -39,7 +40,7 @@ def _text_config(tokenizer: Any) -> Any:
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=MAX_LENGTH,
-        rope_parameters={"rope_type": "default", "rope_theta": 100.0},
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         initializer_range=0.06,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -74,7 +75,26 @@ def build_model(tokenizer: Any, seed: int) -> Any:
         vision_feature_select_strategy="default",
         tie_word_embeddings=True,
     )
-    return LlavaForConditionalGeneration(config).float()
+    model = LlavaForConditionalGeneration(config).float()
+    _open_the_residual_stream(model)
+    return model
+
+
+@torch.no_grad()
+def _open_the_residual_stream(model: Any) -> None:
+    """Let every layer of the language model see the words at first, and look at words that are alike.
+
+    With the usual start, the first layer writes ten times the norm of the embeddings over them, and the layers above
+    can't tell which word stands where: so the embeddings are strong and the layers add nothing yet. Queries that are
+    the same as keys attend to like words, which is what finding an option or a shape by its name begins with.
+    """
+    language = model.model.language_model
+    torch.nn.init.normal_(language.embed_tokens.weight, std=_EMBEDDING_DEVIATION)
+    torch.nn.init.constant_(language.norm.weight, 0.1 / _EMBEDDING_DEVIATION)
+    for layer in language.layers:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
 
 
 def image_tokens(model: Any, pixels: torch.Tensor) -> torch.Tensor:

@@ -28,11 +28,17 @@ def _orthogonalise(matrix: torch.Tensor, rounds: int = 5) -> torch.Tensor:
 
 
 class _Muon:
-    """Momentum, orthogonalised: every direction of a matrix learns at the same rate."""
+    """Momentum, orthogonalised: every direction of a matrix learns at the same rate.
 
-    def __init__(self, matrices: list[torch.nn.Parameter], rate: float, momentum: float = 0.95) -> None:
+    The decay bounds a matrix's spectral norm by its inverse; without it attention saturates and learns no more.
+    """
+
+    def __init__(
+        self, matrices: list[torch.nn.Parameter], rate: float, decay: float = 0.5, momentum: float = 0.95
+    ) -> None:
         self.matrices = matrices
         self.rate = rate
+        self.decay = decay
         self.momentum = momentum
         self.moments = [torch.zeros_like(matrix) for matrix in matrices]
 
@@ -44,6 +50,7 @@ class _Muon:
             moment.lerp_(matrix.grad, 1.0 - self.momentum)
             update = _orthogonalise(matrix.grad.lerp(moment, self.momentum))
             size = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
+            matrix.mul_(1.0 - self.rate * scale * self.decay)
             matrix.add_(update, alpha=-self.rate * scale * size)
 
 

@@ -62,6 +62,6 @@ def name_patches(scene: Scene) -> PatchNames:
 
 
 def word_embeddings(model: Any, tokenizer: Any) -> torch.Tensor:
-    """Return the language model's embeddings of `WORDS`, of shape (words, 128)."""
+    """Return half the language model's embeddings of `WORDS`, of shape (words, 128): a patch has up to three words."""
     table: torch.Tensor = model.get_input_embeddings().weight
-    return table[[word_id(tokenizer, word) for word in WORDS]]
+    return 0.5 * table[[word_id(tokenizer, word) for word in WORDS]]

@@ -1,10 +1,9 @@
-"""The four stages of training.
+"""The three stages of training.
 
 Two skills have to be learnt, and together from nothing neither starts: to bind an answer to its letter, and to see.
-So the language model first learns letters from text (`train_letters`) and then to read ideal image tokens
-(`train_language`); the vision tower learns to write such tokens (`train_vision`); and last, both learn together from
-pictures (`train_jointly`). The word embeddings, once learnt with the letters, are kept until the last stage: they
-are the common tongue of the two halves, which are trained independently.
+So the language model first reads ideal image tokens (`train_language`), the vision tower learns to write such
+tokens (`train_vision`), and then both learn together from pictures (`train_jointly`). The word embeddings stay as
+they were drawn until the last stage: they are the common tongue of the two halves, which are trained independently.
 """
 
 from __future__ import annotations
@@ -17,20 +16,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from benchc_tasks.scorers.training.architecture import image_tokens
 from benchc_tasks.scorers.training.optimiser import MuonAdamW
 from benchc_tasks.scorers.training.patches import FAMILIES, word_embeddings
-from benchc_tasks.scorers.training.streams import Mix, Pack, Stream
+from benchc_tasks.scorers.training.streams import Pack, Stream
 
-__all__ = ["Say", "train_jointly", "train_language", "train_letters", "train_vision"]
+__all__ = ["Say", "train_jointly", "train_language", "train_vision"]
 
 Say = Callable[[str], None]
 _SHARPNESS = 10.0
 _LOG_EVERY = 25
-_LOOKS = 6
-_THOUGHT = 0.5
-_WHISPER = 6.0
+_INSIGHT = 0.5
 
 
 class _Progress:
@@ -73,81 +71,93 @@ def _only(model: Any, trained: Callable[[str], bool]) -> Iterator[list[tuple[str
             parameter.requires_grad_(True)
 
 
-def _answer_loss(
-    model: Any,
-    pack: Pack,
-    tokens: torch.Tensor | None,
-    progress: _Progress,
-    thought: float = 0.0,
-    prompted: float = 0.0,
-) -> torch.Tensor:
-    """Cross-entropy of answers and ends of turn, given the picture's image tokens if there is a picture.
+def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor, progress: _Progress, insight: float) -> torch.Tensor:
+    """Cross-entropy of replies and ends of turn, given the picture's image tokens.
 
-    The loss of `_thought_loss` is added with a weight of `thought`, and the model is prompted with the right word at a
-    strength of `prompted` (see `_prompting`).
+    The losses of `_knowledge_loss` and `_attention_loss` are added with a weight of `insight`.
     """
     embedded = model.get_input_embeddings()(pack.ids)
-    if tokens is not None:
-        # The picture is the same stretch of every row: after the user's mark.
-        embedded = torch.cat([embedded[:, :1], tokens, embedded[:, 1 + tokens.shape[1] :]], dim=1)
-    with _prompting(model, pack, prompted):
-        output = model.model.language_model(
-            inputs_embeds=embedded,
-            attention_mask=pack.mask,
-            position_ids=pack.positions,
-            use_cache=False,
-            output_hidden_states=True,
-        )
-    hidden = output.last_hidden_state
-    logits = model.lm_head(hidden[pack.rows, pack.columns])
-    right = (logits.argmax(-1) == pack.targets)[pack.answers].tolist()
-    for category, correct in zip(pack.categories, right, strict=True):
-        progress.count(category, float(correct))
-    losses = F.cross_entropy(logits, pack.targets, reduction="none")
-    # The end of turn is learnt in a few steps; the answer is what matters.
-    weights = torch.where(pack.answers, 1.0, 0.1)
-    loss = (losses * weights).sum() / weights.sum()
-    if thought == 0.0:
-        return loss
-    return loss + thought * _thought_loss(model, pack, output.hidden_states, progress)
+    # The picture is the same stretch of every row: after the user's mark.
+    embedded = torch.cat([embedded[:, :1], tokens, embedded[:, 1 + tokens.shape[1] :]], dim=1)
+    output = model.model.language_model(
+        inputs_embeds=embedded,
+        attention_mask=pack.mask,
+        position_ids=pack.positions,
+        use_cache=False,
+        output_hidden_states=True,
+    )
+    logits = model.lm_head(output.last_hidden_state[pack.rows, pack.lasts])
+    for category, right in zip(pack.categories, (logits.argmax(-1) == pack.replies).tolist(), strict=True):
+        progress.count(category, float(right))
+    loss = F.cross_entropy(logits, pack.replies)
+    # The end of turn is learnt in a few steps; the reply is what matters.
+    ends = model.lm_head(output.last_hidden_state[pack.rows, pack.lasts + 1])
+    loss = loss + 0.1 * F.cross_entropy(ends, pack.ids[pack.rows, pack.lasts + 2])
+    knowledge = _knowledge_loss(model, pack, output.hidden_states, progress)
+    return loss + insight * (knowledge + _attention_loss(model, pack, output.hidden_states, progress))
 
 
-@contextmanager
-def _prompting(model: Any, pack: Pack, strength: float) -> Iterator[None]:
-    """Whisper the answer in words to the model's fourth layer, where the letter is to be said.
+def _knowledge_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
+    """Cross-entropy of what the middle of the model is to know, read as the model's own output would be.
 
-    So the upper layers can learn to find the option that says a word before the lower ones know which word.
+    A letter is found in steps, and each is told where to happen. After the first layer the end of the question knows
+    what is asked about, after the second the answer in words, and an option knows its letter; after the third the
+    place of the reply knows the answer in words, and the layers above find the option that says so.
     """
-    if strength == 0.0:
-        yield
-        return
-    rows, _, lasts, words = pack.marks
-    whisper = torch.zeros(*pack.ids.shape, model.get_input_embeddings().weight.shape[1])
-    whisper[rows, lasts] = strength * _WHISPER * model.get_input_embeddings().weight[words].detach()
-
-    def add(_: Any, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return (arguments[0] + whisper, *arguments[1:])
-
-    handle = model.model.language_model.layers[3].register_forward_pre_hook(add)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _thought_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
-    """Cross-entropy of the answer in words, read from the middle of the model.
-
-    A letter needs the answer first: the second layer is to have it where the question ends, the third where the
-    letter is to be said, and the layers above look for the option that says so.
-    """
-    rows, ends, lasts, words = pack.marks
+    named = pack.subjects >= 0
+    facts = (
+        ("subject", 1, pack.rows[named], pack.ends[named], pack.subjects[named]),
+        ("label", 2, *pack.labels),
+        ("thought", 2, pack.rows, pack.ends, pack.words),
+        ("recall", 3, pack.rows, pack.lasts, pack.words),
+    )
     loss = torch.zeros(())
-    for label, layer, columns in (("thought", 2, ends), ("recall", 3, lasts)):
-        logits = model.lm_head(model.model.language_model.norm(hidden[layer][rows, columns]))
-        progress.count(label, (logits.argmax(-1) == words).sum().item(), len(words))
-        loss = loss + F.cross_entropy(logits, words)
+    for label, layer, rows, columns, wanted in facts:
+        # Among the letters, or among the words: an option has to stay what it is beside knowing its letter.
+        candidates = wanted.unique()
+        states = model.model.language_model.norm(hidden[layer][rows, columns])
+        logits = states @ model.lm_head.weight[candidates].T
+        truth = torch.searchsorted(candidates, wanted)
+        progress.count(label, (logits.argmax(-1) == truth).sum().item(), len(truth))
+        loss = loss + F.cross_entropy(logits, truth)
     return loss
+
+
+def _attention_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
+    """Negative log of the attention that one head of a layer pays to where it should look.
+
+    In the second layer the end of the question looks at the patches that show the answer, in the third the place of
+    the reply looks at the end of the question, in the fourth at the right option.
+    """
+    length = pack.ids.shape[1]
+    lettered = pack.chosen >= 0
+    patches = F.pad(pack.patches, (1, length - 1 - pack.patches.shape[1]))
+    glances = (
+        ("find", 1, pack.rows, pack.ends, patches),
+        ("carry", 2, pack.rows, pack.lasts, F.one_hot(pack.ends, length) > 0),
+        ("choose", 3, pack.rows[lettered], pack.lasts[lettered], F.one_hot(pack.chosen[lettered], length) > 0),
+    )
+    loss = torch.zeros(())
+    for label, layer, rows, columns, wanted in glances:
+        attention = _first_head(model, pack, layer, hidden[layer])[rows, columns].log_softmax(-1)
+        paid = attention.masked_fill(~wanted, -torch.inf).logsumexp(-1)
+        progress.count(label, paid.detach().exp().sum().item(), len(paid))
+        loss = loss - paid.mean()
+    return loss
+
+
+def _first_head(model: Any, pack: Pack, layer: int, hidden: torch.Tensor) -> torch.Tensor:
+    """Return the attention logits of a layer's first head, of shape (batch, length, length)."""
+    language = model.model.language_model
+    block = language.layers[layer]
+    size = block.self_attn.head_dim
+    states = block.input_layernorm(hidden)
+    queries = states @ block.self_attn.q_proj.weight[:size].T
+    keys = states @ block.self_attn.k_proj.weight[:size].T
+    cosine, sine = language.rotary_emb(hidden, pack.positions)
+    queries, keys = apply_rotary_pos_emb(queries[:, None], keys[:, None], cosine, sine)
+    logits: torch.Tensor = (queries @ keys.transpose(-1, -2))[:, 0] / size**0.5
+    return logits.masked_fill(~pack.mask[:, 0], -1e9)
 
 
 def _ideal_tokens(names: torch.Tensor, clear: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
@@ -162,37 +172,8 @@ def _ideal_tokens(names: torch.Tensor, clear: torch.Tensor, embeddings: torch.Te
     return tokens + torch.randn_like(tokens) * 0.3 * embeddings.std()
 
 
-def train_letters(model: Any, stream: Stream, steps: int, batch: int, say: Say) -> None:
-    """Teach the language model to bind an answer to its letter, from text that contains the answer.
-
-    It begins with short drills, which give way to whole prompts.
-
-    Parameters
-    ----------
-    model
-        Trained in place: the language model with its word embeddings.
-    stream
-        Source of questions.
-    steps, batch
-        Number of steps and of packs of questions a step.
-    say
-        Is handed a line of progress every few steps.
-    """
-    progress = _Progress("letters", steps, say)
-    with _only(model, lambda name: "language_model" in name) as parameters:
-        optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=3e-3)
-        for step in range(steps):
-            drills = min(1.0, max(0.1, 1.0 - 5.0 * (step / steps - 0.45)))
-            pack = stream.pack_text(stream.scenes(batch), Mix(drills=drills, hints=1.0, open=0.1))
-            loss = _answer_loss(model, pack, None, progress)
-            optimiser.step(loss)
-            progress.step(step, loss.item())
-
-
 def train_language(model: Any, stream: Stream, steps: int, batch: int, say: Say) -> None:
     """Teach the language model to read ideal image tokens and to answer by letters.
-
-    It begins with questions whose text contains the answer and with scenes of one thing; both fade out.
 
     Parameters
     ----------
@@ -210,34 +191,9 @@ def train_language(model: Any, stream: Stream, steps: int, batch: int, say: Say)
     with _only(model, lambda name: "language_model" in name and "embed_tokens" not in name) as parameters:
         optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=2e-3)
         for step in range(steps):
-            fade = max(0.0, 1.0 - step / (0.3 * steps))
-            scenes = stream.scenes(batch, single=0.5 * fade)
-            pack = stream.pack(scenes, Mix(hints=0.7 * fade, looks=_LOOKS))
-            tokens = _ideal_tokens(*stream.names(scenes), embeddings)
-            loss = _answer_loss(model, pack, tokens, progress)
-            optimiser.step(loss)
-            progress.step(step, loss.item())
-
-
-def train_choices(model: Any, stream: Stream, steps: int, batch: int, say: Say) -> None:
-    """Teach the language model to choose by what was asked, where several options name something in the picture.
-
-    Parameters
-    ----------
-    model
-        Trained in place: the language model without its word embeddings.
-    stream, steps, batch, say
-        As in `train_language`.
-    """
-    progress = _Progress("choices", steps, say)
-    embeddings = word_embeddings(model, stream.tokenizer).detach()
-    with _only(model, lambda name: "language_model" in name and "embed_tokens" not in name) as parameters:
-        optimiser = MuonAdamW(parameters, steps, muon_rate=0.02, adam_rate=2e-3)
-        for step in range(steps):
             scenes = stream.scenes(batch)
-            pack = stream.pack(scenes, Mix(hints=0.1, looks=2, tempting=True))
             tokens = _ideal_tokens(*stream.names(scenes), embeddings)
-            loss = _answer_loss(model, pack, tokens, progress, _THOUGHT, prompted=max(0.0, 1.0 - 2.0 * step / steps))
+            loss = _answer_loss(model, stream.pack(scenes), tokens, progress, _INSIGHT)
             optimiser.step(loss)
             progress.step(step, loss.item())
 
@@ -303,9 +259,8 @@ def train_jointly(
             if checkpoint is not None and step % max(1, steps // 6) == 0:
                 checkpoint(f"step-{step}")
             scenes = stream.scenes(batch)
-            pack = stream.pack(scenes, Mix(looks=_LOOKS))
             tokens = image_tokens(model, stream.pixels(scenes))
-            loss = _answer_loss(model, pack, tokens, progress, _THOUGHT)
+            loss = _answer_loss(model, stream.pack(scenes), tokens, progress, _INSIGHT)
             embeddings = word_embeddings(model, stream.tokenizer).detach()
             loss = loss + dense * _dense_loss(tokens, *stream.names(scenes), embeddings, progress)
             optimiser.step(loss)

@@ -9,64 +9,42 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchc_tasks.datasets.demonstration.questions import CATEGORIES, Question, ask, categories_for, draw_scene_for
+from benchc_tasks.datasets.demonstration.questions import (
+    CATEGORIES,
+    COUNTS,
+    Question,
+    ask,
+    categories_for,
+    draw_scene_for,
+)
 from benchc_tasks.datasets.demonstration.scenes import Scene, Split, render
-from benchc_tasks.prompting import LETTERS, question_with_options
+from benchc_tasks.prompting import LETTERS
 from benchc_tasks.scorers.training.architecture import PATCHES
 from benchc_tasks.scorers.training.patches import name_patches
 from benchc_tasks.scorers.training.vocabulary import IMAGE_TOKEN, WORDS, prompt_text, word_id
 
-__all__ = ["Block", "Mix", "Pack", "Stream"]
+__all__ = ["Pack", "Stream"]
 
 _CATEGORY_WEIGHTS = {"colour": 1.0, "shape": 1.5, "count": 1.0, "position": 1.0, "digit": 2.0, "relation": 1.5}
 _OPTION_NUMBERS = (2, 3, 4, 4, 4, 4, 4, 4, 5, 6)
+_CHOICES, _LOOKS = 4, 3
 
 
 @dataclass(frozen=True)
-class Mix:
-    """What the questions of a batch look like.
+class _Block:
+    """One question of a pack: its tokens, of which the last two are the reply and the end of turn.
 
-    Attributes
-    ----------
-    drills
-        Share of questions that are a statement and lettered words only: the shortest that binds a word to its letter.
-    hints
-        Share of the other questions whose text already contains the answer.
-    open
-        Share of questions without options, answered by a word.
-    looks
-        How many questions without options or hints are asked about each picture besides.
-    tempting
-        Whether what else a picture shows stands among the options.
-    """
-
-    drills: float = 0.0
-    hints: float = 0.0
-    open: float = 0.0
-    looks: int = 0
-    tempting: bool = False
-
-
-@dataclass(frozen=True)
-class Block:
-    """One question of a pack.
-
-    Attributes
-    ----------
-    ids
-        Its tokens; the last two are the answer and the end of turn.
-    category
-        What it is counted as.
-    mark
-        Index of the token that ends the question, if there is one; from here on the answer can be known.
-    word
-        Token of the answer in words.
+    `end` is the index of the token that ends the question, `options` are the indices of the options' words.
     """
 
     ids: list[int]
-    category: str
-    mark: int | None = None
-    word: int = 0
+    question: Question
+    end: int
+    options: tuple[int, ...]
+
+    @property
+    def word(self) -> str:
+        return self.question.options[self.question.answer]
 
 
 @dataclass(frozen=True)
@@ -79,25 +57,36 @@ class Pack:
         Token and position of each place, of shape (batch, length).
     mask
         Which place sees which, of shape (batch, 1, length, length).
-    rows, columns, targets
-        Where a token is to be predicted, and which one.
-    answers
-        Which of the predictions are answers (the others are ends of turn).
+    rows, ends, lasts
+        For each question its row, the column where it ends and the column that it is replied from.
+    replies
+        The token of each question's reply: a letter, or a word where there are no options.
+    words
+        The token of each question's answer in words.
+    subjects
+        The token of what each question asks about; -1 where it names nothing.
+    patches
+        Which patches show the answer to each question, of shape (questions, 49).
+    chosen
+        The column of each question's right option; -1 where there are no options.
+    labels
+        Rows and columns of all options, and their letters; of shape (3, options).
     categories
-        What each answer is counted as.
-    marks
-        For each question its row, the column where it ends, the column that is answered from, and the word of the
-        answer; of shape (4, questions).
+        What each question is counted as.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor
     rows: torch.Tensor
-    columns: torch.Tensor
-    targets: torch.Tensor
-    answers: torch.Tensor
-    marks: torch.Tensor
+    ends: torch.Tensor
+    lasts: torch.Tensor
+    replies: torch.Tensor
+    words: torch.Tensor
+    subjects: torch.Tensor
+    patches: torch.Tensor
+    chosen: torch.Tensor
+    labels: torch.Tensor
     categories: tuple[str, ...]
 
 
@@ -112,35 +101,27 @@ class Stream:
         Seed of everything drawn.
     stage
         Number of the stage that the stream is for; each stage has its own.
-    questions
-        How many questions are packed behind each picture.
     noise
         Largest standard deviation of Gaussian noise added to half of the pictures, on a scale from 0 to 1.
     """
 
-    def __init__(self, tokenizer: Any, seed: int, stage: int = 0, questions: int = 4, noise: float = 0.0) -> None:
+    def __init__(self, tokenizer: Any, seed: int, stage: int = 0, noise: float = 0.0) -> None:
         self.tokenizer = tokenizer
         self.rng = np.random.default_rng([Split.TRAINING.value, seed, stage])
-        self.questions = questions
         self.noise = noise
         weights = np.array([_CATEGORY_WEIGHTS[category] for category in CATEGORIES])
         self.weights = weights / weights.sum()
         image = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
         user = tokenizer.convert_tokens_to_ids("<|user|>")
-        self.mark = tokenizer.convert_tokens_to_ids("?")
+        self.end = tokenizer.convert_tokens_to_ids("?")
+        self.newline, self.dot = (tokenizer.encode(text, add_special_tokens=False)[0] for text in "\n.")
         self.words = {word: word_id(tokenizer, word) for word in WORDS}
         self.prefix = [user, *[image] * PATCHES, *tokenizer.encode("\n", add_special_tokens=False)]
 
-    def scenes(self, number: int, single: float = 0.0) -> list[Scene]:
-        """Draw scenes; a share of `single` of them have one thing only."""
-        return [self._scene(self.rng.random() < single) for _ in range(number)]
-
-    def _scene(self, single: bool) -> Scene:
-        while True:
-            category = str(self.rng.choice(CATEGORIES, p=self.weights))
-            scene = draw_scene_for(category, Split.TRAINING, self.rng)
-            if not single or len(scene.things) == 1:
-                return scene
+    def scenes(self, number: int) -> list[Scene]:
+        """Draw scenes of all kinds."""
+        categories = self.rng.choice(CATEGORIES, number, p=self.weights)
+        return [draw_scene_for(str(category), Split.TRAINING, self.rng) for category in categories]
 
     def pixels(self, scenes: list[Scene]) -> torch.Tensor:
         """Paint scenes as the model's image processor would hand them over, brightness and contrast varied mildly."""
@@ -160,100 +141,97 @@ class Stream:
             np.stack([clear for _, clear in named])
         )
 
-    def pack(self, scenes: list[Scene], mix: Mix) -> Pack:
-        """Ask questions about each scene and pack them behind its picture."""
-        return _pack(self.prefix, self._blocks(scenes, mix))
+    def pack(self, scenes: list[Scene]) -> Pack:
+        """Ask questions about each scene, with options and without, and pack them behind its picture."""
+        with_options = [True] * _CHOICES + [False] * _LOOKS
+        return self._packed(scenes, [[self._block(scene, has) for has in with_options] for scene in scenes])
 
-    def pack_text(self, scenes: list[Scene], mix: Mix) -> Pack:
-        """Ask questions about each scene and pack them without its picture."""
-        return _pack(self.prefix[:1], self._blocks(scenes, mix))
-
-    def _blocks(self, scenes: list[Scene], mix: Mix) -> list[list[Block]]:
-        return [
-            [self._block(scene, mix) for _ in range(self.questions)] + [self._look(scene) for _ in range(mix.looks)]
-            for scene in scenes
-        ]
-
-    def _block(self, scene: Scene, mix: Mix) -> Block:
-        if self.rng.random() < mix.drills:
-            return self._drill()
-        question = self._question(scene, mix.tempting)
-        is_open = self.rng.random() < mix.open
-        text = self._turns(question, is_open, self.rng.random() < mix.hints)
-        return self._encoded(text, question, "open" if is_open else question.category)
-
-    def _look(self, scene: Scene) -> Block:
+    def _block(self, scene: Scene, with_options: bool) -> _Block:
         question = self._question(scene)
-        return self._encoded(self._turns(question, is_open=True, hinted=False), question, "look")
-
-    def _encoded(self, text: str, question: Question, category: str) -> Block:
+        word = question.options[question.answer]
+        if with_options:
+            prompt = prompt_text(question.text, question.options)
+            text = f"{prompt}<|end|><|assistant|>{LETTERS[question.answer]}<|end|>"
+        else:
+            text = f"{question.text}<|end|><|assistant|> {word}<|end|>"
         ids = list(self.tokenizer.encode(text, add_special_tokens=False))
-        return Block(ids, category, ids.index(self.mark), self.words[question.options[question.answer]])
+        # An option is a line of a letter, a dot and a word.
+        starts = [index for index in range(len(ids) - 3) if ids[index] == self.newline and ids[index + 2] == self.dot]
+        return _Block(ids, question, ids.index(self.end), tuple(start + 3 for start in starts))
 
-    def _question(self, scene: Scene, tempting: bool = False) -> Question:
+    def _question(self, scene: Scene) -> Question:
         categories = categories_for(scene)
         weights = np.array([_CATEGORY_WEIGHTS[category] for category in categories])
         category = str(self.rng.choice(categories, p=weights / weights.sum()))
         number = int(self.rng.choice(_OPTION_NUMBERS))
-        number = min(number, 5) if category == "count" else number
-        return ask(scene, category, self.rng, options=number, tempting=tempting)
+        number = min(number, len(COUNTS)) if category == "count" else number
+        return ask(scene, category, self.rng, options=number, tempting=True)
 
-    def _drill(self) -> Block:
-        words = [str(word) for word in self.rng.choice(WORDS, int(self.rng.choice(_OPTION_NUMBERS)), replace=False)]
-        answer = int(self.rng.integers(len(words)))
-        statement = question_with_options(f"It is {words[answer]}.", words)
-        text = f"{statement}<|end|><|assistant|>{LETTERS[answer]}<|end|>"
-        return Block(list(self.tokenizer.encode(text, add_special_tokens=False)), "drill")
+    def _packed(self, scenes: list[Scene], packs: list[list[_Block]]) -> Pack:
+        length = len(self.prefix) + max(sum(len(block.ids) for block in blocks) for blocks in packs)
+        ids, positions = np.zeros((2, len(packs), length), np.int64)
+        block_of = np.full((len(packs), length), -1, np.int64)
+        ids[:, : len(self.prefix)] = self.prefix
+        positions[:, : len(self.prefix)] = np.arange(len(self.prefix))
+        block_of[:, : len(self.prefix)] = 0
+        starts: list[tuple[int, int, _Block]] = []
+        for row, blocks in enumerate(packs):
+            start = len(self.prefix)
+            for number, block in enumerate(blocks, start=1):
+                stop = start + len(block.ids)
+                ids[row, start:stop] = block.ids
+                positions[row, start:stop] = len(self.prefix) + np.arange(len(block.ids))
+                block_of[row, start:stop] = number
+                starts.append((row, start, block))
+                start = stop
+        return self._marked(scenes, torch.from_numpy(ids), torch.from_numpy(positions), _block_mask(block_of), starts)
 
-    def _turns(self, question: Question, is_open: bool, hinted: bool) -> str:
-        word = question.options[question.answer]
-        hint = f"It is {word}. " if hinted else ""
-        if is_open:
-            return f"{hint}{question.text}<|end|><|assistant|> {word}<|end|>"
-        prompt = prompt_text(question.text, question.options)
-        return f"{hint}{prompt}<|end|><|assistant|>{LETTERS[question.answer]}<|end|>"
+    def _marked(
+        self,
+        scenes: list[Scene],
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        mask: torch.Tensor,
+        starts: list[tuple[int, int, _Block]],
+    ) -> Pack:
+        """Note where in a batch questions end, options stand and replies are due."""
+        names, _ = self.names(scenes)
+        rows = torch.tensor([row for row, _, _ in starts])
+        lasts = torch.tensor([start + len(block.ids) - 3 for _, start, block in starts])
+        subjects = [block.question.subject for _, _, block in starts]
+        shown = names[rows, :, [WORDS.index(block.word) for _, _, block in starts]] > 0
+        for index, subject in enumerate(subjects):
+            if subject is not None:
+                shown[index] &= names[rows[index], :, WORDS.index(subject)] > 0
+        return Pack(
+            ids=ids,
+            positions=positions,
+            mask=mask,
+            rows=rows,
+            ends=torch.tensor([start + block.end for _, start, block in starts]),
+            lasts=lasts,
+            replies=ids[rows, lasts + 1],
+            words=torch.tensor([self.words[block.word] for _, _, block in starts]),
+            subjects=torch.tensor([-1 if subject is None else self.words[subject] for subject in subjects]),
+            patches=shown,
+            chosen=torch.tensor(
+                [start + block.options[block.question.answer] if block.options else -1 for _, start, block in starts]
+            ),
+            labels=torch.tensor(
+                [
+                    (row, start + option, block.ids[option - 2])
+                    for row, start, block in starts
+                    for option in block.options
+                ]
+            ).T.contiguous(),
+            categories=tuple(block.question.category if block.options else "look" for _, _, block in starts),
+        )
 
 
-def _pack(prefix: list[int], packs: list[list[Block]]) -> Pack:
-    length = len(prefix) + max(sum(len(block.ids) for block in blocks) for blocks in packs)
-    shape = (len(packs), length)
-    ids = np.zeros(shape, np.int64)
-    positions = np.zeros(shape, np.int64)
-    block_of = np.full(shape, -1, np.int64)
-    places: list[tuple[int, int]] = []
-    marks: list[tuple[int, int, int, int]] = []
-    ids[:, : len(prefix)] = prefix
-    positions[:, : len(prefix)] = np.arange(len(prefix))
-    block_of[:, : len(prefix)] = 0
-    for row, blocks in enumerate(packs):
-        start = len(prefix)
-        for number, block in enumerate(blocks, start=1):
-            stop = start + len(block.ids)
-            ids[row, start:stop] = block.ids
-            positions[row, start:stop] = len(prefix) + np.arange(len(block.ids))
-            block_of[row, start:stop] = number
-            places += [(row, stop - 3), (row, stop - 2)]
-            if block.mark is not None:
-                marks.append((row, start + block.mark, stop - 3, block.word))
-            start = stop
-    rows, columns = np.array(places).T
-    return Pack(
-        ids=torch.from_numpy(ids),
-        positions=torch.from_numpy(positions),
-        mask=torch.from_numpy(_block_mask(block_of)),
-        rows=torch.from_numpy(rows),
-        columns=torch.from_numpy(columns),
-        targets=torch.from_numpy(ids[rows, columns + 1]),
-        answers=torch.arange(len(rows)) % 2 == 0,
-        marks=torch.tensor(marks, dtype=torch.int64).reshape(-1, 4).T,
-        categories=tuple(block.category for blocks in packs for block in blocks),
-    )
-
-
-def _block_mask(block_of: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _block_mask(block_of: NDArray[np.int64]) -> torch.Tensor:
     """Let each place see what comes before it of the prefix (block 0) and of its own block, and always itself."""
     length = block_of.shape[1]
     causal = np.tril(np.ones((length, length), np.bool_))
     keys, queries = block_of[:, None, :], block_of[:, :, None]
     seen = causal & ((keys == 0) | (keys == queries)) & (queries >= 0)
-    return np.asarray(seen | np.eye(length, dtype=np.bool_))[:, None]
+    return torch.from_numpy((seen | np.eye(length, dtype=np.bool_))[:, None])

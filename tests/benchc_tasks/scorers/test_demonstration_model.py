@@ -190,7 +190,9 @@ def test_accuracy_falls_with_severity(name, probabilities, pictures, rows, clean
 
 
 def test_a_few_steps_of_training_write_a_model_that_loads(tmp_path, capsys):
-    train(["-o", str(tmp_path / "model"), "--seed", "3", "--steps-scale", "0.002", "--checkpoints", str(tmp_path / "c")])
+    train(
+        ["-o", str(tmp_path / "model"), "--seed", "3", "--steps-scale", "0.002", "--checkpoints", str(tmp_path / "c")]
+    )
     model, processor = load(tmp_path / "model")
     answers = letter_probabilities(model, processor, [Image.new("RGB", (112, 112))], [("Where?", ["a", "b", "c"])])
     assert answers.shape == (1, 3)
