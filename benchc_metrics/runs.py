@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from os import PathLike
@@ -135,12 +135,14 @@ class Run:
         return option_distribution(self.corrupted, self.option_counts)
 
 
-def read_runs(folders: Iterable[str | PathLike[str]]) -> list[Run]:
+def read_runs(folders: Sequence[str | PathLike[str]], mapping: Callable[..., Iterable[Run]] = map) -> list[Run]:
     """Read several runs, and give each a name of its own.
 
     Parameters
     ----------
-    folders : iterable of str or path-like
+    folders : sequence of str or path-like
+    mapping : callable
+        Applies a function to each element, as `map` does; that of a pool of processes reads many runs at once.
 
     Returns
     -------
@@ -153,8 +155,7 @@ def read_runs(folders: Iterable[str | PathLike[str]]) -> list[Run]:
         As in `read_run`.
     """
     runs: list[Run] = []
-    for folder in folders:
-        run = read_run(folder)
+    for folder, run in zip(folders, mapping(read_run, folders), strict=True):
         taken = {earlier.name for earlier in runs}
         if run.name in taken:
             numbers = range(2, len(runs) + 3)

@@ -20,7 +20,7 @@ from benchc_metrics.figures import FIGURES, HEADLINE, PairValues, View, whole_ru
 from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
 from benchc_metrics.report.analysis import Contest, RunAnalysis, analyse, check_all_comparable
-from benchc_metrics.report.document import charts_of_all, charts_of_model
+from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
 from benchc_metrics.report.findings import MILD, find_all
 from benchc_metrics.report.page import render_page
 from benchc_metrics.report.wording import joined
@@ -293,6 +293,7 @@ def _model_page(entries: Sequence[Entry], place: int, shared: Mapping[str, Any])
             (figure, entry.analysis.headline(name)) for name, figure in FIGURES.items() if name != "invalid_pairs"
         ],
         findings=find_all([entry.analysis], Contest([entry.analysis])),
-        charts=charts_of_model(analyses, place, "model", with_curves=True),
+        charts=charts_of_model(entry.analysis, "model"),
+        curves=curves(analyses, "model", highlighted=place),
         mild=joined([str(severity) for severity in MILD]),
     )

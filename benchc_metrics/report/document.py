@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES
 from benchc_metrics.figures import FIGURES, HEADLINE
 from benchc_metrics.report.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.report.charts import (
@@ -29,14 +28,22 @@ from benchc_metrics.report.wording import MISSING, joined, number, percent, with
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics import RESAMPLES
 
-__all__ = ["ModelCharts", "charts_of_all", "charts_of_model", "headline_columns", "render_report"]
+__all__ = [
+    "ModelCharts",
+    "charts_of_all",
+    "charts_of_model",
+    "curves",
+    "headline_columns",
+    "render_report",
+    "report_steps",
+]
 
 PATTERNS = ("erroneous_confidence", "hesitation", "flip", "destroyed", "corrected")
 OVERLAID = 6
 """Up to so many models share one chart of curves; with more, each has its own, before the others in grey."""
 
 Advance = Callable[[str], None]
-"""Is told, in a few words, each step that is about to be done."""
+"""Is told, in a few words, each step that was done."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +53,20 @@ class ModelCharts:
     Attributes
     ----------
     name : str
-    curves, heat_maps, parts, reliability : sequence of Chart
+    heat_maps, parts, reliability, curves : sequence of Chart
         Curves stand here where there are too many models for one chart.
     """
 
     name: str
-    curves: Sequence[Chart]
     heat_maps: Sequence[Chart]
     parts: Sequence[Chart]
     reliability: Sequence[Chart]
+    curves: Sequence[Chart] = ()
 
 
 def report_steps(runs: Sequence[Run]) -> int:
     """Count the steps of `render_report`, for a progress bar."""
-    return 2 * len(runs) + 4
+    return len(runs) + 3
 
 
 def render_report(
@@ -70,6 +77,7 @@ def render_report(
     without_gallery: str = "No dataset was given, so there are no pictures to show.",
     about: str = "",
     advance: Advance = lambda step: None,
+    mapping: Callable[..., Iterable[Any]] = map,
 ) -> str:
     """Write the report on one run or several.
 
@@ -86,7 +94,9 @@ def render_report(
     about : str
         What the runs are, in a sentence or two of their maker's.
     advance : callable
-        Called before each of `report_steps` steps.
+        Called after each of `report_steps` steps.
+    mapping : callable
+        Applies a function to each element, as `map` does; that of a pool of processes works on many runs at once.
 
     Returns
     -------
@@ -99,22 +109,23 @@ def render_report(
         If there is no run, or runs do not belong on one page.
     """
     notes = check_all_comparable(runs)
-    analyses = []
-    for run in runs:
-        advance(f"intervals of {run.name}")
-        analyses.append(analyse(run))
+    analyses, models = [], []
+    for analysis, charts in mapping(_analyse_and_draw, runs, range(len(runs))):
+        analyses.append(analysis)
+        models.append(charts)
+        advance(f"figures and charts of {analysis.name}")
     contest = Contest(analyses)
-    advance("differences and findings")
     winners, findings = contest.winners(), find_all(analyses, contest)
-    models = []
-    for place, analysis in enumerate(analyses):
-        advance(f"charts of {analysis.name}")
-        models.append(charts_of_model(analyses, place, f"model-{place}"))
-    advance("charts of all models")
+    advance("differences and findings")
     overview = charts_of_all(analyses)
-    advance("gallery")
+    if len(analyses) > OVERLAID:
+        models = [
+            replace(charts, curves=curves(analyses, f"model-{place}", highlighted=place))
+            for place, charts in enumerate(models)
+        ]
+    advance("charts of all models")
     gallery = [] if show is None else [_gallery_part(analyses, kind, show) for kind in ("destroyed", "corrected")]
-    advance("page")
+    advance("gallery")
     return render_page(
         "report.html.jinja",
         title=title,
@@ -136,6 +147,11 @@ def render_report(
         resamples=RESAMPLES,
         detail_resamples=DETAIL_RESAMPLES,
     )
+
+
+def _analyse_and_draw(run: Run, place: int) -> tuple[RunAnalysis, ModelCharts]:
+    analysis = analyse(run)
+    return analysis, charts_of_model(analysis, f"model-{place}")
 
 
 def facts_of(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -243,7 +259,7 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
     """
     charts = [_ras_against_accuracy(analyses, prefix)]
     if len(analyses) <= OVERLAID:
-        charts += _curves(analyses, prefix)
+        charts += curves(analyses, prefix)
     if len(analyses) > 1:
         charts.append(_models_by_corruption(analyses, prefix))
     return charts
@@ -265,8 +281,21 @@ def _ras_against_accuracy(analyses: Sequence[RunAnalysis], prefix: str) -> Chart
     )
 
 
-def _curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None = None) -> list[Chart]:
-    """RAS and accuracy over severity: all models in colour, or one before the others in grey."""
+def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None = None) -> list[Chart]:
+    """Draw RAS and accuracy over severity.
+
+    Parameters
+    ----------
+    analyses : sequence of RunAnalysis
+    prefix : str
+        Begins the names of the charts on their page.
+    highlighted : int, optional
+        The model that is drawn in colour before the others in grey; by default all are in colour.
+
+    Returns
+    -------
+    list of Chart
+    """
     charts = []
     severities = analyses[0].run.severities
     labels = short_names([each.name for each in analyses])
@@ -335,31 +364,21 @@ def _extremes(values: np.ndarray[Any, np.dtype[np.float64]], corruptions: Sequen
     return f"Lowest on average under {ends[0]}, highest under {ends[1]}."
 
 
-def charts_of_model(
-    analyses: Sequence[RunAnalysis], place: int, prefix: str, *, with_curves: bool | None = None
-) -> ModelCharts:
-    """Draw the charts of one model.
+def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
+    """Draw the charts of one model, but for its curves over severity, which show the other models too.
 
     Parameters
     ----------
-    analyses : sequence of RunAnalysis
-        All models.
-    place : int
-        Which of them.
+    analysis : RunAnalysis
     prefix : str
         Begins the names of the charts on their page.
-    with_curves : bool, optional
-        Whether to draw curves over severity; by default where there are too many models for one chart.
 
     Returns
     -------
     ModelCharts
     """
-    analysis = analyses[place]
-    has_curves = len(analyses) > OVERLAID if with_curves is None else with_curves
     return ModelCharts(
         name=analysis.name,
-        curves=_curves(analyses, prefix, highlighted=place) if has_curves else [],
         heat_maps=[
             _cell_map(analysis, "ras", "RAS", f"{prefix}-ras"),
             _cell_map(analysis, "acc_corrupted", "Accuracy", f"{prefix}-accuracy"),
@@ -451,8 +470,3 @@ def _reliability(analysis: RunAnalysis, which: str, name: str) -> Chart:
 def _gallery_part(analyses: Sequence[RunAnalysis], kind: str, show: ShowSample) -> tuple[str, list[Card]]:
     chosen = candidates(analyses, "destroyed" if kind == "destroyed" else "corrected")
     return kind, [show_card(candidate, show) for candidate in chosen]
-
-
-def family_of(corruption: str) -> str:
-    """Return the family of a corruption; one that is not of the published benchmark is `other`."""
-    return CORRUPTION_FAMILIES.get(corruption, "other")

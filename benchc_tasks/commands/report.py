@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
     from benchc_metrics.report.gallery import ShowSample
 
 __all__ = ["add_parser", "run", "sample_viewer"]
+
+MANY_RUNS = 4
+"""From so many runs on, starting processes takes less time than it saves."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -39,37 +47,47 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the runs, write the report, say where it is."""
     from benchc_metrics.report.document import render_report, report_steps
 
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    ) as progress:
+    with (
+        Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        ) as progress,
+        _mapping(len(arguments.runs)) as mapping,
+    ):
         task = progress.add_task("reading runs", total=None)
-        runs = read_runs(arguments.runs)
+        runs = read_runs(arguments.runs, mapping)
         show, without_gallery = sample_viewer(runs[0], arguments.dataset)
-        progress.update(task, total=report_steps(runs))
-
-        def advance(step: str) -> None:
-            done = progress.tasks[0].completed
-            progress.update(task, description=step, completed=done + 1)
-
+        progress.update(task, description="figures and charts", total=report_steps(runs))
         page = render_report(
             runs,
             show,
             title=arguments.title,
             about=arguments.about,
             without_gallery=without_gallery,
-            advance=advance,
+            advance=lambda step: progress.update(task, description=step, advance=1),
+            mapping=mapping,
         )
-        progress.update(task, description="written")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(page, encoding="utf-8")
     if show is None:
         print(f"benchc: {without_gallery}", file=sys.stderr)
     print(f"{arguments.output} ({len(page.encode('utf-8')) / 1e6:.1f} MB)")
     return 0
+
+
+@contextmanager
+def _mapping(runs: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """Give `map`, or for many runs that of a pool of processes, one for each processor."""
+    workers = min(runs, os.cpu_count() or 1)
+    if runs < MANY_RUNS or workers == 1:
+        yield map
+        return
+    # Spawned, not forked: the progress bar and the libraries of linear algebra have threads.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield pool.map
 
 
 def sample_viewer(example: Run, source: str | None) -> tuple[ShowSample | None, str]:

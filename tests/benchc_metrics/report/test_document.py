@@ -16,7 +16,7 @@ from run_folders import made_run
 from benchc_metrics.conditions import Condition
 from benchc_metrics.figures import HEADLINE
 from benchc_metrics.report.analysis import RunAnalysis
-from benchc_metrics.report.document import charts_of_all, charts_of_model, render_report, report_steps, short_names
+from benchc_metrics.report.document import charts_of_all, curves, render_report, report_steps, short_names
 from benchc_metrics.report.gallery import ShownSample, ShowSample
 from benchc_metrics.report.wording import number
 from benchc_metrics.runs import Run
@@ -133,11 +133,11 @@ def test_the_same_runs_give_the_same_file(show: ShowSample) -> None:
     assert render_report(runs, show) == render_report(runs, show)
 
 
-def test_steps_are_told_as_they_begin(runs: list[Run]) -> None:
+def test_steps_are_told_as_they_are_done(runs: list[Run]) -> None:
     steps: list[str] = []
     render_report(runs[:1], advance=steps.append)
     assert len(steps) == report_steps(runs[:1])
-    assert steps[0] == "intervals of lab/steady-7b"
+    assert steps[0] == "figures and charts of lab/steady-7b"
 
 
 def test_other_peoples_text_is_shown_and_not_markup(runs: list[Run]) -> None:
@@ -177,7 +177,7 @@ class TestOneModel:
 class TestManyModels:
     def test_each_has_curves_of_its_own(self, analyses: list[RunAnalysis]) -> None:
         many = [analyses[place % 3] for place in range(8)]
-        assert [chart.title for chart in charts_of_model(many, 3, "m").curves] == [
+        assert [chart.title for chart in curves(many, "m", highlighted=3)] == [
             "RAS over severity",
             "Accuracy over severity",
         ]
