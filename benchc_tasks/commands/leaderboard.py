@@ -26,7 +26,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "submissions", type=Path, metavar="FOLDER", help="holds the folders of submissions, at any depth"
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("site"), help="folder of the site (%(default)s)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("site"), metavar="FOLDER", help="folder of the site (%(default)s)"
+    )
     parser.add_argument(
         "--dataset",
         metavar="SOURCE",

@@ -34,7 +34,9 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
     parser = subparsers.add_parser("report", help="write one self-contained HTML file about runs")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a model's folder, as lmms-eval wrote it")
-    parser.add_argument("-o", "--output", type=Path, default=Path("report.html"), help="the file (%(default)s)")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="where to write it (%(default)s)"
+    )
     parser.add_argument(
         "--dataset", metavar="SOURCE", help="the dataset of the runs, for the gallery; by default that of the tasks"
     )
