@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any
+
+from loguru import logger
 
 from task_yamls import tasks_path
 
@@ -84,9 +85,8 @@ def _with_task_folder(original: Callable[..., dict[str, Any]]) -> Callable[..., 
 
 
 def _warn(what: str) -> None:
-    warnings.warn(
+    # By lmms-eval's own logger: backends that it imports switch Python's warnings off.
+    logger.warning(
         f"benchc leaves lmms-eval as it is, because {what}: "
-        'name the tasks with --include_path "$(benchc tasks-path)" instead.',
-        RuntimeWarning,
-        stacklevel=3,
+        'name the tasks with --include_path "$(benchc tasks-path)" instead.'
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import warnings
 
 import pytest
+from loguru import logger
 
 from benchc_tasks.plugin import add_task_folder
 
@@ -99,9 +99,12 @@ def test_what_is_not_expected_is_left_untouched_with_one_sentence(method):
     class TaskManager:
         initialize_tasks = method
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    try:
         assert not add_task_folder(TaskManager)
-    assert len(caught) == 1
-    assert "--include_path" in str(caught[0].message)
+    finally:
+        logger.remove(sink)
+    assert len(lines) == 1
+    assert "--include_path" in lines[0]
     assert TaskManager.initialize_tasks is method
