@@ -123,13 +123,12 @@ def main() -> None:
     for samples, (seconds, processor, gibibytes) in found.items():
         answers = samples * MODELS * CONDITIONS / 1e6
         print(
-            f"{samples:,} samples, {answers:.1f} million answers: {seconds:.1f} s, {processor:.1f} s of processor time, "
-            f"{gibibytes:.2f} GiB at the peak"
+            f"{samples:,} samples, {answers:.1f} million answers: {seconds:.1f} s ({processor:.1f} s of processor time)"
         )
+        print(f"    {gibibytes:.2f} GiB at the peak")
     once, twice = found.values()
-    print(
-        f"twice the samples take {twice[0] / once[0]:.2f} times the time, {twice[1] / once[1]:.2f} times the processor's"
-    )
+    ratios = [after / before for before, after in zip(once[:2], twice[:2], strict=True)]
+    print(f"twice the samples take {ratios[0]:.2f} times the time ({ratios[1]:.2f} times the processor's)")
     print("wanted: under 90 s and under 4 GiB on two cores, and at most 2.3 times the time")
 
 
