@@ -47,7 +47,7 @@ def test_the_group_shows_every_figure_over_its_tasks(lmms_eval):
     results = run.results["results"]
     group, tasks = (
         results["benchc-weather"],
-        [results[f"benchc_{name}"] for name in ("snow", "frost", "fog", "spatter")],
+        [results[f"benchc_{name}"] for name in ("snow", "frost", "fog", "brightness", "spatter")],
     )
     assert {name.split(",")[0] for name in group if name.endswith(",none") and "_stderr" not in name} == METRICS
     for name in ("acc_clean", "acc_corrupted", "ras", "flip", "nll_corrupted"):

@@ -17,7 +17,7 @@ from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
 
 from benchc_metrics.records import SampleRecord
-from benchc_tasks.corruptions import ENGINE_VERSION
+from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corruption, unregister
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.task import BenchCTask, conditions_of
@@ -176,11 +176,11 @@ def test_one_bad_answer_is_an_invalid_pair_that_is_counted(dataset):
 
 def test_a_group_pools_its_answers_for_the_calibration_error(dataset):
     results = evaluated(PixelBackend(), "benchc-weather")["results"]
-    names = ("snow", "frost", "fog", "spatter")
+    names = ("snow", "frost", "fog", "brightness", "spatter")
     group, tasks = results["benchc-weather"], [results[f"benchc_{name}"] for name in names]
     merged = sum((task["ece_corrupted,none"].bins for task in tasks[1:]), tasks[0]["ece_corrupted,none"].bins)
     assert group["ece_corrupted,none"] == pytest.approx(merged.error())
-    assert merged.answers == 5 * 5 * 4
+    assert merged.answers == 5 * 5 * 5
     assert group["ras,none"] == pytest.approx(np.mean([task["ras,none"] for task in tasks]))
     assert group["ece_clean,none"] == pytest.approx(tasks[0]["ece_clean,none"])
 
@@ -272,7 +272,7 @@ def test_prompt_settings_of_a_yaml_reach_the_requests(dataset):
     assert task.instances[0].args[0] == "Look.\nWhat colour is shape 0?\nA. red\nB. blue\nLetter:"
 
 
-def test_every_definition_names_a_corruption_and_the_groups_partition_them(dataset):
+def test_every_definition_names_a_corruption_and_the_groups_are_the_categories():
     matched = task_manager().match_tasks(["benchc_*"])
     assert len(matched) == len(set(matched)) == 19
     groups = {
@@ -280,6 +280,32 @@ def test_every_definition_names_a_corruption_and_the_groups_partition_them(datas
         for path in tasks_path().glob("benchc*.yaml")
         if not path.stem.startswith("benchc_")
     }
-    assert sorted(groups.pop("benchc")) == matched
-    assert sorted(name for names in groups.values() for name in names) == matched
-    assert set(groups) == {"benchc-noise", "benchc-blur", "benchc-weather", "benchc-digital"}
+    assert groups.pop("benchc") == [f"benchc_{name}" for name in CORRUPTIONS]
+    categories = {corruption.category for corruption in CORRUPTIONS.values()}
+    assert groups == {
+        f"benchc-{category}": [
+            f"benchc_{name}" for name, corruption in CORRUPTIONS.items() if corruption.category == category
+        ]
+        for category in categories
+    }
+
+
+@pytest.fixture
+def posterize():
+    @corruption("digital", levels=(32, 16, 8, 4, 2))
+    def posterize(picture: Picture, levels: int) -> np.ndarray:
+        step = 256 // levels
+        return picture.pixels // step * step
+
+    yield posterize
+    unregister("posterize")
+
+
+def test_a_twentieth_corruption_runs_through_a_task(dataset, posterize):
+    backend = PixelBackend()
+    task = make_task(task="benchc_posterize", metadata={"version": 1.0, "corruption": "posterize"})
+    results = simple_evaluate(model=backend, tasks=[task], bootstrap_iters=0, log_samples=True)
+    assert results is not None
+    record = SampleRecord.from_json_dict(results["samples"]["benchc_posterize"][0]["benchc"])
+    assert record.conditions == ("clean", *(f"posterize@{severity}" for severity in range(1, 6)))
+    assert record.log_likelihoods[0] != record.log_likelihoods[5]
