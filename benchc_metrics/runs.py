@@ -141,6 +141,8 @@ def read_runs(folders: Sequence[str | PathLike[str]], mapping: Callable[..., Ite
     Parameters
     ----------
     folders : sequence of str or path-like
+        A file stands for its folder, so that a shell's `runs/*` also finds a run that lmms-eval wrote without a folder
+        for its model.
     mapping : callable
         Applies a function to each element, as `map` does; that of a pool of processes reads many runs at once.
 
@@ -154,15 +156,26 @@ def read_runs(folders: Sequence[str | PathLike[str]], mapping: Callable[..., Ite
     ValueError
         As in `read_run`.
     """
+    places = _folders_of(folders)
     runs: list[Run] = []
-    for folder, run in zip(folders, mapping(read_run, folders), strict=True):
+    for folder, run in zip(places, mapping(read_run, places), strict=True):
         taken = {earlier.name for earlier in runs}
         if run.name in taken:
             numbers = range(2, len(runs) + 3)
-            names = (f"{run.name} ({Path(folder).name})", *(f"{run.name} ({number})" for number in numbers))
+            names = (f"{run.name} ({folder.name})", *(f"{run.name} ({number})" for number in numbers))
             run = replace(run, name=next(name for name in names if name not in taken))
         runs.append(run)
     return runs
+
+
+def _folders_of(paths: Sequence[str | PathLike[str]]) -> list[Path]:
+    folders: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            folders.append(path)
+        elif path.parent not in folders:
+            folders.append(path.parent)
+    return folders
 
 
 def read_run(folder: str | PathLike[str]) -> Run:

@@ -200,3 +200,10 @@ def test_a_real_samples_log_has_more_keys(tmp_path):
     folder = write_run(RUN, tmp_path, change=lambda rows: [{"token_counts": [None], **row} for row in rows])
     assert json.loads((folder / "20260301_190000_samples_benchc_fog.jsonl").read_text().splitlines()[0])["doc_id"] == 0
     assert_same_answers(read_run(folder), RUN)
+
+
+def test_files_stand_for_their_folder(tmp_path):
+    write_run(RUN, tmp_path)
+    write_run(RUN, tmp_path / "model")
+    names = [run.name for run in read_runs(sorted(tmp_path.iterdir()))]
+    assert names == ["lab/model", "lab/model (model)"]
