@@ -12,6 +12,11 @@
     });
   }
 
+  // What is folded on the screen is read on paper.
+  addEventListener("beforeprint", () => {
+    for (const folded of document.querySelectorAll(".findings details")) folded.open = true;
+  });
+
   // A missing value sorts last in either direction.
   const sortedRows = (rows, column, direction) => {
     const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();

@@ -32,11 +32,19 @@ from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
 from benchc_tasks.scorers.training.stages import train_jointly
 from benchc_tasks.scorers.training.streams import Stream
 
-__all__ = ["MODELS", "TRIALS", "Trial", "keep_answers", "main", "train_trial"]
+__all__ = ["ABOUT", "MODELS", "TRIALS", "Trial", "keep_answers", "main", "train_trial"]
 
 DIGITS = 4
 STAGE = 4
 """Number of the stream of pictures; those of the demonstration model's own training are below."""
+
+ABOUT = (
+    "Trial data: tiny models over generated pictures, which show how things work and say nothing about any published "
+    "model. `start` is the model that the others began with; `plain` had some more steps of the last stage of the "
+    "demonstration model's training, `noise-augmented` the same steps with Gaussian noise on half of the pictures; "
+    "`-half` is each at half of its way. Answers are rounded to four digits behind the point."
+)
+"""What the runs are, for `benchc report --about`."""
 
 _RESULTS_KEYS = ("configs", "n-samples", "lmms_eval_version", "date", "model_name")
 
@@ -195,6 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train_all(chosen.output / "trial", chosen.start or DEMONSTRATION_MODEL, chosen.steps, chosen.batch)
     for name in MODELS:
         keep_answers(evaluate(chosen.output, name, chosen.limit), chosen.output / "runs" / name)
+    (chosen.output / "runs" / "ABOUT.txt").write_text(f"{ABOUT}\n", encoding="utf-8")
 
 
 def train_all(models: Path, start: Path, steps: int, batch: int) -> None:
