@@ -179,12 +179,15 @@ def corrupt_many(
 
 
 def _pieces_of_work(conditions: Sequence[tuple[Corruption, int]], seeds: Sequence[int]) -> list[list[int]]:
-    """Put conditions with the same random numbers together, so that these are made once and soon dropped."""
+    """Put conditions with the same random numbers together, so that these are made once and soon dropped.
+
+    The largest pieces come first, so that all cores are busy to the end.
+    """
     pieces: dict[Hashable, list[int]] = {}
     for position, (corruption, severity) in enumerate(conditions):
         drawn = (corruption.name, seeds[position], *corruption.draw_parameters(severity).items())
         pieces.setdefault(drawn if corruption.is_random else position, []).append(position)
-    return list(pieces.values())
+    return sorted(pieces.values(), key=len, reverse=True)
 
 
 def _available_cores() -> int:
