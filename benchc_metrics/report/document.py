@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -177,17 +177,24 @@ def _dates(runs: Iterable[Run]) -> str:
 
 
 def _notes_of_runs(runs: Sequence[Run]) -> list[str]:
-    notes = [f"{run.name}: {note}" for run in runs for note in run.notes]
+    """Say what a reader should know of the runs, and of each thing once, whose it is."""
+    whose: dict[str, list[str]] = {}
     for run in runs:
-        if run.missing:
-            notes.append(f"{run.name}: {len(run.missing):,} pairs or clean answers were not run and are left out.")
-        if run.invalid:
-            notes.append(f"{run.name}: {len(run.invalid):,} answers could not be used and are left out.")
-        if run.metadata.dataset_size is not None and run.metadata.dataset_size > len(run.sample_ids):
-            notes.append(
-                f"{run.name}: {len(run.sample_ids):,} of the dataset's {run.metadata.dataset_size:,} samples were run."
-            )
-    return notes
+        for note in _notes_of_run(run):
+            whose.setdefault(note, []).append(run.name)
+    return [
+        f"{'All models' if len(names) == len(runs) > 1 else joined(names)}: {note}" for note, names in whose.items()
+    ]
+
+
+def _notes_of_run(run: Run) -> Iterator[str]:
+    yield from run.notes
+    if run.missing:
+        yield f"{len(run.missing):,} pairs or clean answers were not run and are left out."
+    if run.invalid:
+        yield f"{len(run.invalid):,} answers could not be used and are left out."
+    if run.metadata.dataset_size is not None and run.metadata.dataset_size > len(run.sample_ids):
+        yield f"{len(run.sample_ids):,} of the dataset's {run.metadata.dataset_size:,} samples were run."
 
 
 def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | None]) -> list[dict[str, Any]]:

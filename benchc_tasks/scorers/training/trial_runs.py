@@ -40,9 +40,9 @@ STAGE = 4
 
 ABOUT = (
     "Trial data: tiny models over generated pictures, which show how things work and say nothing about any published "
-    "model. `start` is the model that the others began with; `plain` had some more steps of the last stage of the "
-    "demonstration model's training, `noise-augmented` the same steps with Gaussian noise on half of the pictures; "
-    "`-half` is each at half of its way. Answers are rounded to four digits behind the point."
+    "model. “start” is the model that the others began with; “plain” had some more steps of the last stage of the "
+    "demonstration model's training, “noise-augmented” the same steps with Gaussian noise on half of the pictures; "
+    "“half” marks a training at half of its way. Answers are rounded to four digits behind the point."
 )
 """What the runs are, for `benchc report --about`."""
 

@@ -211,6 +211,11 @@ class TestIncompleteRuns:
         text = " ".join(Outline(re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)).text)
         assert not re.search(r"\bnan\b", text)
 
+    def test_what_is_true_of_all_is_told_once(self, torn: Run) -> None:
+        page = render_report([torn, replace(torn, name="lab/twin")])
+        assert page.count("20 of the dataset&#39;s 849 samples were run.") == 1
+        assert "All models: 20 of the dataset" in page
+
     def test_demonstration_data_are_called_so(self, torn: Run) -> None:
         page = render_report([replace(torn, metadata=replace(torn.metadata, demonstration=True))])
         assert "no Bench-C result" in page
