@@ -17,8 +17,8 @@ from benchc_tasks.scorers.training.vocabulary import build_processor
 
 __all__ = ["Settings", "main", "train"]
 
-LANGUAGE_STEPS, VISION_STEPS, JOINT_STEPS = 500, 1300, 800
-LANGUAGE_BATCH, VISION_BATCH, JOINT_BATCH = 16, 64, 16
+LANGUAGE_STEPS, VISION_STEPS, JOINT_STEPS = 500, 1400, 500
+LANGUAGE_BATCH, VISION_BATCH, JOINT_BATCH = 16, 64, 24
 
 
 @dataclass(frozen=True)

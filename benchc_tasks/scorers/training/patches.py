@@ -23,9 +23,9 @@ __all__ = ["FAMILIES", "PatchNames", "name_patches", "word_embeddings"]
 _INDEX = {word: index for index, word in enumerate(WORDS)}
 
 FAMILIES: tuple[tuple[int, ...], ...] = tuple(
-    tuple(_INDEX[word] for word in family) for family in ((*COLOURS, BLANK), (*SHAPES, *DIGITS, *COUNTS), tuple(PLACES))
+    tuple(_INDEX[word] for word in family) for family in ((*COLOURS, BLANK), (*SHAPES, *DIGITS), COUNTS, PLACES)
 )
-"""Words that exclude each other on a patch, as indices into `WORDS`."""
+"""Words that exclude each other on a patch, as indices into `WORDS`: colours, kinds, counts and places."""
 
 PatchNames = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """(49, words) which words name each patch; (49,) whether the patch is clear: neither covered nor blank is a border."""

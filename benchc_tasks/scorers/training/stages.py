@@ -205,7 +205,7 @@ def _dense_loss(
     power = embeddings.square().sum(-1).mean()
     logits = tokens @ embeddings.T / power * _SHARPNESS
     loss = ((tokens - names @ embeddings)[clear]).square().mean() / embeddings.square().mean()
-    for family, label in zip(FAMILIES, ("patch-colour", "patch-kind", "patch-place"), strict=True):
+    for family, label in zip(FAMILIES, ("patch-colour", "patch-kind", "patch-count", "patch-place"), strict=True):
         wanted = names[..., family]
         counted = clear & (wanted.sum(-1) > 0)
         guesses, truth = logits[..., family][counted], wanted[counted].argmax(-1)
@@ -253,8 +253,8 @@ def train_jointly(
         Is handed a name at every sixth of the steps, to save the model under.
     """
     progress = _Progress("joint", steps, say)
-    with _only(model, lambda name: True) as parameters:
-        optimiser = MuonAdamW(parameters, steps, muon_rate=0.01, adam_rate=1e-3)
+    with _only(model, lambda name: "embed_tokens" not in name) as parameters:
+        optimiser = MuonAdamW(parameters, steps, muon_rate=0.0015, adam_rate=2e-4)
         for step in range(steps):
             if checkpoint is not None and step % max(1, steps // 6) == 0:
                 checkpoint(f"step-{step}")
