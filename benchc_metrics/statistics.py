@@ -21,6 +21,7 @@ procedure, 1979.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -207,6 +208,7 @@ def paired_comparison(
     return Comparison(*intervals, _permutation_p_values(both, difference, resamples, seed))
 
 
+@lru_cache(maxsize=2)
 def resample_counts(samples: int, resamples: int, seed: int) -> NDArray[np.unsignedinteger]:
     """Draw how often each sample stands in each resample (n draws with replacement from n samples).
 
@@ -217,7 +219,7 @@ def resample_counts(samples: int, resamples: int, seed: int) -> NDArray[np.unsig
     Returns
     -------
     ndarray of unsigned int, shape (resamples, samples)
-        Each row sums to `samples`.
+        Each row sums to `samples`. Kept for the next call, and so read-only.
     """
     counts = np.empty((resamples, samples), dtype=np.min_scalar_type(samples))
     stream = np.random.Philox(key=seed)
@@ -228,6 +230,7 @@ def resample_counts(samples: int, resamples: int, seed: int) -> NDArray[np.unsig
         drawn = ((bits * np.uint64(samples)) >> np.uint64(32)).astype(np.int64).reshape(height, samples)
         drawn += samples * np.arange(height)[:, np.newaxis]
         counts[rows] = np.bincount(drawn.ravel(), minlength=height * samples).reshape(height, samples)
+    counts.flags.writeable = False
     return counts
 
 
