@@ -43,7 +43,7 @@ class Visit:
 
 
 class Browser:
-    """Chromium for a session of tests; each visit has a context of its own."""
+    """Chromium for some tests; each visit has a context of its own."""
 
     def __init__(self, chromium: Any) -> None:
         self.chromium = chromium
@@ -74,9 +74,10 @@ def find_chromium() -> str | None:
     return next((path for path in map(shutil.which, names) if path), None)
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while it runs, Playwright keeps an event loop, and other tests want one of their own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One headless Chromium for all tests; where there is none they are skipped, and say so."""
+    """One headless Chromium for a module's tests; where there is none they are skipped, and say so."""
     path = find_chromium()
     if path is None:
         pytest.skip("no Chromium on this machine: install it with `apt-get install -y chromium`")
