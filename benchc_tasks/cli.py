@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from benchc_tasks.commands import (
-    compare,
-    doctor,
-    info,
-    leaderboard,
-    pool,
-    report,
-    select,
-    show,
-    submit,
-    summary,
-    tasks_path,
-    verify,
-)
-
 __all__ = ["main"]
 
-COMMANDS = (info, doctor, tasks_path, show, pool, select, summary, compare, report, submit, verify, leaderboard)
+COMMANDS = (
+    "info",
+    "doctor",
+    "tasks-path",
+    "show",
+    "pool",
+    "select",
+    "summary",
+    "compare",
+    "report",
+    "submit",
+    "verify",
+    "leaderboard",
+)
+"""The subcommands; each is a module of `benchc_tasks.commands`."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of the command line, one subcommand a module of `benchc_tasks.commands`."""
+def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Build the parser of the command line.
+
+    Parameters
+    ----------
+    commands : sequence of str
+        The subcommands that it knows. Only their modules are imported.
+    """
     parser = argparse.ArgumentParser(
         prog="benchc",
         description="Bench-C: the corruption robustness of large vision-language models, as a plugin of lmms-eval.",
@@ -36,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"benchc {version('benchc')}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    for command in commands:
+        importlib.import_module(f"benchc_tasks.commands.{command.replace('-', '_')}").add_parser(subparsers)
     return parser
 
 
@@ -54,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status: 0 if all went well, 1 if not; wrong arguments end with 2.
     """
-    chosen = build_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    # `benchc doctor` has to start where what the other commands import is broken.
+    parser = build_parser(words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS)
+    chosen = parser.parse_args(words)
     try:
         status: int = chosen.run(chosen)
     except (ValueError, OSError) as fault:
