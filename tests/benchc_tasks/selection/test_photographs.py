@@ -30,7 +30,7 @@ def weaker_model(folder: Path, seed: int) -> Path:
     weights = load_file(folder / "model.safetensors")
     draw = np.random.default_rng(seed)
     noisy = {
-        name: (values + draw.normal(scale=0.15 * values.std(), size=values.shape)).astype(values.dtype)
+        name: (values + draw.normal(scale=0.4 * values.std(), size=values.shape)).astype(values.dtype)
         for name, values in weights.items()
     }
     save_file(noisy, folder / "model.safetensors", metadata={"format": "pt"})
