@@ -12,7 +12,7 @@ import torch
 from loguru import logger
 
 from benchc_tasks.scorers.chat import ChatFormat
-from benchc_tasks.scorers.questions import OptionScore, Question, ScoringError
+from benchc_tasks.scorers.questions import OptionScore, Question, ScoringError, describe
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
@@ -107,7 +107,7 @@ class TransformersChoiceScorer:
             inputs = self._chat.model_input(prompts, [question.images for question in questions])
         except Exception as fault:
             if len(questions) == 1:
-                raise ScoringError(f"{questions[0].name}: the processor failed ({_sentence(fault)})") from fault
+                raise ScoringError(f"{questions[0].name}: the processor failed ({describe(fault)})") from fault
             inputs = None
         return PreparedQuestions(tuple(questions), options, inputs)
 
@@ -126,7 +126,7 @@ class TransformersChoiceScorer:
         try:
             return self._score(prepared)
         except Exception as fault:
-            reason = _sentence(fault)
+            reason = describe(fault)
             if len(prepared.questions) == 1:
                 raise ScoringError(f"{prepared.questions[0].name}: the model failed ({reason})") from fault
         # Out of the handler, so that the failed pass's tensors are free again.
@@ -267,7 +267,3 @@ def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
     """Return log-probabilities in float64, where the device has it, whatever the logits' dtype."""
     wide = torch.float32 if logits.device.type == "mps" else torch.float64
     return torch.log_softmax(logits.to(wide), dim=-1)
-
-
-def _sentence(fault: BaseException) -> str:
-    return f"{type(fault).__name__}: {fault}"

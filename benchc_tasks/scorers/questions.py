@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from PIL import Image
 
-__all__ = ["ChoiceScorer", "OptionScore", "Question", "ScoringError"]
+__all__ = ["ChoiceScorer", "OptionScore", "Question", "ScoringError", "describe"]
 
 Prepared = TypeVar("Prepared")
 
@@ -74,3 +74,8 @@ class ChoiceScorer(Protocol[Prepared]):
     def score(self, prepared: Prepared) -> list[list[OptionScore]]:
         """Score what `prepare` returned: for each question, one score an option, in order."""
         ...
+
+
+def describe(fault: BaseException) -> str:
+    """Name a fault and what it says, for the sentence of a `ScoringError`."""
+    return f"{type(fault).__name__}: {fault}"

@@ -10,7 +10,7 @@ from lmms_eval.api.instance import Instance
 from PIL import Image
 
 from benchc_metrics.conditions import Condition
-from benchc_tasks.scorers.questions import Question, ScoringError
+from benchc_tasks.scorers.questions import Question, ScoringError, describe
 
 __all__ = ["Inquiry", "group_requests"]
 
@@ -74,7 +74,7 @@ class Inquiry:
         try:
             visuals = self.doc_to_visual(self.find_doc()) if self.doc_to_visual is not None else None
         except Exception as fault:
-            raise ScoringError(f"{self.name}: the image could not be rendered ({_sentence(fault)})") from fault
+            raise ScoringError(f"{self.name}: the image could not be rendered ({describe(fault)})") from fault
         images = tuple(visuals or ())
         for image in images:
             if not isinstance(image, Image.Image):
@@ -130,7 +130,3 @@ def _knows_itself(doc_to_visual: object) -> TypeGuard[SampleUnderCondition]:
 
 def _name(picture: SampleUnderCondition) -> str:
     return f"sample {picture.sample!r} under {picture.condition}"
-
-
-def _sentence(fault: BaseException) -> str:
-    return f"{type(fault).__name__}: {fault}"
