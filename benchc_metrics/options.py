@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "NO_ANSWER",
     "CheckedResponse",
     "OptionResponse",
     "answer_indices",
@@ -28,17 +29,21 @@ __all__ = [
     "valid_conditions",
 ]
 
+NO_ANSWER = "no answer: "
+"""What the model `benchc` returns for a question that could not be answered begins so; the reason follows."""
+
 # A pair as Python writes it (`(-0.5, True)`, `[nan, False]`), and with numpy's own spelling of its scalars.
 _NUMBER = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
 _WRITTEN_PAIR = re.compile(
     rf"[(\[]\s*(?:(?P<value>{_NUMBER})|(?:np|numpy)\.float\d+\(\s*(?P<numpy_value>{_NUMBER})\s*\))"
-    r"\s*,\s*(?:(?:np|numpy)\.)?(?P<truth>true|false)_?\s*[)\]]",
+    rf"\s*,\s*(?:(?:np|numpy)\.)?(?P<truth>true|false)_?(?:\s*,\s*(?P<missing_mass>{_NUMBER}))?\s*[)\]]",
     re.IGNORECASE,
 )
 
 
 CheckedResponse: TypeAlias = "list[float | bool] | dict[str, str]"
-"""`[value, is_greedy]`, or `{"invalid": reason}`: JSON types, because lmms-eval logs them."""
+"""`[value, is_greedy]` or `[value, is_greedy, missing_mass]`, or `{"invalid": reason}`: JSON types, because lmms-eval
+logs them."""
 
 
 class OptionResponse(NamedTuple):
@@ -51,10 +56,13 @@ class OptionResponse(NamedTuple):
         kept.
     is_greedy : bool
         Whether the option is the model's greedy continuation.
+    missing_mass : float or None
+        Probability of all that the backend did not show, in [0, 1]; None where it shows the whole distribution.
     """
 
     value: float
     is_greedy: bool
+    missing_mass: float | None = None
 
 
 def parse_response(response: object) -> OptionResponse:
@@ -65,7 +73,7 @@ def parse_response(response: object) -> OptionResponse:
     response : tuple, list or str
         The backend's own `(float, bool)`; the `[float, bool]` that comes back from the response cache; or the text
         `"(-0.5, True)"` that lmms-eval makes of the tuple, with `nan`, `inf`, `-inf` spelled out and numpy's scalars
-        written as numpy does. The text is matched, never evaluated.
+        written as numpy does. The text is matched, never evaluated. A missing mass in [0, 1] may stand third.
 
     Returns
     -------
@@ -79,21 +87,15 @@ def parse_response(response: object) -> OptionResponse:
     Examples
     --------
     >>> parse_response("(-0.5, True)")
-    OptionResponse(value=-0.5, is_greedy=True)
+    OptionResponse(value=-0.5, is_greedy=True, missing_mass=None)
     """
-    if isinstance(response, str):
-        match = _WRITTEN_PAIR.fullmatch(response.strip())
-        if match:
-            return OptionResponse(float(match["value"] or match["numpy_value"]), match["truth"].lower() == "true")
-    elif isinstance(response, (tuple, list)) and len(response) == 2:
-        value, is_greedy = response
-        is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-        if is_number and isinstance(is_greedy, (bool, np.bool_)):
-            return OptionResponse(float(value), bool(is_greedy))
-    raise ValueError(
-        f"response {reprlib.repr(response)} is not a pair of a number and a truth value: "
-        "use a backend that answers `loglikelihood` requests"
-    )
+    read = _option_response(_parts_of_text(response) if isinstance(response, str) else response)
+    if read is None:
+        raise ValueError(
+            f"response {reprlib.repr(response)} is not a pair of a number and a truth value: "
+            "use a backend that answers `loglikelihood` requests"
+        )
+    return read
 
 
 def checked_response(response: object) -> CheckedResponse:
@@ -107,16 +109,19 @@ def checked_response(response: object) -> CheckedResponse:
     Returns
     -------
     list or dict
-        `[value, is_greedy]`, or `{"invalid": reason}` for a nan and for what `parse_response` refuses. An infinity
-        stays: it can be the probability 0, which only the sample's other values tell.
+        `[value, is_greedy]`, with the missing mass third where there is one; or `{"invalid": reason}` for a text that
+        begins with `NO_ANSWER`, a nan, and what `parse_response` refuses. An infinity stays: it can be the
+        probability 0, which only the sample's other values tell.
     """
+    if isinstance(response, str) and response.startswith(NO_ANSWER):
+        return {"invalid": response.removeprefix(NO_ANSWER)}
     try:
-        value, is_greedy = parse_response(response)
+        value, is_greedy, missing_mass = parse_response(response)
     except ValueError as error:
         return {"invalid": str(error)}
     if isnan(value):
         return {"invalid": "the backend answered nan"}
-    return [value, is_greedy]
+    return [value, is_greedy] if missing_mass is None else [value, is_greedy, missing_mass]
 
 
 def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool]:
@@ -264,6 +269,32 @@ def answer_indices(
     if np.any(indices < 0) or np.any(indices >= option_counts(shape, option_count)):
         raise ValueError(f"an answer is none of its sample's options: answers here run from 0 to {shape[-1] - 1}")
     return indices
+
+
+def _parts_of_text(text: str) -> tuple[float | bool, ...] | None:
+    match = _WRITTEN_PAIR.fullmatch(text.strip())
+    if match is None:
+        return None
+    pair = (float(match["value"] or match["numpy_value"]), match["truth"].lower() == "true")
+    return pair if match["missing_mass"] is None else (*pair, float(match["missing_mass"]))
+
+
+def _option_response(parts: object) -> OptionResponse | None:
+    """Read a pair or triple; None if it is none."""
+    if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
+        return None
+    value, is_greedy, missing_mass = (*parts, None) if len(parts) == 2 else parts
+    if not _is_number(value) or not isinstance(is_greedy, (bool, np.bool_)):
+        return None
+    if missing_mass is None:
+        return OptionResponse(float(value), bool(is_greedy))
+    if not _is_number(missing_mass) or not 0 <= missing_mass <= 1:
+        return None
+    return OptionResponse(float(value), bool(is_greedy), float(missing_mass))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def _aligned_with_samples(values: ArrayLike, dimensions: int) -> NDArray[np.int64]:

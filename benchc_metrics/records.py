@@ -33,8 +33,11 @@ from benchc_metrics.options import (
 
 __all__ = ["RECORD_KEY", "SCHEMA", "SampleRecord", "assemble_record", "read_samples_log"]
 
-SCHEMA = "benchc.sample/1"
+SCHEMA = "benchc.sample/2"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
+
+FIRST_SCHEMA = "benchc.sample/1"
+"""The version before it, which is still read: it has no `missing_mass`."""
 
 RECORD_KEY = "benchc"
 """Key of the record in a row of lmms-eval's samples log."""
@@ -69,6 +72,9 @@ class SampleRecord:
         True if the backend returned mean losses, so that the log-likelihoods are a token's and not an option's.
     invalid : mapping of str to str
         For each invalid condition, in one sentence, why.
+    missing_mass : tuple of (float or None), or None
+        For each condition the probability of all tokens that the engine did not show, in [0, 1]; None where the
+        condition is invalid. None throughout for an engine that shows the whole distribution.
 
     Raises
     ------
@@ -88,6 +94,7 @@ class SampleRecord:
     log_likelihoods: tuple[tuple[float, ...] | None, ...]
     length_normalised: bool
     invalid: Mapping[str, str]
+    missing_mass: tuple[float | None, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -99,6 +106,7 @@ class SampleRecord:
         self._require(isinstance(self.length_normalised, bool), "length_normalised is neither true nor false")
         self._check_conditions()
         self._check_log_likelihoods()
+        self._check_missing_mass()
 
     @property
     def option_count(self) -> int | None:
@@ -122,6 +130,7 @@ class SampleRecord:
             for options in self.log_likelihoods
         ]
         written["invalid"] = dict(self.invalid)
+        written["missing_mass"] = None if self.missing_mass is None else list(self.missing_mass)
         return written
 
     @classmethod
@@ -137,6 +146,8 @@ class SampleRecord:
         if not isinstance(written, Mapping):
             raise ValueError(f"a sample's record must be a mapping of its fields, not {type(written).__name__}")
         sample = written.get("sample")
+        if written.get("schema") == FIRST_SCHEMA and "missing_mass" not in written:
+            written = {**written, "schema": SCHEMA, "missing_mass": None}
         if written.get("schema") != SCHEMA:
             raise ValueError(
                 f"sample {sample!r}: schema {written.get('schema')!r} is not {SCHEMA!r}, "
@@ -154,6 +165,8 @@ class SampleRecord:
             raise ValueError(f"sample {sample!r}: log_likelihoods has an entry that is neither a list nor null")
         values["conditions"] = tuple(values["conditions"])
         values["log_likelihoods"] = tuple(_options_from_json(options) for options in values["log_likelihoods"])
+        if isinstance(values["missing_mass"], list):
+            values["missing_mass"] = tuple(values["missing_mass"])
         return cls(**values)
 
     def _require(self, holds: bool, otherwise: str) -> None:
@@ -205,6 +218,16 @@ class SampleRecord:
         self._require(
             self.invalid.keys() == without_answer,
             "invalid does not give a reason for exactly the conditions that have no log-likelihoods",
+        )
+
+    def _check_missing_mass(self) -> None:
+        if self.missing_mass is None:
+            return
+        self._require(
+            isinstance(self.missing_mass, tuple)
+            and len(self.missing_mass) == len(self.conditions)
+            and all(mass is None or (isinstance(mass, (int, float)) and 0 <= mass <= 1) for mass in self.missing_mass),
+            "missing_mass is not a list of one probability or null for each of its conditions",
         )
 
 
@@ -282,6 +305,7 @@ def assemble_record(
         ),
         length_normalised=length_normalised,
         invalid=invalid,
+        missing_mass=_missing_mass(responses, conditions, option_count, invalid),
     )
 
 
@@ -398,6 +422,22 @@ def _mixed_signs(values: NDArray[np.float64], conditions: Sequence[str], sample:
         f"sample {sample!r} mixes log-likelihoods (negative, under {negative!r}) and mean losses (positive, under "
         f"{positive!r}): a backend must return one of the two"
     )
+
+
+def _missing_mass(
+    responses: Sequence[OptionResponse | str], conditions: Sequence[str], option_count: int, invalid: Mapping[str, str]
+) -> tuple[float | None, ...] | None:
+    """Give the largest mass that any of a condition's responses misses; None if none says so."""
+    masses = [
+        None if condition in invalid else _largest_missing_mass(responses[row * option_count :][:option_count])
+        for row, condition in enumerate(conditions)
+    ]
+    return None if all(mass is None for mass in masses) else tuple(masses)
+
+
+def _largest_missing_mass(responses: Sequence[OptionResponse | str]) -> float | None:
+    said = [r.missing_mass for r in responses if isinstance(r, OptionResponse) and r.missing_mass is not None]
+    return max(said, default=None)
 
 
 def _why_invalid(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,6 +62,12 @@ class ChatFormat:
         self._rendered = functools.lru_cache(maxsize=1024)(self._render)
         self._tokens = functools.lru_cache(maxsize=4096)(self._encode)
         self._lead = self._find_lead()
+
+    @property
+    def fingerprint(self) -> str:
+        """What a prompt depends on beside the question: the template, the system message and the settings."""
+        parts = json.dumps([self._system_prompt, self._settings], sort_keys=True, default=str)
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     def prompt(self, context: str, images: int) -> str:
         """Write the text that the model reads before it answers, with one placeholder for each of `images` images."""

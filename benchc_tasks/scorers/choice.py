@@ -12,7 +12,8 @@ import torch
 from loguru import logger
 
 from benchc_tasks.scorers.chat import ChatFormat
-from benchc_tasks.scorers.questions import OptionScore, Question, ScoringError, describe
+from benchc_tasks.scorers.checkpoints import checkpoint_state
+from benchc_tasks.scorers.questions import OptionScore, Outcome, Question, ScoringError, describe
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
@@ -30,12 +31,15 @@ class PreparedQuestions:
     options : tuple of tuple of tuple of int
         For each question, the tokens of each of its options.
     inputs : transformers.BatchFeature or None
-        Padded on the left, N rows; None if the processor could not take these questions together.
+        Padded on the left, N rows; None if these questions could not be prepared together.
+    fault : ScoringError or None
+        Why they could not; named after the first of them.
     """
 
     questions: tuple[Question, ...]
     options: tuple[tuple[Tokens, ...], ...]
     inputs: Any
+    fault: ScoringError | None = None
 
 
 @dataclass(frozen=True)
@@ -93,50 +97,59 @@ class TransformersChoiceScorer:
         self._takes = set(parameters)
         self._takes_anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
-    def prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
-        """Run the processor over the questions and tokenise their options; safe beside `score` in another thread.
+    @property
+    def fingerprint(self) -> str:
+        """The checkpoint's files, the precision and the device in force, and the chat format."""
+        model = self._model
+        parts = (
+            type(model).__name__,
+            checkpoint_state(str(model.name_or_path), getattr(model.config, "_commit_hash", None)),
+            str(model.dtype),
+            str(model.device.type),
+            self._chat.fingerprint,
+        )
+        return " ".join(parts)
 
-        Raises
-        ------
-        ScoringError
-            If the processor refuses a question, or an option has no token.
+    def prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
+        """Run the processor over the questions and tokenise their options; safe beside `score` in another thread."""
+        try:
+            return self._prepare(questions)
+        except ScoringError as fault:
+            return PreparedQuestions(tuple(questions), (), None, fault)
+
+    def score(self, prepared: PreparedQuestions) -> list[Outcome]:
+        """Score a batch.
+
+        A batch that fails, for want of memory or because its questions do not fit together, is halved until it works;
+        a single question that fails has the reason as its outcome.
         """
+        questions = prepared.questions
+        if prepared.fault is not None:
+            return self._in_halves(questions, prepared.fault)
+        try:
+            return list(self._score(prepared))
+        except Exception as error:
+            reason = describe(error)
+        # Out of the handler, so that the failed pass's tensors are free again.
+        if len(questions) > 1:
+            logger.warning(f"a batch of {len(questions)} failed and is tried in halves ({reason})")
+        return self._in_halves(questions, ScoringError(f"{questions[0].name}: the model failed ({reason})"))
+
+    def _in_halves(self, questions: Sequence[Question], fault: ScoringError) -> list[Outcome]:
+        if len(questions) == 1:
+            return [fault]
+        middle = len(questions) // 2
+        halves = (questions[:middle], questions[middle:])
+        return [outcome for half in halves for outcome in self.score(self.prepare(half))]
+
+    def _prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
         prompts = [self._chat.prompt(question.context, len(question.images)) for question in questions]
         options = tuple(map(self._option_tokens, prompts, questions))
         try:
             inputs = self._chat.model_input(prompts, [question.images for question in questions])
-        except Exception as fault:
-            if len(questions) == 1:
-                raise ScoringError(f"{questions[0].name}: the processor failed ({describe(fault)})") from fault
-            inputs = None
+        except Exception as error:
+            raise ScoringError(f"{questions[0].name}: the processor failed ({describe(error)})") from error
         return PreparedQuestions(tuple(questions), options, inputs)
-
-    def score(self, prepared: PreparedQuestions) -> list[list[OptionScore]]:
-        """Score a batch.
-
-        A batch that fails, for want of memory or because its questions do not fit together, is halved until it works.
-
-        Raises
-        ------
-        ScoringError
-            If the model fails on a single question; names its sample and condition.
-        """
-        if prepared.inputs is None:
-            return self._score_halves(prepared.questions)
-        try:
-            return self._score(prepared)
-        except Exception as fault:
-            reason = describe(fault)
-            if len(prepared.questions) == 1:
-                raise ScoringError(f"{prepared.questions[0].name}: the model failed ({reason})") from fault
-        # Out of the handler, so that the failed pass's tensors are free again.
-        logger.warning(f"a batch of {len(prepared.questions)} failed and is tried in halves ({reason})")
-        return self._score_halves(prepared.questions)
-
-    def _score_halves(self, questions: Sequence[Question]) -> list[list[OptionScore]]:
-        middle = len(questions) // 2
-        halves = (questions[:middle], questions[middle:])
-        return [scores for half in halves for scores in self.score(self.prepare(half))]
 
     def _option_tokens(self, prompt: str, question: Question) -> tuple[Tokens, ...]:
         try:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 from accelerate import Accelerator
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
-from tqdm import tqdm  # type: ignore[import-untyped]
 
-from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL, LoadedModel, load_backend, load_checkpoint
-from benchc_tasks.scorers.chat import ChatFormat
-from benchc_tasks.scorers.choice import TransformersChoiceScorer
-from benchc_tasks.scorers.devices import available_cores, choose_device, choose_dtype, torch_threads
-from benchc_tasks.scorers.questions import ChoiceScorer
-from benchc_tasks.scorers.rendering import in_batches, map_ahead
-from benchc_tasks.scorers.requests import Inquiry, group_requests
+from benchc_metrics.options import NO_ANSWER
+from benchc_tasks.scorers.devices import available_cores, choose_device, torch_threads
+from benchc_tasks.scorers.engines import EngineSettings, build_scorer
+from benchc_tasks.scorers.pipeline import score_ahead
+from benchc_tasks.scorers.progress import HEARTBEAT_SECONDS, Progress
+from benchc_tasks.scorers.questions import ChoiceScorer, Outcome, ScoringError
+from benchc_tasks.scorers.requests import group_requests
 
 __all__ = ["BenchCModel"]
 
-AUTOMATIC_BATCH_SIZE = {"cuda": 16, "cpu": 8}
+Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
+"""A continuation's log-likelihood, whether it is greedy, and the probability that the engine did not show, where it
+shows less than all; or, where there is no answer, `NO_ANSWER` and why."""
 
 
 class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
@@ -50,6 +51,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         Background threads that render images; half of the cores, 8 at most.
     look_ahead : int
         Batches that may wait rendered.
+    heartbeat : float
+        Seconds between two lines in the log that say how far the run is, where there is no terminal.
     **arguments
         The backend's; without a backend, those of `benchc_tasks.scorers.backends.load_checkpoint`.
 
@@ -57,6 +60,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
     ------
     ValueError
         If an argument names nothing that exists; the message says what and the cure.
+    EngineError
+        If the engine can answer nothing.
     """
 
     is_simple = True
@@ -73,6 +78,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         enable_thinking: bool | None = None,
         render_threads: int | None = None,
         look_ahead: int = 3,
+        heartbeat: float = HEARTBEAT_SECONDS,
         **arguments: Any,
     ) -> None:
         super().__init__()
@@ -82,22 +88,32 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         self._device = choose_device(device, self.accelerator)
         self._render_threads = _positive("render_threads", render_threads or max(1, min(8, available_cores() // 2)))
         self._look_ahead = _positive("look_ahead", look_ahead)
-        loaded = _load(backend, pretrained, arguments, self._device, choose_dtype(dtype, self._device))
-        chat = ChatFormat(
-            loaded.processor,
-            loaded.tokenizer,
-            system_prompt=self._resolve_system_prompt(system_prompt),
-            template_settings=None if enable_thinking is None else {"enable_thinking": enable_thinking},
+        self._heartbeat = heartbeat
+        self._scorer: ChoiceScorer[Any] | None = build_scorer(
+            EngineSettings(
+                backend=backend,
+                pretrained=pretrained,
+                arguments=arguments,
+                device=self._device,
+                dtype=dtype,
+                batch_size=batch_size,
+                max_batch_size=max_batch_size,
+                system_prompt=self._resolve_system_prompt(system_prompt),
+                template_settings=None if enable_thinking is None else {"enable_thinking": enable_thinking},
+            )
         )
-        size = _batch_size(batch_size, max_batch_size, self._device)
-        self._scorer: ChoiceScorer[Any] | None = TransformersChoiceScorer(loaded.model, chat, size)
 
     @property
     def device(self) -> torch.device:
         """Where the model runs."""
         return self._device
 
-    def loglikelihood(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
+    @property
+    def fingerprint(self) -> str:
+        """What the answers depend on beside `--model_args`; see `ChoiceScorer`."""
+        return self._working_scorer().fingerprint
+
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[Answer]:
         """Score continuations.
 
         Parameters
@@ -107,34 +123,54 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 
         Returns
         -------
-        list of (float, bool)
-            For each request, in order: its continuation's summed log-likelihood, and whether it is the greedy choice.
+        list of Answer
+            One for each request, in order. A question that cannot be answered is no fault of the others.
 
         Raises
         ------
-        ScoringError
-            If an image cannot be rendered or a question cannot be scored; names the sample and the condition.
+        EngineError
+            If the engine answers nothing more.
+        """
+        return list(self.stream_loglikelihood(requests))
+
+    def stream_loglikelihood(self, requests: Sequence[Instance]) -> Generator[Answer, None, None]:
+        """Score continuations and give each answer as soon as it and those before it are there.
+
+        Parameters
+        ----------
+        requests : sequence of lmms_eval.api.instance.Instance
+            As in `loglikelihood`.
+
+        Yields
+        ------
+        Answer
+            As `loglikelihood` returns them.
+
+        Raises
+        ------
+        EngineError
+            If the engine answers nothing more.
         """
         scorer = self._working_scorer()
-        answers: list[tuple[float, bool]] = [(float("nan"), False)] * len(requests)
+        if not requests:
+            return
         inquiries = group_requests(requests, self.task_dict)
-        pictures = map_ahead(
-            Inquiry.question,
-            inquiries,
-            threads=self._render_threads,
-            look_ahead=self._look_ahead * scorer.batch_size,
+        progress = Progress(
+            requests, len(inquiries), rank=self.rank, world_size=self.world_size, heartbeat=self._heartbeat
         )
-        prepared = map_ahead(
-            scorer.prepare, in_batches(pictures, scorer.batch_size), threads=1, look_ahead=self._look_ahead - 1
-        )
-        bar = tqdm(total=len(inquiries), unit=" conditions", desc="benchc", disable=self.rank != 0)
-        with self._spare_cores(), bar, closing(pictures), closing(prepared):
-            for batch, ready in zip(in_batches(inquiries, scorer.batch_size), prepared, strict=True):
-                for inquiry, scores in zip(batch, scorer.score(ready), strict=True):
-                    for place, option in inquiry.places:
-                        answers[place] = (scores[option].log_likelihood, scores[option].is_greedy)
-                bar.update(len(batch))
-        return answers
+        batches = score_ahead(inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead)
+        waiting: dict[int, Answer] = {}
+        following = 0
+        with progress, closing(batches):
+            while following < len(requests):
+                with self._spare_cores():
+                    batch = next(batches)
+                progress.update(batch)
+                for inquiry, outcome in batch:
+                    waiting.update((place, _answer(outcome, option)) for place, option in inquiry.places)
+                while following in waiting:
+                    yield waiting.pop(following)
+                    following += 1
 
     def generate_until(self, requests: Sequence[Instance]) -> NoReturn:
         """Refuse to generate."""
@@ -162,27 +198,11 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         return torch_threads(available_cores() - self._render_threads if on_cpu else torch.get_num_threads())
 
 
-def _load(
-    backend: str | None,
-    pretrained: str | None,
-    arguments: dict[str, Any],
-    device: torch.device,
-    dtype: torch.dtype | None,
-) -> LoadedModel:
-    if backend:
-        named = {"pretrained": pretrained} if pretrained else {}
-        return load_backend(backend, {**named, **arguments}, device=device, dtype=dtype)
-    return load_checkpoint(str(pretrained or DEMONSTRATION_MODEL), arguments, device=device, dtype=dtype)
-
-
-def _batch_size(wanted: int | str, limit: int | None, device: torch.device) -> int:
-    if str(wanted).startswith("auto"):
-        size = AUTOMATIC_BATCH_SIZE.get(device.type, 1)
-        return min(size, int(limit)) if limit else size
-    try:
-        return _positive("batch_size", int(wanted))
-    except (TypeError, ValueError) as fault:
-        raise ValueError(f"batch_size is {wanted!r}: give a number of 1 or more, or auto") from fault
+def _answer(outcome: Outcome, option: int) -> Answer:
+    if isinstance(outcome, ScoringError):
+        return f"{NO_ANSWER}{outcome}"
+    log_likelihood, is_greedy, missing_mass = outcome[option]
+    return (log_likelihood, is_greedy) if missing_mass is None else (log_likelihood, is_greedy, missing_mass)
 
 
 def _positive(name: str, number: int) -> int:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from PIL import Image
 
-__all__ = ["ChoiceScorer", "OptionScore", "Question", "ScoringError", "describe"]
+__all__ = ["ChoiceScorer", "EngineError", "OptionScore", "Outcome", "Question", "ScoringError", "describe"]
 
 Prepared = TypeVar("Prepared")
 
 
 class ScoringError(RuntimeError):
-    """A question that could not be answered; the message names the sample and the condition."""
+    """A question that could not be answered; the message names the sample and the condition.
+
+    Its condition is invalid, and the run goes on.
+    """
+
+
+class EngineError(RuntimeError):
+    """An engine that will answer no question more, whichever it is; the message says why and the cure.
+
+    It ends the run.
+    """
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,17 @@ class OptionScore(NamedTuple):
         Natural logarithm of the option's probability, summed over its tokens.
     is_greedy : bool
         Whether every token of the option is the most probable one at its place.
+    missing_mass : float or None
+        Probability of all tokens that the engine did not show, in [0, 1]; None where it shows the whole distribution.
     """
 
     log_likelihood: float
     is_greedy: bool
+    missing_mass: float | None = None
+
+
+Outcome: TypeAlias = "list[OptionScore] | ScoringError"
+"""What came of one question: one score an option, in order, or why there is none."""
 
 
 class ChoiceScorer(Protocol[Prepared]):
@@ -63,16 +80,33 @@ class ChoiceScorer(Protocol[Prepared]):
     ----------
     batch_size : int
         How many questions the engine wants at once.
+    fingerprint : str
+        What its answers depend on beside the arguments of `--model_args`: the state of the checkpoint, the precision
+        that is in force, the chat format. Two scorers of one fingerprint and the same arguments answer alike.
     """
 
     batch_size: int
 
-    def prepare(self, questions: Sequence[Question]) -> Prepared:
-        """Turn up to `batch_size` questions into the engine's input; runs in a background thread."""
+    @property
+    def fingerprint(self) -> str:
+        """What the answers depend on."""
         ...
 
-    def score(self, prepared: Prepared) -> list[list[OptionScore]]:
-        """Score what `prepare` returned: for each question, one score an option, in order."""
+    def prepare(self, questions: Sequence[Question]) -> Prepared:
+        """Turn up to `batch_size` questions into the engine's input; runs in a background thread.
+
+        A question that cannot be prepared raises nothing here: `score` tells.
+        """
+        ...
+
+    def score(self, prepared: Prepared) -> list[Outcome]:
+        """Score what `prepare` returned: for each question, in order, what came of it.
+
+        Raises
+        ------
+        EngineError
+            If the engine will answer no question more.
+        """
         ...
 
 

@@ -40,6 +40,8 @@ class Inquiry:
     ----------
     name : str
         What an error message calls it.
+    sample : str
+        The sample that it shows, whatever the condition.
     context : str
         The prompt.
     doc_to_visual : callable or None
@@ -53,6 +55,7 @@ class Inquiry:
     """
 
     name: str
+    sample: str
     context: str
     doc_to_visual: Callable[[Any], Any] | None
     find_doc: Callable[[], Any]
@@ -106,8 +109,12 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
         picture = doc_to_visual if _knows_itself(doc_to_visual) else (task, split, doc_id, doc_to_visual)
         inquiry = inquiries.get((context, picture))
         if inquiry is None:
-            name = _name(doc_to_visual) if _knows_itself(doc_to_visual) else f"doc {doc_id} of task {task!r}"
-            inquiry = Inquiry(name, context, doc_to_visual, _DocFinder(documents, task, split, doc_id))
+            sample = f"doc {doc_id} of task {task!r}"
+            name = sample
+            if _knows_itself(doc_to_visual):
+                sample = f"sample {doc_to_visual.sample!r}"
+                name = f"{sample} under {doc_to_visual.condition}"
+            inquiry = Inquiry(name, sample, context, doc_to_visual, _DocFinder(documents, task, split, doc_id))
             inquiries[context, picture] = inquiry
         inquiry.add(place, continuation if isinstance(continuation, str) else continuation(inquiry.find_doc()))
     return list(inquiries.values())
@@ -126,7 +133,3 @@ class _DocFinder:
 
 def _knows_itself(doc_to_visual: object) -> TypeGuard[SampleUnderCondition]:
     return hasattr(doc_to_visual, "sample") and hasattr(doc_to_visual, "condition")
-
-
-def _name(picture: SampleUnderCondition) -> str:
-    return f"sample {picture.sample!r} under {picture.condition}"

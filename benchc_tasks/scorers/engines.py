@@ -1,0 +1,105 @@
+"""Which scorer answers for which `backend`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL, LoadedModel, load_backend, load_checkpoint
+from benchc_tasks.scorers.chat import ChatFormat
+from benchc_tasks.scorers.choice import TransformersChoiceScorer
+from benchc_tasks.scorers.devices import choose_dtype
+from benchc_tasks.scorers.questions import ChoiceScorer
+
+__all__ = ["EngineSettings", "build_scorer"]
+
+AUTOMATIC_BATCH_SIZE = {"cuda": 16, "cpu": 8}
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the user asked of an engine.
+
+    Attributes
+    ----------
+    backend : str or None
+        An lmms-eval model; None for a checkpoint that transformers loads.
+    pretrained : str or None
+        Folder, hub id, or the name under which a server has the model.
+    arguments : mapping
+        What is left of `--model_args`: the backend's own arguments.
+    device : torch.device
+        Where the model is to run, if it runs in this process.
+    dtype : str or None
+        Precision of the weights.
+    batch_size : int or str
+        Questions that the engine is given at once, or "auto".
+    max_batch_size : int or None
+        The most that "auto" chooses.
+    system_prompt : str or None
+        Text of a system message.
+    template_settings : mapping
+        What else the chat template is told, such as `enable_thinking`.
+    """
+
+    backend: str | None
+    pretrained: str | None
+    arguments: Mapping[str, Any]
+    device: torch.device
+    dtype: str | None = None
+    batch_size: int | str = 1
+    max_batch_size: int | None = None
+    system_prompt: str | None = None
+    template_settings: Mapping[str, Any] | None = None
+
+
+def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    """Build the scorer of a backend.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        What the user asked for.
+
+    Raises
+    ------
+    ValueError
+        If an argument names nothing that exists; the message says what and the cure.
+    EngineError
+        If the engine can answer nothing.
+    """
+    size = _batch_size(settings.batch_size, settings.max_batch_size, settings.device)
+    loaded = _load(settings)
+    chat = ChatFormat(
+        loaded.processor,
+        loaded.tokenizer,
+        system_prompt=settings.system_prompt,
+        template_settings=settings.template_settings,
+    )
+    return TransformersChoiceScorer(loaded.model, chat, size)
+
+
+def _load(settings: EngineSettings) -> LoadedModel:
+    dtype = choose_dtype(settings.dtype, settings.device)
+    if settings.backend:
+        named = {"pretrained": settings.pretrained} if settings.pretrained else {}
+        arguments = {**named, **settings.arguments}
+        return load_backend(settings.backend, arguments, device=settings.device, dtype=dtype)
+    pretrained = str(settings.pretrained or DEMONSTRATION_MODEL)
+    return load_checkpoint(pretrained, settings.arguments, device=settings.device, dtype=dtype)
+
+
+def _batch_size(wanted: int | str, limit: int | None, device: torch.device) -> int:
+    if str(wanted).startswith("auto"):
+        size = AUTOMATIC_BATCH_SIZE.get(device.type, 1)
+        return min(size, int(limit)) if limit else size
+    try:
+        size = int(wanted)
+    except (TypeError, ValueError):
+        size = 0
+    if size < 1:
+        raise ValueError(f"batch_size is {wanted!r}: give a number of 1 or more, or auto")
+    return size
