@@ -226,7 +226,7 @@ class SampleRecord:
         self._require(
             isinstance(self.missing_mass, tuple)
             and len(self.missing_mass) == len(self.conditions)
-            and all(mass is None or (isinstance(mass, (int, float)) and 0 <= mass <= 1) for mass in self.missing_mass),
+            and all(mass is None or (type(mass) in (int, float) and 0 <= mass <= 1) for mass in self.missing_mass),
             "missing_mass is not a list of one probability or null for each of its conditions",
         )
 

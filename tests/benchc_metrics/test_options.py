@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 from lmms_eval.api.instance import unwrap_generation_output
 
 from benchc_metrics.options import (
+    NO_ANSWER,
     OptionResponse,
     answer_indices,
     checked_response,
@@ -60,18 +61,27 @@ def test_infinities_and_integers_are_read(response, value):
 
 @pytest.mark.parametrize("response", ["(nan, False)", "(np.float64(nan), False)", (NAN, False), [np.nan, False]])
 def test_nan_is_read_as_nan(response):
-    value, is_greedy = parse_response(response)
+    value, is_greedy, missing_mass = parse_response(response)
     assert np.isnan(value)
     assert is_greedy is False
+    assert missing_mass is None
 
 
 @given(st.floats(allow_nan=False), st.booleans())
 def test_what_lmms_eval_makes_of_a_pair_is_read_back_exactly(value, is_greedy):
     written, _ = unwrap_generation_output((value, is_greedy))
     assert isinstance(written, str)
-    assert parse_response(written) == (value, is_greedy)
+    assert parse_response(written) == OptionResponse(value, is_greedy)
     written_numpy, _ = unwrap_generation_output((np.float64(value), is_greedy))
-    assert parse_response(written_numpy) == (value, is_greedy)
+    assert parse_response(written_numpy) == OptionResponse(value, is_greedy)
+
+
+@given(st.floats(allow_nan=False), st.booleans(), st.floats(0, 1))
+def test_a_missing_mass_is_read_back_exactly(value, is_greedy, missing_mass):
+    answer = (value, is_greedy, missing_mass)
+    written, _ = unwrap_generation_output(answer)
+    assert isinstance(written, str)
+    assert parse_response(written) == parse_response(list(answer)) == OptionResponse(*answer)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +91,16 @@ def test_what_lmms_eval_makes_of_a_pair_is_read_back_exactly(value, is_greedy):
         "",
         "-0.5",
         "(-0.5)",
-        "(-0.5, True, 1)",
+        "(-0.5, True, 1.5)",
+        "(-0.5, True, nan)",
+        "(-0.5, True, -0.1)",
+        "(-0.5, True, True)",
+        "(-0.5, True, 0.5, 0.5)",
+        (-0.5, True, 1.5),
+        (-0.5, True, float("nan")),
+        (-0.5, True, True),
+        (-0.5, True, "0.5"),
+        (-0.5, True, 0.5, 0.5),
         "(-0.5, maybe)",
         "(1_0.5, True)",
         "(-0.5, True) extra",
@@ -115,6 +134,8 @@ def test_checked_response_marks_what_says_nothing():
     assert checked_response((-INF, False)) == [-INF, False]
     assert checked_response((NAN, False)) == {"invalid": "the backend answered nan"}
     assert "'A' is not a pair" in checked_response("A")["invalid"]
+    assert checked_response("(-0.5, True, 0.25)") == [-0.5, True, 0.25]
+    assert checked_response(f"{NO_ANSWER}sample 's' under clean: why") == {"invalid": "sample 's' under clean: why"}
 
 
 def test_log_likelihoods_stay_and_losses_are_negated():

@@ -163,15 +163,31 @@ def test_record_survives_strict_json(record):
 def test_written_record_has_the_documented_keys_and_nulls():
     record = assembled([[-INF, False], [-0.5, True], [NAN, False], [-1.0, False], [-1.0, True], [0, False]])
     assert record.to_json_dict() == {
-        "schema": "benchc.sample/1",
+        "schema": "benchc.sample/2",
         **FIELDS,
         "answer": 0,
         "conditions": ["clean", "fog@1", "fog@2"],
         "log_likelihoods": [[None, -0.5], None, [-1.0, 0.0]],
         "length_normalised": False,
         "invalid": {"fog@1": "option 0: the backend answered nan"},
+        "missing_mass": None,
     }
-    assert SCHEMA == "benchc.sample/1"
+    assert SCHEMA == "benchc.sample/2"
+
+
+def test_the_largest_missing_mass_of_a_condition_is_kept():
+    record = assembled([[-1, False, 0.125], [-0.5, True, 0.25], [NAN, False], [-1, False, 0.5], [-1, True], [0, False]])
+    assert record.missing_mass == (0.25, None, None)
+    written = json.dumps(record.to_json_dict(), allow_nan=False)
+    assert SampleRecord.from_json_dict(json.loads(written)) == record
+
+
+def test_the_first_version_is_read_and_its_engines_showed_all():
+    written = assembled().to_json_dict()
+    assert written.pop("missing_mass") is None
+    assert SampleRecord.from_json_dict(written | {"schema": "benchc.sample/1"}) == assembled()
+    with pytest.raises(ValueError, match="missing keys 'missing_mass' in its record"):
+        SampleRecord.from_json_dict(written)
 
 
 def test_whole_numbers_in_json_are_numbers():
@@ -183,7 +199,13 @@ def test_whole_numbers_in_json_are_numbers():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"schema": "benchc.sample/2"}, "schema 'benchc.sample/2' is not 'benchc.sample/1'"),
+        ({"schema": "benchc.sample/3"}, "schema 'benchc.sample/3' is not 'benchc.sample/2'"),
+        ({"schema": "benchc.sample/1"}, "schema 'benchc.sample/1' is not 'benchc.sample/2'"),
+        ({"missing_mass": [0.5]}, "missing_mass is not a list of one probability or null for each"),
+        ({"missing_mass": [0.5, 0.5, 1.5]}, "missing_mass is not a list of one probability or null for each"),
+        ({"missing_mass": [0.5, 0.5, NAN]}, "missing_mass is not a list of one probability or null for each"),
+        ({"missing_mass": [0.5, 0.5, True]}, "missing_mass is not a list of one probability or null for each"),
+        ({"missing_mass": "0.5"}, "missing_mass is not a list of one probability or null for each"),
         ({"extra": 1}, "unknown keys 'extra'"),
         ({"log_likelihoods": [[-1.0, -2.0]] * 2}, "one entry for each of its 3 conditions"),
         ({"log_likelihoods": [[-1.0, -2.0], [-1.0], [-1.0, -2.0]]}, "condition 'fog@1' has 1 options"),

@@ -1,4 +1,5 @@
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,19 +179,28 @@ def test_a_batch_that_does_not_fit_is_halved(
         )
 
 
-def test_a_failing_question_is_named(checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]) -> None:
+def test_a_failing_question_is_named_and_its_neighbours_are_scored(
+    checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]
+) -> None:
     """The text of the second question holds an image token that no image belongs to."""
     scorer = BenchCModel(pretrained=str(checkpoint("qwen2_5_vl")), batch_size=3)._scorer
     texts = ("What?", "What is <|image_pad|>?", "Who?")
     questions = [Question(f"sample {text!r}", text, LETTERS, (make_picture(1),)) for text in texts]
-    with pytest.raises(ScoringError, match=r"^sample 'What is <\|image_pad\|>\?': the (model|processor) failed \("):
-        scorer.score(scorer.prepare(questions))
+    before, failed, behind = scorer.score(scorer.prepare(questions))
+    assert isinstance(failed, ScoringError)
+    assert re.match(r"^sample 'What is <\|image_pad\|>\?': the (model|processor) failed \(", str(failed))
+    for question, outcome in ((questions[0], before), (questions[2], behind)):
+        (alone,) = scorer.score(scorer.prepare([question]))
+        expected = [score.log_likelihood for score in alone]
+        assert [score.log_likelihood for score in outcome] == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_empty_option_is_named(checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]) -> None:
     scorer = BenchCModel(pretrained=str(checkpoint("llava")))._scorer
-    with pytest.raises(ScoringError, match=r"^sample 's' under clean: the option '' has no token$"):
-        scorer.prepare([Question("sample 's' under clean", "What?", ("A", ""), (make_picture(1),))])
+    question = Question("sample 's' under clean", "What?", ("A", ""), (make_picture(1),))
+    (outcome,) = scorer.score(scorer.prepare([question]))
+    assert isinstance(outcome, ScoringError)
+    assert str(outcome) == "sample 's' under clean: the option '' has no token"
 
 
 def test_half_precision_is_widened_before_the_softmax(

@@ -1,0 +1,125 @@
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterator
+
+import pytest
+from lmms_eval.api.instance import Instance
+from loguru import logger
+
+from benchc_tasks.scorers.progress import Progress
+from benchc_tasks.scorers.questions import OptionScore, Outcome, ScoringError
+from benchc_tasks.scorers.requests import Inquiry
+
+TASKS = ("benchc_fog", "benchc_snow")
+SCORES: Outcome = [OptionScore(-1.0, True)]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged, level first."""
+    written: list[str] = []
+    sink = logger.add(lambda line: written.append(str(line).strip()), level="INFO", format="{level} {message}")
+    yield written
+    logger.remove(sink)
+
+
+@pytest.fixture
+def requests(make_request: Callable[..., Instance]) -> list[Instance]:
+    return [make_request("What?", "A", None, doc_id, task=task) for task in TASKS for doc_id in range(4)]
+
+
+def asked(*places: int) -> Inquiry:
+    inquiry = Inquiry("sample 's' under clean", "sample 's'", "What?", None, lambda: None)
+    for place in places:
+        inquiry.add(place, "A")
+    return inquiry
+
+
+def test_each_task_is_told_when_all_its_answers_are_there(lines: list[str], requests: list[Instance]) -> None:
+    """The clean picture (place 0 and 4) belongs to both tasks."""
+    clock = Clock()
+    with Progress(requests, 7, clock=clock) as progress:
+        for seconds, places in enumerate(((0, 4), (5,), (6,), (1,), (7,), (2,), (3,)), start=1):
+            clock.seconds = 2.0 * seconds
+            progress.update([(asked(*places), SCORES)])
+    assert lines == [
+        "INFO benchc: benchc_snow is done, 1 of 2 tasks; 5 of 7 conditions (71%), 0.5 conditions/s, 00:04 left",
+        "INFO benchc: benchc_fog is done, 2 of 2 tasks; 7 of 7 conditions (100%), 0.5 conditions/s, 00:00 left",
+    ]
+
+
+def test_a_heartbeat_where_there_is_no_terminal(
+    lines: list[str], requests: list[Instance], capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    with Progress(requests, 8000, clock=clock, heartbeat=60) as progress:
+        for second in range(0, 200, 10):
+            clock.seconds = second
+            progress.update([(asked(), SCORES)] * 10)
+    assert lines == [
+        "INFO benchc: 70 of 8,000 conditions (1%), 1.2 conditions/s, 1:53:17 left",
+        "INFO benchc: 130 of 8,000 conditions (2%), 1.1 conditions/s, 2:01:04 left",
+        "INFO benchc: 190 of 8,000 conditions (2%), 1.1 conditions/s, 2:03:18 left",
+    ]
+    assert not capsys.readouterr().err
+
+
+def test_only_the_first_rank_speaks_of_progress_and_every_rank_of_faults(
+    lines: list[str], requests: list[Instance]
+) -> None:
+    clock = Clock()
+    with Progress(requests, 8, rank=1, world_size=2, clock=clock) as progress:
+        clock.seconds = 100.0
+        progress.update([(asked(*range(8)), ScoringError("sample 's' under clean: why"))])
+    assert lines == [
+        "WARNING sample 's' under clean: why",
+        "WARNING benchc: 1 of 1 conditions of rank 1 of 2 could not be scored and count as invalid; "
+        "the first of them: sample 's' under clean: why",
+    ]
+
+
+def test_many_faults_are_counted_and_the_first_ones_told(lines: list[str], requests: list[Instance]) -> None:
+    with Progress(requests, 2000, clock=Clock()) as progress:
+        for number in range(1500):
+            progress.update([(asked(), ScoringError(f"sample '{number}' under clean: why"))])
+            progress.update([(asked(), SCORES)])
+    warnings = [line for line in lines if line.startswith("WARNING")]
+    assert len(warnings) == 6
+    assert warnings[4] == "WARNING sample '4' under clean: why; further ones are only counted"
+    assert "1,500 of 3,000 conditions could not be scored and count as invalid" in warnings[5]
+    assert warnings[5].endswith("the first of them: sample '0' under clean: why")
+
+
+def test_a_bar_on_a_terminal_with_rate_and_time_left_and_no_heartbeat(
+    lines: list[str], requests: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real pseudo-terminal stands behind standard error."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    clock = Clock()
+    with os.fdopen(child, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Progress(requests, 8, clock=clock, heartbeat=1) as progress:
+            clock.seconds = 50.0
+            progress.update([(asked(0), SCORES)] + [(asked(), SCORES)] * 3)
+            clock.seconds = 100.0
+            progress.update([(asked(1, 2, 3), SCORES)] + [(asked(), SCORES)] * 3)
+        shown = os.read(parent, 65536).decode()
+    os.close(parent)
+    assert "benchc: 100%" in shown
+    assert "8/8" in shown
+    assert "conditions/s" in shown
+    assert len(lines) == 1
+    assert "benchc_fog is done, 1 of 2 tasks" in lines[0]
