@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,9 +248,15 @@ def _without_video(package: str) -> Iterator[None]:
     def missing(*arguments: object, **settings: object) -> NoReturn:
         raise ImportError(f"{package} is not installed, and videos need it", name=package)
 
+    def attribute(name: str) -> Callable[..., NoReturn]:
+        # What looks over all modules, as torch does, takes a module's __file__ for a path.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return missing
+
     stand_in = types.ModuleType(package)
     stand_in.__spec__ = importlib.machinery.ModuleSpec(package, loader=None)
-    stand_in.__getattr__ = lambda name: missing  # type: ignore[method-assign]
+    stand_in.__getattr__ = attribute  # type: ignore[method-assign]
     sys.modules[package] = stand_in
     try:
         yield

@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers as hf
 
-from benchc_tasks.scorers.backends import load_checkpoint
+from benchc_tasks.scorers.backends import _without_video, load_checkpoint
 from benchc_tasks.scorers.model import BenchCModel
 
 CPU = torch.device("cpu")
@@ -80,6 +80,13 @@ def test_no_video_decoder_is_left_behind(checkpoint: Callable[[str], Path]) -> N
     present = "decord" in sys.modules
     BenchCModel(backend="qwen3_vl", pretrained=str(checkpoint("qwen3_vl")), device="cpu")
     assert ("decord" in sys.modules) is present
+
+
+def test_what_looks_over_all_modules_finds_no_file_behind_the_stand_in_for_a_video_decoder() -> None:
+    with _without_video("no_such_decoder"):
+        assert not hasattr(sys.modules["no_such_decoder"], "__file__")
+        with pytest.raises(ImportError, match="no_such_decoder is not installed, and videos need it"):
+            sys.modules["no_such_decoder"].VideoReader("film.mp4")
 
 
 @pytest.mark.parametrize(
