@@ -1,4 +1,7 @@
-"""`BenchCTask`, the lmms-eval task: one doc is one sample with all its conditions."""
+"""The lmms-eval tasks: one doc is one sample with all its conditions.
+
+`SampleTask` is what all of them share, `BenchCTask` the one that asks for option log-likelihoods.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, 
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.prompting import LETTERS, Prompt
 
-__all__ = ["BenchCTask", "conditions_of"]
+__all__ = ["BenchCTask", "SampleTask", "conditions_of"]
 
 DEMONSTRATION_NOTICE = (
     "benchc runs on its bundled demonstration set, whose figures show how things work and are no Bench-C result: "
@@ -41,11 +44,8 @@ def conditions_of(corruption: str) -> tuple[Condition, ...]:
     return (CLEAN, *(Condition(corruption, severity) for severity in SEVERITIES))
 
 
-class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
-    """One corruption over one dataset.
-
-    A doc is a sample. It becomes one loglikelihood request for each (condition, option), numbered through by `idx`, so
-    that a sample's clean and corrupted answers meet in `process_results`.
+class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
+    """One corruption over one dataset, whose docs are samples: what it loads, and the words of a question.
 
     Parameters
     ----------
@@ -95,25 +95,58 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         """Return the clean picture of a sample."""
         return [decode_image(doc["image"], sample=doc["id"])]
 
-    def build_all_requests(self, **settings: Any) -> None:
-        """Build the requests, and refuse those that lmms-eval kept from another dataset (`--cache_requests`)."""
-        super().build_all_requests(**settings)
-        self.check_requests()
+    def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a sample's record says beside the answers, by the names that records give it."""
+        return {
+            "sample": doc["id"],
+            "source": doc["source"],
+            "category": doc["category"],
+            "answer": doc["answer"],
+            "option_count": len(doc["options"]),
+            "conditions": [str(condition) for condition in self.conditions],
+            "dataset": self.samples.fingerprint,
+            "engine": ENGINE_VERSION,
+            "benchc": version("benchc"),
+            "prompt": self.prompt.text("{question}", ["{option}"]),
+        }
 
-    def check_requests(self) -> None:
-        """Refuse requests whose pictures are of another dataset.
+    def build_all_requests(self, **settings: Any) -> None:
+        """Build the requests of all samples.
 
         Raises
         ------
         ValueError
-            With the cure.
+            If they are to be kept (`--cache_requests`): lmms-eval keeps no function, and so no picture's condition.
         """
-        for instance in self._instances:
-            if instance.arguments[2].dataset != self.samples.fingerprint:
-                raise ValueError(
-                    f"the requests that --cache_requests kept for {self.task_name} are of another dataset: "
-                    "run once with --cache_requests refresh"
-                )
+        if settings.get("cache_requests"):
+            raise ValueError(
+                f"--cache_requests cannot keep the requests of {self.task_name}, whose pictures lmms-eval forgets: "
+                "leave it out"
+            )
+        super().build_all_requests(**settings)
+
+    def _prepare_metric_and_aggregation(self) -> None:
+        """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
+        self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
+        self._metric_fn_kwargs: dict[str, Any] = {entry["metric"]: {} for entry in self.config.metric_list}
+        self._aggregation_list = {entry["metric"]: entry["aggregation"] for entry in self.config.metric_list}
+        self._higher_is_better = {entry["metric"]: entry["higher_is_better"] for entry in self.config.metric_list}
+
+    def _prepare_model_specific_config(self) -> None:
+        """Leave the model-specific settings to `prompt`, which knows the model; lmms-eval's own method does not."""
+
+
+class BenchCTask(SampleTask):
+    """One corruption over one dataset, by option log-likelihoods.
+
+    A doc is a sample. It becomes one loglikelihood request for each (condition, option), numbered through by `idx`, so
+    that a sample's clean and corrupted answers meet in `process_results`.
+
+    Parameters
+    ----------
+    config : mapping
+        As in `SampleTask`.
+    """
 
     def construct_requests(self, doc_id: int, ctx: str, **settings: Any) -> list[Instance]:
         """Build the requests of one sample, condition by condition and option by option.
@@ -169,34 +202,12 @@ class BenchCTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         dict
             Metric name to the sample's figure, and `benchc`, the record that the samples log keeps.
         """
-        record = assemble_record(
-            results,
-            sample=doc["id"],
-            source=doc["source"],
-            category=doc["category"],
-            answer=doc["answer"],
-            option_count=len(doc["options"]),
-            conditions=[str(condition) for condition in self.conditions],
-            dataset=self.samples.fingerprint,
-            engine=ENGINE_VERSION,
-            benchc=version("benchc"),
-            prompt=self.prompt.text("{question}", ["{option}"]),
-        )
+        record = assemble_record(results, **self.facts_of(doc))
         return {
             **sample_figures(record),
             "length_normalised": float(record.length_normalised),
             RECORD_KEY: record.to_json_dict(),
         }
-
-    def _prepare_metric_and_aggregation(self) -> None:
-        """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
-        self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
-        self._metric_fn_kwargs: dict[str, Any] = {entry["metric"]: {} for entry in self.config.metric_list}
-        self._aggregation_list = {entry["metric"]: entry["aggregation"] for entry in self.config.metric_list}
-        self._higher_is_better = {entry["metric"]: entry["higher_is_better"] for entry in self.config.metric_list}
-
-    def _prepare_model_specific_config(self) -> None:
-        """Leave the model-specific settings to `prompt`, which knows the model; lmms-eval's own method does not."""
 
 
 def _load_samples(dataset_path: str | None, dataset_kwargs: Mapping[str, Any]) -> SampleDataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import sqlite3
 from pathlib import Path
@@ -217,14 +216,9 @@ def test_the_response_cache_serves_the_same_data_and_never_other_data(dataset, t
     assert cached_answers(cache) == 2 * number
 
 
-def test_requests_kept_from_another_dataset_are_refused(dataset):
-    task = built(make_task())
-    kept = copy.copy(task.instances[0])
-    stale = ConditionedPicture("another fingerprint", "sample-0", conditions_of("fog")[0])
-    kept.arguments = (*kept.arguments[:2], stale, *kept.arguments[3:])
-    task._instances = [kept]
-    with pytest.raises(ValueError, match="--cache_requests refresh"):
-        task.check_requests()
+def test_requests_that_lmms_eval_would_keep_without_their_pictures_are_refused(dataset):
+    with pytest.raises(ValueError, match=r"^--cache_requests cannot keep .* benchc_fog, .*: leave it out$"):
+        make_task().build_all_requests(limit=None, rank=0, world_size=1, cache_requests=True)
 
 
 def test_the_configuration_tells_what_answers_depend_on(dataset):
