@@ -112,7 +112,7 @@ class Progress:
         self._first_fault = self._first_fault or str(fault)
         if self._unanswered <= MOST_WARNINGS:
             more = "; further ones are only counted" if self._unanswered == MOST_WARNINGS else ""
-            self._write(lambda: logger.warning(f"{fault}{more}"))
+            self._write("WARNING", f"{fault}{more}")
 
     def _finish(self, task: str) -> None:
         self._left[task] -= 1
@@ -123,13 +123,13 @@ class Progress:
 
     def _say(self, line: str) -> None:
         self._last_line = self._clock()
-        self._write(lambda: logger.info(line))
+        self._write("INFO", line)
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, level: str, line: str) -> None:
         """Write a line of the log without cutting the bar in two."""
         if self._bar.disable:
-            write()
+            logger.log(level, line)
             return
         self._bar.clear()
-        write()
+        logger.log(level, line)
         self._bar.refresh()
