@@ -69,6 +69,11 @@ class ChatFormat:
         parts = json.dumps([self._system_prompt, self._settings], sort_keys=True, default=str)
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
+    @property
+    def image_token(self) -> str | None:
+        """The placeholder of an image in a prompt, where the processor names it."""
+        return getattr(self._processor, "image_token", None)
+
     def prompt(self, context: str, images: int) -> str:
         """Write the text that the model reads before it answers, with one placeholder for each of `images` images."""
         return self._rendered(context, images)
@@ -106,6 +111,12 @@ class ChatFormat:
             raise ValueError(f"the option {option!r} has no token")
         return tokens
 
+    def prompt_tokens(self, prompt: str) -> list[int]:
+        """Tokenise a prompt as `model_input` does, but leave the placeholders of images as the template wrote them."""
+        with self._lock:
+            tokens: list[int] = self._tokenizer(prompt, **self._special_tokens(prompt))["input_ids"]
+        return tokens
+
     def model_input(self, prompts: Sequence[str], images: Sequence[Sequence[Image.Image]]) -> Any:
         """Run the processor over a batch, padded on the left.
 
@@ -127,9 +138,7 @@ class ChatFormat:
             If the processor pads on the right all the same.
         """
         settings: dict[str, Any] = {"return_tensors": "pt", "padding": True, "padding_side": "left"}
-        begin = self._tokenizer.bos_token
-        if begin is not None and prompts[0].startswith(begin):
-            settings["add_special_tokens"] = False
+        settings |= self._special_tokens(prompts[0])
         with self._lock:
             batch = self._processor(
                 text=list(prompts),
@@ -139,6 +148,11 @@ class ChatFormat:
         if not torch.all(batch["attention_mask"][:, -1] == 1):
             raise ValueError(f"{type(self._processor).__name__} pads on the right")
         return batch
+
+    def _special_tokens(self, prompt: str) -> dict[str, bool]:
+        """Keep the tokenizer from writing a beginning before the one that the template wrote."""
+        begin = self._tokenizer.bos_token
+        return {"add_special_tokens": False} if begin is not None and prompt.startswith(begin) else {}
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))

@@ -131,6 +131,10 @@ def test_no_token_marks_the_beginning_twice(
     tokens = chat.model_input([prompt], [[make_picture(1)]])["input_ids"][0].tolist()
     assert tokens.count(tokenizer.bos_token_id) == 1
     assert tokens[0] == tokenizer.bos_token_id
+    place = chat.prompt_tokens(prompt).index(tokenizer.convert_tokens_to_ids(chat.image_token))
+    expanded = tokens.count(tokens[place])
+    assert chat.prompt_tokens(prompt) == tokens[:place] + tokens[place + expanded - 1 :]
+    assert expanded > 1
 
 
 def test_batches_are_padded_on_the_left_even_without_a_token_for_it(
