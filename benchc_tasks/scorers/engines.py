@@ -13,6 +13,7 @@ from benchc_tasks.scorers.chat import ChatFormat
 from benchc_tasks.scorers.choice import TransformersChoiceScorer
 from benchc_tasks.scorers.devices import choose_dtype
 from benchc_tasks.scorers.questions import ChoiceScorer
+from benchc_tasks.scorers.vllm import BATCH_SIZE, VllmChoiceScorer, start_engine
 
 __all__ = ["EngineSettings", "build_scorer"]
 
@@ -71,7 +72,10 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
     EngineError
         If the engine can answer nothing.
     """
-    size = _batch_size(settings.batch_size, settings.max_batch_size, settings.device)
+    if settings.backend == "vllm":
+        return _vllm_scorer(settings)
+    automatic = AUTOMATIC_BATCH_SIZE.get(settings.device.type, 1)
+    size = _batch_size(settings.batch_size, settings.max_batch_size, automatic)
     loaded = _load(settings)
     chat = ChatFormat(
         loaded.processor,
@@ -80,6 +84,25 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
         template_settings=settings.template_settings,
     )
     return TransformersChoiceScorer(loaded.model, chat, size)
+
+
+def _vllm_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    arguments = dict(settings.arguments)
+    model = settings.pretrained or arguments.pop("model", None)
+    if not model or "model" in arguments:
+        raise ValueError("backend 'vllm' needs one model: give pretrained, a folder or a hub id")
+    # 1 is lmms-eval's own default: vLLM cuts its batches itself, and can only out of questions that it has.
+    wanted = "auto" if str(settings.batch_size) == "1" else settings.batch_size
+    size = _batch_size(wanted, settings.max_batch_size, BATCH_SIZE)
+    engine = start_engine(str(model), arguments, dtype=settings.dtype)
+    template = {"chat_template": engine.chat_template} if engine.chat_template else {}
+    chat = ChatFormat(
+        engine.processor,
+        engine.processor.tokenizer,
+        system_prompt=settings.system_prompt,
+        template_settings={**template, **(settings.template_settings or {})},
+    )
+    return VllmChoiceScorer(engine.client, chat, size)
 
 
 def _load(settings: EngineSettings) -> LoadedModel:
@@ -92,10 +115,9 @@ def _load(settings: EngineSettings) -> LoadedModel:
     return load_checkpoint(pretrained, settings.arguments, device=settings.device, dtype=dtype)
 
 
-def _batch_size(wanted: int | str, limit: int | None, device: torch.device) -> int:
+def _batch_size(wanted: int | str, limit: int | None, automatic: int) -> int:
     if str(wanted).startswith("auto"):
-        size = AUTOMATIC_BATCH_SIZE.get(device.type, 1)
-        return min(size, int(limit)) if limit else size
+        return min(automatic, int(limit)) if limit else automatic
     try:
         size = int(wanted)
     except (TypeError, ValueError):
