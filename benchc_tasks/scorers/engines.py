@@ -17,6 +17,16 @@ from benchc_tasks.scorers.vllm import BATCH_SIZE, VllmChoiceScorer, start_engine
 
 __all__ = ["EngineSettings", "build_scorer"]
 
+SERVED_BACKENDS = (
+    "openai",
+    "openai_compatible",
+    "openai_compatible_chat",
+    "async_openai",
+    "async_openai_compatible",
+    "async_openai_compatible_chat",
+)
+"""lmms-eval's names of its backends for OpenAI-compatible servers."""
+
 AUTOMATIC_BATCH_SIZE = {"cuda": 16, "cpu": 8}
 
 
@@ -74,6 +84,8 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
     """
     if settings.backend == "vllm":
         return _vllm_scorer(settings)
+    if settings.backend in SERVED_BACKENDS:
+        return _served_scorer(settings)
     automatic = AUTOMATIC_BATCH_SIZE.get(settings.device.type, 1)
     size = _batch_size(settings.batch_size, settings.max_batch_size, automatic)
     loaded = _load(settings)
@@ -103,6 +115,20 @@ def _vllm_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
         template_settings={**template, **(settings.template_settings or {})},
     )
     return VllmChoiceScorer(engine.client, chat, size)
+
+
+def _served_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    from benchc_tasks.scorers.served import load_served_scorer  # the client library, a second's import
+
+    if settings.dtype:
+        raise ValueError(f"dtype has no meaning for backend {settings.backend!r}: the server decides it")
+    named = {"pretrained": settings.pretrained} if settings.pretrained else {}
+    return load_served_scorer(
+        str(settings.backend),
+        {**named, **settings.arguments},
+        system_prompt=settings.system_prompt,
+        template_settings=settings.template_settings,
+    )
 
 
 def _load(settings: EngineSettings) -> LoadedModel:
