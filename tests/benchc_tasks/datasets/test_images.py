@@ -282,7 +282,7 @@ def test_broken_data_inside_a_whole_file_is_refused(encode, monkeypatch, lenient
         ({"bytes": None, "path": "a.png"}, "its image is of type NoneType; give encoded bytes"),
         (Image.new("RGB", (0, 5)), "its image has 0 x 5 pixels; replace it"),
     ],
-    ids=str,
+    ids=range(8),
 )
 def test_what_is_no_image_is_refused_in_one_sentence(image, sentence):
     with pytest.raises(DatasetError, match=f"^sample 'a/1': {sentence}") as caught:
