@@ -101,6 +101,13 @@ def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
     model = _model_name(name, arguments)
     address = str(arguments.get("base_url") or _first_set(ADDRESS_VARIABLES) or "")
     _check_address(unquote(address))
+    timeout = _number("timeout", arguments.get("timeout"), DEFAULT_TIMEOUT, above=0)
+    attempts = _number("max_retries", arguments.get("max_retries"), DEFAULT_ATTEMPTS, least=1)
+    backoff = _number("retry_backoff_s", arguments.get("retry_backoff_s"), DEFAULT_BACKOFF, least=0)
+    wanted = next(
+        ((key, arguments[key]) for key in CONCURRENCY_ARGUMENTS if key in arguments), ("num_concurrent", None)
+    )
+    concurrency = _number(*wanted, DEFAULT_CONCURRENCY, least=1)
     settings = {key: arguments[key] for key in USED_ARGUMENTS.difference(MODEL_ARGUMENTS).intersection(arguments)}
     settings["model"] = model
     if "work_dir" in known:
@@ -121,15 +128,13 @@ def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
             f"backend {name!r} could not be built with {', '.join(arguments)}: {type(fault).__name__}: {reason}"
         ) from None
     _check_address(str(client.base_url))
-    timeout = _number("timeout", arguments.get("timeout"), DEFAULT_TIMEOUT, above=0)
-    concurrency = next((arguments[key] for key in CONCURRENCY_ARGUMENTS if key in arguments), None)
     return ServedBackend(
         client=client.with_options(max_retries=0, timeout=timeout),
         model=model,
-        attempts=int(_number("max_retries", arguments.get("max_retries"), DEFAULT_ATTEMPTS, least=1)),
-        backoff=_number("retry_backoff_s", arguments.get("retry_backoff_s"), DEFAULT_BACKOFF, least=0),
+        attempts=int(attempts),
+        backoff=backoff,
         timeout=timeout,
-        concurrency=int(_number("num_concurrent", concurrency, DEFAULT_CONCURRENCY, least=1)),
+        concurrency=int(concurrency),
         enable_thinking=_as_bool(arguments.get("enable_thinking_kwarg")),
     )
 
@@ -177,10 +182,8 @@ def _parameters(backend_class: type) -> set[str]:
 def _model_name(name: str, arguments: Arguments) -> str:
     given = [argument for argument in MODEL_ARGUMENTS if arguments.get(argument) not in (None, "")]
     if len(given) != 1:
-        what = f"{' and '.join(given)} name it twice" if given else "it is not named"
-        raise ValueError(
-            f"backend {name!r} is asked for one model, and {what}: give model=NAME, as the server calls it"
-        )
+        what = f"{' and '.join(given)} are given" if given else "none is named"
+        raise ValueError(f"backend {name!r} scores one model, and {what}: give model=NAME, as the server calls it")
     return str(arguments[given[0]])
 
 

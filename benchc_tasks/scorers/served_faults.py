@@ -49,7 +49,7 @@ def engine_error(model: ServedModel, fault: RequestFault) -> EngineError:
     elif fault.status in (400, 404, 422) and (_mentions(said, NO_MODEL) or fault.status == 404):
         sentence = _not_found(model, fault)
     elif fault.status is None:
-        sentence = f"{where} did not answer ({fault}): raise timeout, or look at its log"
+        sentence = f"{where} did not answer as asked ({fault}): raise timeout, or look at its log"
     else:
         sentence = f"{where} refuses a tiny question ({fault}): look at its log"
     return EngineError(sentence)

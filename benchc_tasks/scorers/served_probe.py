@@ -136,7 +136,7 @@ def _reading_by_ids(question: _TinyQuestion, by_text: Reading, tokens: OptionTok
         found = [tokens.find(option) for option in OPTIONS]
     except RequestFault:
         return by_text
-    ids = [option[0] for option in found]
+    ids = [token for option in found for token in option]
     if any(len(option) != 1 for option in found) or len(set(ids)) < len(ids):
         return by_text
     for reading in (replace(by_text, by_id=True, top=None), replace(by_text, by_id=True)):
