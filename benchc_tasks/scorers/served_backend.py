@@ -104,10 +104,8 @@ def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
     timeout = _number("timeout", arguments.get("timeout"), DEFAULT_TIMEOUT, above=0)
     attempts = _number("max_retries", arguments.get("max_retries"), DEFAULT_ATTEMPTS, least=1)
     backoff = _number("retry_backoff_s", arguments.get("retry_backoff_s"), DEFAULT_BACKOFF, least=0)
-    wanted = next(
-        ((key, arguments[key]) for key in CONCURRENCY_ARGUMENTS if key in arguments), ("num_concurrent", None)
-    )
-    concurrency = _number(*wanted, DEFAULT_CONCURRENCY, least=1)
+    concurrency_name = next((key for key in CONCURRENCY_ARGUMENTS if key in arguments), CONCURRENCY_ARGUMENTS[0])
+    concurrency = _number(concurrency_name, arguments.get(concurrency_name), DEFAULT_CONCURRENCY, least=1)
     settings = {key: arguments[key] for key in USED_ARGUMENTS.difference(MODEL_ARGUMENTS).intersection(arguments)}
     settings["model"] = model
     if "work_dir" in known:
