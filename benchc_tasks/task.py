@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from lmms_eval.api.instance import Instance
@@ -20,6 +21,7 @@ from benchc_metrics.records import RECORD_KEY, assemble_record
 from benchc_metrics.sample_figures import sample_figures
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
+from benchc_tasks.output_folder import check_output_folder
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.prompting import LETTERS, Prompt
 
@@ -117,6 +119,8 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         ------
         ValueError
             If they are to be kept (`--cache_requests`): lmms-eval keeps no function, and so no picture's condition.
+        OutputFolderError
+            If the results could not be written.
         """
         if settings.get("cache_requests"):
             raise ValueError(
@@ -124,6 +128,9 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
                 "leave it out"
             )
         super().build_all_requests(**settings)
+        output_path = getattr(getattr(self, "args", None), "output_path", None)
+        if output_path and settings.get("rank", 0) == 0:
+            check_output_folder(Path(output_path), len(self._instances))
 
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
