@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,13 +46,20 @@ class ForkedEvaluation:
 
     @property
     def output(self) -> str:
-        return (self.folder / "output.txt").read_text(encoding="utf-8")
+        """What it has said."""
+        path = self.folder / "output.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def scored(self) -> int:
         """How many conditions the model has scored."""
         path = self.folder / "scored"
         return path.stat().st_size if path.exists() else 0
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there is a results file."""
+        return any(self.folder.glob("runs/**/*_results.json"))
 
     @property
     def results(self) -> dict[str, Any]:
@@ -110,6 +118,7 @@ class ForkingServer:
         environment: Mapping[str, str] | None = None,
         die_at: int | None = None,
         output_path: Path | None = None,
+        log_samples: bool = True,
     ) -> ForkedEvaluation:
         """Begin a run.
 
@@ -126,11 +135,14 @@ class ForkingServer:
             that a file is opened, renamed or removed or a database opened.
         output_path : Path, optional
             Instead of `runs` in the folder.
+        log_samples : bool
+            Whether to give lmms-eval `--log_samples`.
         """
         folder.mkdir(parents=True)
+        output = str(output_path or folder / "runs")
         order = {
             "folder": str(folder),
-            "arguments": [*arguments, "--output_path", str(output_path or folder / "runs"), "--log_samples"],
+            "arguments": [*arguments, *["--log_samples"][: int(log_samples)], "--output_path", output],
             "environment": dict(environment or {}),
             "die_at": die_at,
         }
@@ -216,6 +228,8 @@ def _evaluate(folder: str, arguments: list[str], environment: dict[str, str], di
 
         cli_evaluate()
         status = 0
+    except Exception:  # as the interpreter prints it, if it were to end by itself
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
