@@ -3,8 +3,8 @@
 lmms-eval keeps a dict that `process_results` returns whole in its samples log; this is that dict. What is to be read
 later must stand in it, because the row itself holds neither the question nor the options.
 
-One bad answer must not end a long run: a response that says nothing makes its condition invalid, with the reason. What
-cannot be one answer's fault - a response too few or too many, log-likelihoods among losses - is an error.
+One bad answer must not end a long run: a response that says nothing, or a log-likelihood among losses, makes its
+condition invalid, with the reason. What cannot be an answer's fault - a response too few or too many - is an error.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ FIRST_SCHEMA = "benchc.sample/1"
 
 RECORD_KEY = "benchc"
 """Key of the record in a row of lmms-eval's samples log."""
+
+MIXED_QUANTITIES = (
+    "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
+    "where it must return one of the two"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,26 +274,30 @@ def assemble_record(
     -------
     SampleRecord
         A condition with a nan, an unreadable response, a log-likelihood of +inf, or -inf for all options is invalid
-        there, with the reason.
+        there, with the reason. So is one with log-likelihoods and mean losses; and where some conditions have the
+        ones and some the others, all of them are, as nothing tells which are right.
 
     Raises
     ------
     ValueError
-        If the number of responses is not conditions x options, some responses are log-likelihoods and some mean
-        losses, or the record is refused; one sentence that names the sample, and the condition where it is one's.
+        If the number of responses is not conditions x options, or the record is refused; one sentence that names the
+        sample, and the condition where it is one's.
     """
     _check_number(len(results), conditions, option_count, sample)
     responses = [_marked_response(result) for result in results]
     values = np.array([r.value if isinstance(r, OptionResponse) else np.nan for r in responses], dtype=np.float64)
     values = values.reshape(len(conditions), option_count)
-    try:
-        log_likelihoods, length_normalised = option_log_likelihoods(values)
-    except ValueError:
-        raise ValueError(_mixed_signs(values, conditions, sample)) from None
+    # What stands beside an unreadable response does not tell what the others mean.
+    values[np.isnan(values).any(axis=-1)] = np.nan
+    mixes = _mixes_quantities(values)
+    values[mixes] = np.nan
+    log_likelihoods, length_normalised = option_log_likelihoods(values)
     invalid: dict[str, str] = {}
     for row in np.flatnonzero(~valid_conditions(log_likelihoods)).tolist():
         of_condition = responses[row * option_count : (row + 1) * option_count]
-        invalid[conditions[row]] = _why_invalid(of_condition, log_likelihoods[row], length_normalised)
+        invalid[conditions[row]] = (
+            MIXED_QUANTITIES if mixes[row] else _why_invalid(of_condition, log_likelihoods[row], length_normalised)
+        )
     return SampleRecord(
         dataset=dataset,
         engine=engine,
@@ -414,14 +423,15 @@ def _check_number(found: int, conditions: Sequence[str], option_count: int, samp
     )
 
 
-def _mixed_signs(values: NDArray[np.float64], conditions: Sequence[str], sample: str) -> str:
+def _mixes_quantities(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say for each condition whether its values (conditions, options) are no one quantity, or another than others'."""
     finite = np.isfinite(values)
-    negative = conditions[int(np.argmax(np.any(finite & (values < 0), axis=-1)))]
-    positive = conditions[int(np.argmax(np.any(finite & (values > 0), axis=-1)))]
-    return (
-        f"sample {sample!r} mixes log-likelihoods (negative, under {negative!r}) and mean losses (positive, under "
-        f"{positive!r}): a backend must return one of the two"
-    )
+    negative, positive = np.any(finite & (values < 0), axis=-1), np.any(finite & (values > 0), axis=-1)
+    mixes = negative & positive
+    pure = ~mixes
+    if np.any(pure & negative) and np.any(pure & positive):
+        mixes |= negative | positive
+    return np.asarray(mixes)
 
 
 def _missing_mass(
@@ -443,6 +453,9 @@ def _largest_missing_mass(responses: Sequence[OptionResponse | str]) -> float | 
 def _why_invalid(
     responses: Sequence[OptionResponse | str], log_likelihoods: NDArray[np.float64], length_normalised: bool
 ) -> str:
+    first = responses[0]
+    if isinstance(first, str) and all(response == first for response in responses):
+        return first
     for option, response in enumerate(responses):
         if isinstance(response, str):
             return f"option {option}: {response}"

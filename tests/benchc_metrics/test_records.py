@@ -111,9 +111,39 @@ def test_number_of_responses_that_does_not_match_is_refused(results, sentence):
     assert "3 conditions x 2 options need 6" in str(refusal.value)
 
 
-def test_clean_and_corrupted_answers_of_different_kinds_are_refused():
-    with pytest.raises(ValueError, match=r"sample 'photo-7' mixes .* under 'clean'\) and .* under 'fog@2'\)"):
-        assembled(with_response("fog@2", 0, [0.3, True]))
+@pytest.mark.parametrize(
+    ("changed", "invalid"),
+    [
+        ({("fog@2", 0): 0.3}, {"fog@2"}),
+        ({("fog@2", 0): 0.3, ("fog@2", 1): 0.5}, set(CONDITIONS)),
+        ({("fog@1", 0): 0.3, ("fog@2", 0): 0.3, ("fog@2", 1): 0.5}, set(CONDITIONS)),
+        ({("fog@1", 0): 0.0, ("fog@1", 1): 0.0, ("fog@2", 0): 0.3, ("fog@2", 1): 0.5}, {"clean", "fog@2"}),
+    ],
+    ids=["in a condition", "between conditions", "both", "zeros are of both kinds"],
+)
+def test_log_likelihoods_beside_mean_losses_are_invalid(changed, invalid):
+    results = list(GOOD)
+    for (condition, option), value in changed.items():
+        results[CONDITIONS.index(condition) * 2 + option] = [value, False]
+    record = assembled(results)
+    assert record.invalid == dict.fromkeys(
+        invalid,
+        "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
+        "where it must return one of the two",
+    )
+    assert record.length_normalised is False
+    assert SampleRecord.from_json_dict(record.to_json_dict()) == record
+
+
+def test_what_stands_beside_an_unreadable_answer_does_not_tell_what_the_others_mean():
+    record = assembled([*GOOD[:4], [0.3, False], [NAN, False]])
+    assert record.invalid == {"fog@2": "option 1: the backend answered nan"}
+    assert record.log_likelihoods[:2] == assembled().log_likelihoods[:2]
+
+
+def test_what_holds_for_the_whole_question_is_said_of_no_option():
+    record = assembled([*GOOD[:2], *[{"invalid": "sample 'photo-7' under fog@1: why"}] * 2, *GOOD[4:]])
+    assert record.invalid == {"fog@1": "sample 'photo-7' under fog@1: why"}
 
 
 @pytest.mark.parametrize(

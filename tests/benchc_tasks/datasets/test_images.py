@@ -213,6 +213,17 @@ def test_exif_orientation_is_applied_once(encode, kind, orientation):
     assert decoded.info == {}
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("exif", [b"Exif\0\0no EXIF", b"Exif\0\0MM\0*\0\0\0\x08\0\x09\1\x12"], ids=["none", "cut"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_exif_that_cannot_be_read_leaves_the_image(encode, kind, exif):
+    settings = {"lossless": True} if kind == "WEBP" else {}
+    image = Image.fromarray(SCENE)
+    np.testing.assert_array_equal(
+        pixels(encode(image, kind, exif=exif, **settings)), pixels(encode(image, kind, **settings))
+    )
+
+
 def test_an_orientation_that_does_not_exist_leaves_the_image(encode):
     exif = Image.Exif()
     exif[0x0112] = 9
@@ -293,7 +304,9 @@ def test_what_is_no_image_is_refused_in_one_sentence(image, sentence):
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(encode, monkeypatch):
     monkeypatch.setattr(images_module, "MAX_PIXELS", 40 * 50 - 1)
-    with pytest.raises(DatasetError, match=r"^sample 's1': its image has more than 1999 pixels; scale it down$"):
+    with pytest.raises(
+        DatasetError, match=r"^sample 's1': its image has 50 x 40 pixels, more than 1,999; scale it down$"
+    ):
         decode_image(encode(Image.fromarray(NOISE)), "s1")
     monkeypatch.setattr(images_module, "MAX_PIXELS", 40 * 50)
     assert pixels(encode(Image.fromarray(NOISE))).shape == (40, 50, 3)
@@ -306,8 +319,60 @@ def test_a_decompression_bomb_is_refused(encode, side):
     bomb[29:33] = struct.pack(">I", zlib.crc32(bomb[12:29]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(DatasetError, match=f"^sample 's1': its image has more than {MAX_PIXELS} pixels; scale"):
+        with pytest.raises(
+            DatasetError, match=f"its image has {side} x {side} pixels, more than {MAX_PIXELS:,}; scale"
+        ):
             decode_image(bomb, "s1")
+    assert (
+        head_problem(bomb[:HEAD_BYTES]) == f"its image has {side} x {side} pixels, more than 67,108,864; scale it down"
+    )
+
+
+@pytest.mark.parametrize("side", [8193, 10000, 20000])
+def test_a_bomb_whose_head_does_not_tell_is_refused_without_a_warning(encode, side):
+    """In a JPEG the size stands further back; Pillow warns of one of 10,000 x 10,000 pixels."""
+    bomb = bytearray(encode(Image.fromarray(NOISE[..., :3]), "JPEG"))
+    frame = bomb.index(b"\xff\xc0")
+    bomb[frame + 5 : frame + 9] = struct.pack(">HH", side, side)
+    assert head_problem(bomb[:HEAD_BYTES]) is None
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(DatasetError, match=f"^sample 's1': its image has {side} x {side} pixels, more than"):
+            decode_image(bomb, "s1")
+    assert not warned
+
+
+def with_chunk(png: bytes, name: bytes, data: bytes, *, checksum: bool = True) -> bytes:
+    """Put a chunk behind a PNG's header."""
+    end = struct.pack(">I", zlib.crc32(name + data) ^ (not checksum))
+    return png[:33] + struct.pack(">I", len(data)) + name + data + end + png[33:]
+
+
+@pytest.mark.parametrize("lenient", [False, True], ids=["Pillow's default", "as lmms-eval sets it"])
+@pytest.mark.parametrize(
+    ("name", "data", "checksum"),
+    [
+        (b"iCCP", b"profile\0\0no profile", True),
+        (b"iCCP", b"profile\0\0" + zlib.compress(bytes(3_000_000)), True),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3_000_000)), True),
+        (b"tEXt", b"Comment\0text", False),
+        (b"eXIf", b"no EXIF", True),
+        (b"eXIf", b"no EXIF", False),
+        (b"acTL", b"no animation", True),
+    ],
+    ids=["broken profile", "large profile", "large text", "text", "EXIF", "EXIF and its checksum", "animation"],
+)
+def test_a_broken_chunk_beside_the_pixels_changes_none(encode, monkeypatch, name, data, checksum, lenient):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
+    png = encode(Image.fromarray(NOISE))
+    np.testing.assert_array_equal(pixels(with_chunk(png, name, data, checksum=checksum)), pixels(png))
+
+
+def test_a_broken_header_is_refused_in_plain_words(encode):
+    png = bytearray(encode(Image.fromarray(NOISE)))
+    png[29] ^= 1
+    with pytest.raises(DatasetError, match=r"cannot be decoded \(its header is broken\); replace it by a whole"):
+        decode_image(png, "s1")
 
 
 def test_threads_decode_the_same_pixels(encode):
