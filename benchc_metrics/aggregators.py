@@ -1,6 +1,8 @@
 """Aggregators of Bench-C's tasks: lmms-eval's face of the figures of a run.
 
-Each takes the items of one metric, one a sample, as `sample_figures` makes them, and returns a float. In a task's YAML:
+Each takes the items of one metric, one a sample, as `sample_figures` makes them, and returns a float, the same to the
+last bit in whatever order the items come: of several processes, lmms-eval lines up one's samples behind another's. In a
+task's YAML:
 
 ```yaml
 metric_list:
@@ -21,7 +23,7 @@ aggregate_metric_list:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from functools import reduce
 from itertools import chain
 from math import fsum, nan
@@ -66,35 +68,39 @@ class CalibrationErrorOfBins(float):
         return CalibrationErrorOfBins, (self.bins,)
 
 
-def mean(items: Sequence[float | None]) -> float:
+def mean(items: MutableSequence[float | None]) -> float:
     """Mean over the samples that have the figure; nan if none has.
 
     Parameters
     ----------
-    items : sequence of float or None
+    items : mutable sequence of float or None
+        Sorted here, None last: lmms-eval computes the standard error from it next, by sums that depend on its order.
     """
+    items[:] = sorted(items, key=lambda item: (item is None, item))
     present = [item for item in items if item is not None]
     return fsum(present) / len(present) if present else nan
 
 
-def ras_destructive(items: Sequence[float | None]) -> float:
+def ras_destructive(items: MutableSequence[float | None]) -> float:
     """Mean RAS over the samples whose clean answer is right; nan if there is none.
 
     Parameters
     ----------
-    items : sequence of float or None
-        A sample's RAS, None where its clean answer is wrong or it has no valid pair.
+    items : mutable sequence of float or None
+        A sample's RAS, None where its clean answer is wrong or it has no valid pair. Sorted here, as in
+        `mean`.
     """
     return mean(items)
 
 
-def ras_corrective(items: Sequence[float | None]) -> float:
+def ras_corrective(items: MutableSequence[float | None]) -> float:
     """Mean RAS over the samples whose clean answer is wrong; nan if there is none.
 
     Parameters
     ----------
-    items : sequence of float or None
-        A sample's RAS, None where its clean answer is right or it has no valid pair.
+    items : mutable sequence of float or None
+        A sample's RAS, None where its clean answer is right or it has no valid pair. Sorted here, as in
+        `mean`.
     """
     return mean(items)
 
@@ -179,6 +185,6 @@ def group_sum(metrics: Sequence[float], sizes: Sequence[int], weight_by_size: bo
 
 
 def _calibration_error(items: Sequence[Sequence[Sequence[float]]]) -> CalibrationErrorOfBins:
-    answers = list(chain.from_iterable(items))
+    answers = sorted(chain.from_iterable(items), key=tuple)
     confidences, corrects = [answer[0] for answer in answers], [answer[1] for answer in answers]
     return CalibrationErrorOfBins(CalibrationBins.from_answers(confidences, corrects, DEFAULT_BINS))

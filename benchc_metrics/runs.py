@@ -205,7 +205,8 @@ def read_run(folder: str | PathLike[str]) -> Run:
     logs = sorted(place.glob(f"{_literal(date)}{SAMPLES_INFIX}*.jsonl*"))
     if not logs:
         raise FileNotFoundError(f"{place} has no samples log of {date}: evaluate with --log_samples")
-    records = {log.name: list(read_samples_log(log)) for log in logs}
+    # In the order of the ids, since several processes leave one's rows behind another's.
+    records = {log.name: sorted(read_samples_log(log), key=lambda record: record.sample) for log in logs}
     return _assemble(place, results, records, notes)
 
 

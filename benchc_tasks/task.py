@@ -23,6 +23,7 @@ from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
 from benchc_tasks.output_folder import check_output_folder
 from benchc_tasks.pictures import ConditionedPicture
+from benchc_tasks.processes import fail_together
 from benchc_tasks.prompting import LETTERS, Prompt
 
 __all__ = ["BenchCTask", "SampleTask", "conditions_of"]
@@ -56,6 +57,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         `dataset_kwargs.split` its split, see `benchc_tasks.datasets.load_dataset`.
     """
 
+    @fail_together()
     def __init__(self, config: Mapping[str, Any]) -> None:
         settings = {key: value for key, value in config.items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
@@ -112,6 +114,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             "prompt": self.prompt.text("{question}", ["{option}"]),
         }
 
+    @fail_together()
     def build_all_requests(self, **settings: Any) -> None:
         """Build the requests of all samples.
 
@@ -188,6 +191,7 @@ class BenchCTask(SampleTask):
             for idx, request in enumerate(requests)
         ]
 
+    @fail_together()
     def process_results(
         self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
     ) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import torch
 from accelerate import Accelerator
 from loguru import logger
 
+from benchc_tasks.processes import processes_on_this_machine
+
 __all__ = ["available_cores", "choose_device", "choose_dtype", "torch_threads"]
 
 
@@ -31,7 +33,7 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
     Raises
     ------
     ValueError
-        If torch knows no such device.
+        If torch knows no such device, or it is the CPU while the processes meet on their GPUs.
     """
     if not wanted:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -39,6 +41,11 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
         device = torch.device(wanted)
     except RuntimeError as fault:
         raise ValueError(f"device {wanted!r} is unknown to torch: name cpu, cuda or cuda:0") from fault
+    if device.type == "cpu" and accelerator.num_processes > 1 and accelerator.device.type != "cpu":
+        raise ValueError(
+            f"device {wanted!r} was asked for, and the {accelerator.num_processes} processes of this run meet on "
+            f"{accelerator.device.type}: set ACCELERATE_USE_CPU=true so that they meet on the CPU"
+        )
     if device.type != "cuda":
         return device
     if not torch.cuda.is_available():
@@ -80,10 +87,9 @@ def choose_dtype(wanted: str | torch.dtype | None, device: torch.device) -> torc
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many cores this process may use: its share, where a launcher started several on this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // processes_on_this_machine())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from typing import Any, NoReturn, TypeAlias
@@ -10,8 +11,10 @@ import torch
 from accelerate import Accelerator
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
+from loguru import logger
 
 from benchc_metrics.options import NO_ANSWER
+from benchc_tasks.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.scorers.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.scorers.engines import EngineSettings, build_scorer
 from benchc_tasks.scorers.pipeline import score_ahead
@@ -20,6 +23,11 @@ from benchc_tasks.scorers.questions import ChoiceScorer, Outcome, ScoringError
 from benchc_tasks.scorers.requests import group_requests
 
 __all__ = ["BenchCModel"]
+
+ONE_PROCESS = (
+    "accelerate launch --cpu starts a single process, however many it is asked for: this run is one process. "
+    "For several on a CPU use torchrun --nproc_per_node, or accelerate launch --multi_gpu, which need no GPU here."
+)
 
 Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
 """A continuation's log-likelihood, whether it is greedy, and the probability that the engine did not show, where it
@@ -66,6 +74,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 
     is_simple = True
 
+    @fail_together()
     def __init__(
         self,
         backend: str | None = None,
@@ -83,6 +92,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
     ) -> None:
         super().__init__()
         self.accelerator = Accelerator()
+        if is_one_in_place_of_several(os.environ):
+            logger.warning(ONE_PROCESS)
         self._rank = self.accelerator.process_index
         self._world_size = self.accelerator.num_processes
         self._device = choose_device(device, self.accelerator)
@@ -161,7 +172,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         batches = score_ahead(inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead)
         waiting: dict[int, Answer] = {}
         following = 0
-        with progress, closing(batches):
+        with fail_together(), progress, closing(batches):
             while following < len(requests):
                 with self._spare_cores():
                     batch = next(batches)

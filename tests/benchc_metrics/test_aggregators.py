@@ -44,6 +44,27 @@ def test_accuracy_drop_is_relative_and_over_the_set():
     assert math.isnan(aggregators.acc_drop([None]))
 
 
+@pytest.mark.parametrize("aggregator", [aggregators.mean, aggregators.ras_destructive, aggregators.ras_corrective])
+def test_a_mean_and_its_standard_error_have_the_same_bits_in_any_order(aggregator):
+    generator = np.random.default_rng(7)
+    items = [*generator.normal(size=200).tolist(), *[None] * 9]
+    means, errors = set(), set()
+    for _ in range(20):
+        generator.shuffle(items)
+        shuffled = list(items)
+        means.add(aggregator(shuffled))
+        # As lmms-eval computes it, from the list that the aggregator was given.
+        errors.add(np.std([item for item in shuffled if item is not None], ddof=1))
+    assert len(means) == len(errors) == 1
+
+
+@pytest.mark.parametrize("aggregator", [aggregators.ece_clean, aggregators.ece_corrupted])
+def test_an_ece_has_the_same_bits_in_any_order(aggregator):
+    _, _, items = answers(5, samples=60)
+    generator = np.random.default_rng(6)
+    assert len({aggregator([items[place] for place in generator.permutation(60)]) for _ in range(20)}) == 1
+
+
 @pytest.mark.parametrize("aggregator", [aggregators.ece_clean, aggregators.ece_corrupted])
 def test_ece_is_over_all_answers_of_all_samples(aggregator):
     confidence, correct, items = answers(0)

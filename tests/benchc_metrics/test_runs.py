@@ -33,8 +33,12 @@ def test_a_run_is_read_as_it_was(tmp_path, compressed):
 
 
 def test_samples_stand_in_the_order_of_their_ids(tmp_path):
-    read = read_run(write_run(RUN, tmp_path, change=lambda rows: rows[::-1]))
-    assert_same_answers(read, RUN)
+    corrupted = RUN.corrupted.copy()
+    corrupted[[2, 5], 1, 3] = np.nan
+    gap = replace(RUN, corrupted=corrupted)
+    read = read_run(write_run(gap, tmp_path, change=lambda rows: rows[::-1]))
+    assert_same_answers(read, gap)
+    assert list(read.invalid) == [("sample-0002", "fog@4"), ("sample-0005", "fog@4")]
 
 
 def test_the_corruptions_are_those_of_the_engine():

@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -62,3 +63,22 @@ def test_torch_threads_are_limited_and_restored(limit: int, inside: int) -> None
 
 def test_cores_are_counted() -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("processes", "share"), [("1", 12), ("4", 3), ("5", 2), ("8", 1), ("64", 1)])
+def test_processes_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch, processes: str, share: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)), raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert available_cores() == share
+
+
+@pytest.mark.parametrize(
+    ("processes", "meet_on", "refused"), [(2, "cuda:1", True), (2, "cpu", False), (1, "cuda:0", False)]
+)
+def test_the_cpu_is_refused_where_several_processes_meet_on_gpus(processes: int, meet_on: str, refused: bool) -> None:
+    accelerator = SimpleNamespace(num_processes=processes, device=torch.device(meet_on))
+    if refused:
+        with pytest.raises(ValueError, match=r"^device 'cpu' was asked for, .* set ACCELERATE_USE_CPU=true"):
+            choose_device("cpu", accelerator)
+    else:
+        assert choose_device("cpu", accelerator) == torch.device("cpu")
