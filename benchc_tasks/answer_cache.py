@@ -188,7 +188,8 @@ class AnswerCache:
         # Question by question, so that what a question is answered with is kept at once, whatever task asks for it.
         order = [place for places in questions for place in places]
         question_ending_at = {places[-1]: places for places in questions}
-        with closing(_stream(lm, reqtype, [requests[place] for place in order])) as stream:
+        asked = [[requests[place] for place in places] for places in questions]
+        with closing(_stream(lm, reqtype, asked)) as stream:
             for place, response in zip(order, stream, strict=True):
                 answers[place] = response
                 places = question_ending_at.get(place, ())
@@ -253,14 +254,25 @@ def _questions(reqtype: str, requests: Sequence[Instance]) -> list[list[int]]:
     return list(questions.values())
 
 
-def _stream(lm: Any, reqtype: str, requests: Sequence[Instance]) -> Generator[Any, None, None]:
-    """Yield a model's answers as it gives them, or, from one that cannot, few enough at a time."""
+def _stream(lm: Any, reqtype: str, questions: Sequence[Sequence[Instance]]) -> Generator[Any, None, None]:
+    """Yield a model's answers as it gives them, or, from one that cannot, those to a few questions at a time."""
     stream = getattr(lm, f"stream_{reqtype}", None)
     if stream is not None:
-        yield from stream(requests)
+        yield from stream([request for question in questions for request in question])
         return
-    for start in range(0, len(requests), SYNC_INTERVAL):
-        yield from getattr(lm, reqtype)(requests[start : start + SYNC_INTERVAL])
+    for requests in _in_pieces(questions):
+        yield from getattr(lm, reqtype)(requests)
+
+
+def _in_pieces(questions: Sequence[Sequence[Instance]]) -> Iterator[list[Instance]]:
+    """Join whole questions as long as they make no more requests than a killed run may lose."""
+    piece: list[Instance] = []
+    for question in questions:
+        if piece and len(piece) + len(question) > SYNC_INTERVAL:
+            yield piece
+            piece = []
+        piece = [*piece, *question]
+    yield piece
 
 
 def _answer(reqtype: str, request: Instance, key: str, response: Any) -> Answer | None:

@@ -19,6 +19,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -44,6 +45,7 @@ LOG_VERSION = 3
 _LOCK_SECONDS = 60.0
 _BUSY_SECONDS = 30.0
 _CHUNK = 500
+_MERGED = ".merged-"
 _COLUMNS = "cache_key, request_type, task_name, doc_id, idx, gen_kwargs, response, created_at"
 _INSERT = f"INSERT OR IGNORE INTO responses ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _SCHEMA = """
@@ -133,7 +135,7 @@ class Answer(NamedTuple):
         if not written.keys() >= set(cls._fields):
             raise ValueError("the line has not all that an answer has")
         answer = cls(**{name: written[name] for name in cls._fields})
-        return answer if is_answer(answer.request_type, json.loads(answer.response)) else None
+        return answer if is_written_answer(answer.request_type, answer.response) else None
 
 
 def is_answer(request_type: str, response: object) -> bool:
@@ -157,6 +159,14 @@ def is_answer(request_type: str, response: object) -> bool:
     if isinstance(response, str):
         return bool(response.strip()) and not response.startswith(NO_ANSWER)
     return response is not None
+
+
+def is_written_answer(request_type: str, response: str) -> bool:
+    """Tell whether a text from a file is such a response, as JSON."""
+    try:
+        return is_answer(request_type, json.loads(response))
+    except ValueError:
+        return False
 
 
 class AnswerLog:
@@ -287,7 +297,7 @@ class AnswerFolder:
                     found.update(_wanted(run, keys))
                     run.complain()
         try:
-            with closing(_open_to_read(self.database)) as database:
+            with closing(_open(self.database)) as database:
                 found.update(_select(database, keys))
         except (sqlite3.Error, FileNotFoundError) as fault:
             if self.database.exists() or self.log.exists():
@@ -308,6 +318,8 @@ class AnswerFolder:
         if not self._runs() and not self.database.exists() and not self.log.exists():
             return
         with _locked(self.root / "runs" / ".benchc-merge.lock"):
+            for folder in self.root.glob(f"runs/{_MERGED}*"):
+                shutil.rmtree(folder)
             if not self.database.exists():
                 self._build_database()
             try:
@@ -322,8 +334,7 @@ class AnswerFolder:
         return sorted(self.root.glob("runs/benchc-*"))
 
     def _merge_runs(self) -> None:
-        with closing(sqlite3.connect(self.database, timeout=_BUSY_SECONDS)) as database:
-            _select(database, [""])
+        with closing(_open(self.database)) as database:
             for folder in self._runs():
                 with _claimed(folder, fcntl.LOCK_EX) as is_left:
                     if is_left:
@@ -341,9 +352,8 @@ class AnswerFolder:
         if run.complain():
             folder.rename(folder.with_name(f"damaged-{folder.name}"))
         else:
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
+            # Out of sight first: a process that is killed here leaves no folder that lacks a file.
+            shutil.rmtree(folder.rename(folder.with_name(f"{_MERGED}{folder.name}")))
 
     def _build_database(self, damage: sqlite3.Error | None = None) -> None:
         built = self.database.with_name(f".{self.database.name}.{uuid.uuid4().hex}")
@@ -432,10 +442,10 @@ class _Run:
             return
         rescued = 0
         try:
-            with closing(_open_to_read(self._database)) as database:
+            with closing(_open(self._database)) as database:
                 for row in database.execute(f"SELECT {_COLUMNS} FROM responses"):
                     answer = Answer(*row)
-                    if answer.cache_key not in seen:
+                    if answer.cache_key not in seen and is_written_answer(answer.request_type, answer.response):
                         rescued += 1
                         yield answer
         except (sqlite3.Error, FileNotFoundError) as fault:
@@ -478,17 +488,38 @@ def _select(database: sqlite3.Connection, keys: Iterable[str]) -> dict[str, str]
     found: dict[str, str] = {}
     for chunk in _chunks(keys, _CHUNK):
         places = ", ".join("?" * len(chunk))
+        rows = database.execute(
+            f"SELECT cache_key, request_type, response FROM responses WHERE cache_key IN ({places})", chunk
+        )
         found.update(
-            database.execute(f"SELECT cache_key, response FROM responses WHERE cache_key IN ({places})", chunk)
+            (key, response) for key, request_type, response in rows if is_written_answer(request_type, response)
         )
     return found
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a database that must exist; a transaction that was cut off is rolled back where the disk can be written."""
+def _open(path: Path) -> sqlite3.Connection:
+    """Open a database that must exist; a transaction that was cut off is rolled back where the disk can be written.
+
+    Raises
+    ------
+    FileNotFoundError, sqlite3.Error
+        If it is missing, is none, or is cut.
+    """
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "it is missing", str(path))
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+    try:
+        database.execute("SELECT 1 FROM responses LIMIT 1")
+        ((pages,),) = database.execute("PRAGMA page_count")
+        ((page_size,),) = database.execute("PRAGMA page_size")
+        missing = pages * page_size - path.stat().st_size
+        # SQLite reads zeros where the last page is cut. What lmms-eval itself writes may wait in a file of its own.
+        if missing > 0 and not path.with_name(f"{path.name}-wal").exists():
+            raise sqlite3.DatabaseError(f"{missing:,} bytes are missing at its end")
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _is_damage(fault: sqlite3.Error) -> bool:

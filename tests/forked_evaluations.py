@@ -9,6 +9,7 @@ spared is ten seconds of imports, and the index of lmms-eval's tasks, which lmms
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import select
@@ -197,15 +198,16 @@ def _serve() -> None:
 
 
 def _import_everything() -> None:
-    import lmms_eval.__main__
-    import transformers
+    for module in (
+        "lmms_eval.__main__",
+        "transformers.models.auto",
+        "benchc_tasks.answer_cache",
+        "benchc_tasks.scorers.model",
+        "benchc_tasks.task",
+    ):
+        importlib.import_module(module)
     from lmms_eval.tasks import TaskManager
 
-    import benchc_tasks.answer_cache
-    import benchc_tasks.scorers.model
-    import benchc_tasks.task
-
-    assert transformers.AutoModelForImageTextToText
     index = TaskManager("INFO").task_index
     TaskManager.initialize_tasks = lambda self, **settings: dict(index)
 
