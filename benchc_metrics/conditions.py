@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["CLEAN", "Condition"]
+__all__ = ["CLEAN", "Condition", "fault_of_conditions"]
 
 
 class Condition(NamedTuple):
@@ -48,3 +49,31 @@ class Condition(NamedTuple):
 
 
 CLEAN = Condition(None, 0)
+
+
+@lru_cache(maxsize=1024)
+def fault_of_conditions(conditions: tuple[str, ...]) -> str | None:
+    """Say what is wrong with a list of conditions; None if nothing is.
+
+    Kept, because all samples of a task share one list.
+
+    Parameters
+    ----------
+    conditions : tuple of str
+        As `Condition` writes them.
+
+    Returns
+    -------
+    str or None
+        A sentence if they do not begin with `clean`, one stands twice, or one is no condition.
+    """
+    if conditions[:1] != (str(CLEAN),):
+        return "conditions do not begin with 'clean'"
+    if len(set(conditions)) != len(conditions):
+        return "a condition stands twice in conditions"
+    for condition in conditions:
+        try:
+            Condition.parse(condition)
+        except ValueError as error:
+            return str(error)
+    return None
