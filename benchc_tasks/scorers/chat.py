@@ -74,6 +74,13 @@ class ChatFormat:
         """The placeholder of an image in a prompt, where the processor names it."""
         return getattr(self._processor, "image_token", None)
 
+    def problem(self, context: str) -> str | None:
+        """Say why a question's text cannot be asked; None if it can."""
+        placeholder = self.image_token
+        if not placeholder or placeholder not in context:
+            return None
+        return f"its text holds {placeholder!r}, the model's own placeholder of an image: write that in another way"
+
     def prompt(self, context: str, images: int) -> str:
         """Write the text that the model reads before it answers, with one placeholder for each of `images` images."""
         return self._rendered(context, images)

@@ -143,13 +143,29 @@ class TransformersChoiceScorer:
         return [outcome for half in halves for outcome in self.score(self.prepare(half))]
 
     def _prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
-        prompts = [self._chat.prompt(question.context, len(question.images)) for question in questions]
+        prompts = list(map(self._prompt, questions))
         options = tuple(map(self._option_tokens, prompts, questions))
         try:
             inputs = self._chat.model_input(prompts, [question.images for question in questions])
         except Exception as error:
             raise ScoringError(f"{questions[0].name}: the processor failed ({describe(error)})") from error
+        self._check_lengths(questions, inputs["attention_mask"].sum(-1).tolist())
         return PreparedQuestions(tuple(questions), options, inputs)
+
+    def _prompt(self, question: Question) -> str:
+        if problem := self._chat.problem(question.context):
+            raise ScoringError(f"{question.name}: {problem}")
+        return self._chat.prompt(question.context, len(question.images))
+
+    def _check_lengths(self, questions: Sequence[Question], lengths: Sequence[int]) -> None:
+        """Refuse a prompt that is longer than the model was made for: its answer would be none, after minutes."""
+        longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        for question, length in zip(questions, lengths, strict=True):
+            if longest is not None and length > longest:
+                raise ScoringError(
+                    f"{question.name}: its prompt has {length:,} tokens, those of the image with them, and the model "
+                    f"reads at most {longest:,}: shorten the question"
+                )
 
     def _option_tokens(self, prompt: str, question: Question) -> tuple[Tokens, ...]:
         try:

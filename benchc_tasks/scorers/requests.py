@@ -10,6 +10,7 @@ from lmms_eval.api.instance import Instance
 from PIL import Image
 
 from benchc_metrics.conditions import Condition
+from benchc_tasks.datasets import DatasetError
 from benchc_tasks.scorers.questions import Question, ScoringError, describe
 
 __all__ = ["Inquiry", "group_requests"]
@@ -76,6 +77,9 @@ class Inquiry:
         """
         try:
             visuals = self.doc_to_visual(self.find_doc()) if self.doc_to_visual is not None else None
+        except DatasetError as fault:
+            reason = str(fault).removeprefix(f"{self.sample}: ")
+            raise ScoringError(f"{self.name}: {reason}") from fault
         except Exception as fault:
             raise ScoringError(f"{self.name}: the image could not be rendered ({describe(fault)})") from fault
         images = tuple(visuals or ())

@@ -171,12 +171,9 @@ class VllmChoiceScorer:
     def _prepared(self, question: Question) -> PreparedQuestion:
         from vllm import SamplingParams
 
-        placeholder = self._chat.image_token
-        # vLLM would leave the one too many as it is, and answer.
-        if placeholder and placeholder in question.context:
-            raise ScoringError(
-                f"{question.name}: the question contains {placeholder!r}, the model's own placeholder of an image"
-            )
+        # vLLM would leave a placeholder too many as it is, and answer.
+        if problem := self._chat.problem(question.context):
+            raise ScoringError(f"{question.name}: {problem}")
         text = self._chat.prompt(question.context, len(question.images))
         tokens = tuple(
             only_token(question, option, self._chat.option_tokens(text, option)) for option in question.options

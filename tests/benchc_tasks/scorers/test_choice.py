@@ -179,16 +179,31 @@ def test_a_batch_that_does_not_fit_is_halved(
         )
 
 
+@pytest.mark.parametrize(
+    ("text", "size", "sentence"),
+    [
+        (
+            "What is <|image_pad|>?",
+            (40, 40),
+            r"its text holds '<\|image_pad\|>', the model's own placeholder of an image: ",
+        ),
+        ("What? " * 40_000, (40, 40), r"its prompt has [\d,]+ tokens, .* reads at most 32,768: shorten the question$"),
+        ("Which?", (1, 5000), r"the processor failed \(ValueError: absolute aspect ratio must be smaller than 200"),
+    ],
+    ids=["a placeholder", "too long", "a picture that the processor refuses"],
+)
 def test_a_failing_question_is_named_and_its_neighbours_are_scored(
-    checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]
+    checkpoint: Callable[[str], Path], make_picture: Callable[..., Any], text: str, size: tuple[int, int], sentence: str
 ) -> None:
-    """The text of the second question holds an image token that no image belongs to."""
     scorer = BenchCModel(pretrained=str(checkpoint("qwen2_5_vl")), batch_size=3)._scorer
-    texts = ("What?", "What is <|image_pad|>?", "Who?")
-    questions = [Question(f"sample {text!r}", text, LETTERS, (make_picture(1),)) for text in texts]
+    asked = (("What?", (40, 40)), (text, size), ("Who?", (40, 40)))
+    questions = [
+        Question(f"sample '{place}'", words, LETTERS, (make_picture(1, *extent),))
+        for place, (words, extent) in enumerate(asked)
+    ]
     before, failed, behind = scorer.score(scorer.prepare(questions))
     assert isinstance(failed, ScoringError)
-    assert re.match(r"^sample 'What is <\|image_pad\|>\?': the (model|processor) failed \(", str(failed))
+    assert re.match(f"^sample '1': {sentence}", str(failed))
     for question, outcome in ((questions[0], before), (questions[2], behind)):
         (alone,) = scorer.score(scorer.prepare([question]))
         expected = [score.log_likelihood for score in alone]

@@ -187,8 +187,10 @@ def test_a_picture_that_cannot_be_rendered_leaves_its_answers_out_and_no_others(
         if request.args[3] == 4:
             condition = request.args[2].condition
             assert isinstance(answer, str)
-            sentence = rf"^no answer: sample 's4' under {condition}: the image could not be rendered \(\w+: .+\)$"
-            assert re.match(sentence, answer)
+            begin = (
+                f"no answer: sample 's4' under {condition}: its image begins as none of the known formats do; replace"
+            )
+            assert answer.startswith(begin)
         else:
             assert answer == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("benchc-ahead")]
