@@ -1,6 +1,5 @@
 import itertools
 import random
-import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -174,23 +173,32 @@ def test_images_are_rendered_ahead_of_the_model_and_not_far(
     assert threading.current_thread().name not in threads
 
 
+@pytest.mark.parametrize(
+    ("doc", "reason"),
+    [
+        ({"image": b"no image"}, "its image begins as none of the known formats do; replace it by a whole PNG"),
+        ({}, "the image could not be rendered (KeyError: 'image')"),
+    ],
+    ids=["no image", "another fault"],
+)
 def test_a_picture_that_cannot_be_rendered_leaves_its_answers_out_and_no_others(
-    build: Callable[..., BenchCModel], requests: list[Instance], count_passes: Callable[..., list[int]]
+    build: Callable[..., BenchCModel],
+    requests: list[Instance],
+    count_passes: Callable[..., list[int]],
+    doc: dict[str, Any],
+    reason: str,
 ) -> None:
     model = build()
     expected = model.loglikelihood(requests)
     passes = count_passes(model)
-    model.task_dict["task"]["test"][4] = {"image": b"no image"}
+    model.task_dict["task"]["test"][4] = doc
     answers = model.loglikelihood(requests)
     assert sum(passes) == len(requests) // 4 - len(CONDITIONS)
     for request, answer, before in zip(requests, answers, expected, strict=True):
         if request.args[3] == 4:
             condition = request.args[2].condition
             assert isinstance(answer, str)
-            begin = (
-                f"no answer: sample 's4' under {condition}: its image begins as none of the known formats do; replace"
-            )
-            assert answer.startswith(begin)
+            assert answer.startswith(f"no answer: sample 's4' under {condition}: {reason}")
         else:
             assert answer == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("benchc-ahead")]
