@@ -98,25 +98,8 @@ def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
     backend_class = find_backend(name)
     known = _parameters(backend_class)
     _refuse_unknown(name, arguments, known)
-    model = _model_name(name, arguments)
-    address = str(arguments.get("base_url") or _first_set(ADDRESS_VARIABLES) or "")
-    _check_address(unquote(address))
-    timeout = _number("timeout", arguments.get("timeout"), DEFAULT_TIMEOUT, above=0)
-    attempts = _number("max_retries", arguments.get("max_retries"), DEFAULT_ATTEMPTS, least=1)
-    backoff = _number("retry_backoff_s", arguments.get("retry_backoff_s"), DEFAULT_BACKOFF, least=0)
-    concurrency_name = next((key for key in CONCURRENCY_ARGUMENTS if key in arguments), CONCURRENCY_ARGUMENTS[0])
-    concurrency = _number(concurrency_name, arguments.get(concurrency_name), DEFAULT_CONCURRENCY, least=1)
-    settings = {key: arguments[key] for key in USED_ARGUMENTS.difference(MODEL_ARGUMENTS).intersection(arguments)}
-    settings["model"] = model
-    if "work_dir" in known:
-        settings["work_dir"] = ""  # else the class makes a folder that nobody removes
-    if not os.getenv("OPENAI_API_KEY") and not settings.get("azure_openai"):
-        if not address:
-            raise ValueError(
-                f"backend {name!r} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
-                "give base_url=http://HOST:PORT/v1"
-            )
-        settings["api_key"] = PLACEHOLDER_KEY
+    limits = _limits(arguments)
+    settings = _class_settings(name, arguments, known)
     try:
         client = _client_of(backend_class(**settings))
     # A backend may fail in any way; its arguments are named without their values.
@@ -127,14 +110,42 @@ def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
         ) from None
     _check_address(str(client.base_url))
     return ServedBackend(
-        client=client.with_options(max_retries=0, timeout=timeout),
-        model=model,
-        attempts=int(attempts),
-        backoff=backoff,
-        timeout=timeout,
-        concurrency=int(concurrency),
+        client=client.with_options(max_retries=0, timeout=limits["timeout"]),
+        model=settings["model"],
+        attempts=int(limits["attempts"]),
+        backoff=limits["backoff"],
+        timeout=limits["timeout"],
+        concurrency=int(limits["concurrency"]),
         enable_thinking=_as_bool(arguments.get("enable_thinking_kwarg")),
     )
+
+
+def _limits(arguments: Arguments) -> dict[str, float]:
+    concurrency = next((name for name in CONCURRENCY_ARGUMENTS if name in arguments), CONCURRENCY_ARGUMENTS[0])
+    return {
+        "timeout": _number("timeout", arguments.get("timeout"), DEFAULT_TIMEOUT, above=0),
+        "attempts": _number("max_retries", arguments.get("max_retries"), DEFAULT_ATTEMPTS, least=1),
+        "backoff": _number("retry_backoff_s", arguments.get("retry_backoff_s"), DEFAULT_BACKOFF, least=0),
+        "concurrency": _number(concurrency, arguments.get(concurrency), DEFAULT_CONCURRENCY, least=1),
+    }
+
+
+def _class_settings(name: str, arguments: Arguments, known: set[str]) -> dict[str, Any]:
+    """Return what lmms-eval's class is built with: what concerns generation alone is left out."""
+    settings = {key: arguments[key] for key in USED_ARGUMENTS.difference(MODEL_ARGUMENTS).intersection(arguments)}
+    settings["model"] = _model_name(name, arguments)
+    if "work_dir" in known:
+        settings["work_dir"] = ""  # else the class makes a folder that nobody removes
+    address = str(arguments.get("base_url") or _first_set(ADDRESS_VARIABLES) or "")
+    _check_address(unquote(address))
+    if not os.getenv("OPENAI_API_KEY") and not settings.get("azure_openai"):
+        if not address:
+            raise ValueError(
+                f"backend {name!r} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
+                "give base_url=http://HOST:PORT/v1"
+            )
+        settings["api_key"] = PLACEHOLDER_KEY
+    return settings
 
 
 def _client_of(backend: Any) -> openai.OpenAI:

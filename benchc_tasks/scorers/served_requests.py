@@ -110,7 +110,7 @@ class ServedModel:
         self._backoff = backend.backoff
         self._given_up = threading.Event()
         keys = [backend.client.api_key, *map(os.getenv, KEY_VARIABLES)]
-        self._without_keys = _key_remover(key for key in keys if key and key != PLACEHOLDER_KEY)
+        self._without_keys = _key_remover({(key or "").strip() for key in keys} - {"", PLACEHOLDER_KEY})
 
     def reach(self) -> None:
         """Ask for the list of models, once.
@@ -249,7 +249,7 @@ def _pause(state: RetryCallState, purpose: str, backoff: float) -> float:
 def _key_remover(keys: Iterable[str]) -> Callable[[str], str]:
     """Return a function that puts stars in the place of keys, of what is left of a long one, and of bearer tokens."""
     patterns = [r"(?<=Bearer )\S+"]
-    for key in map(str.strip, keys):
+    for key in sorted(keys, key=len, reverse=True):
         recognised = key[:TELLING_LENGTH] if len(key) >= 2 * TELLING_LENGTH else key
         patterns.append(re.escape(recognised) + (r"[\w.\-]*" if recognised != key else ""))
     return functools.partial(re.compile("|".join(patterns)).sub, "***")
