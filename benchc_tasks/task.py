@@ -74,7 +74,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
         """Hand the samples to lmms-eval, with their images and without; lmms-eval's own method would retry faults."""
         split = self.config.test_split
-        self.dataset = {split: self.samples}
+        self.dataset: dict[str, Sequence[dict[str, Any]]] = {split: self.samples}
         self.dataset_no_image = {split: self.samples.without_images()}
 
     @property
