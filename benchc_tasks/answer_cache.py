@@ -33,6 +33,7 @@ from benchc_metrics.options import checked_response
 from benchc_tasks.answer_files import SYNC_INTERVAL, Answer, AnswerFolder, AnswerLog, is_answer
 from benchc_tasks.corruptions import CORRUPTIONS
 from benchc_tasks.pictures import ConditionedPicture
+from benchc_tasks.processes import fail_together
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
 
@@ -108,6 +109,7 @@ class AnswerCache:
             folder.merge()
         return cls(folder, f"{model}|{_arguments(model_args)}", dict(_task_fingerprints(task_dict or {})), global_rank)
 
+    @fail_together()
     def execute(self, lm: Any, reqtype: str, requests: Sequence[Instance]) -> list[Any]:
         """Answer requests from the cache, and those it lacks by the model, whose answers are kept as they come.
 
