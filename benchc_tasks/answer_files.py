@@ -32,6 +32,7 @@ from typing import NamedTuple, TypeVar
 
 from loguru import logger
 
+from benchc_metrics.generation_records import checked_answer
 from benchc_metrics.options import NO_ANSWER, checked_response
 
 __all__ = ["SYNC_INTERVAL", "Answer", "AnswerFolder", "AnswerLog", "is_answer"]
@@ -152,12 +153,12 @@ def is_answer(request_type: str, response: object) -> bool:
     -------
     bool
         False for what `benchc_metrics.options.checked_response` finds invalid (a nan, a reason in place of a
-        log-likelihood), and for an empty text.
+        log-likelihood), for an empty text, and for lmms-eval's own sentence about a request that it gave up.
     """
     if request_type == "loglikelihood":
         return isinstance(checked_response(response), list)
     if isinstance(response, str):
-        return bool(response.strip()) and not response.startswith(NO_ANSWER)
+        return bool(response.strip()) and not response.startswith(NO_ANSWER) and "text" in checked_answer(response)
     return response is not None
 
 

@@ -147,6 +147,7 @@ def test_a_line_that_holds_no_answer_is_passed_over(changed):
         ("generate_until", "B", True),
         ("generate_until", " \n", False),
         ("generate_until", "no answer: the server is gone", False),
+        ("generate_until", "[LMMS_EVAL_REQUEST_FAILED after 3 retries] Connection error.", False),
         ("generate_until_multi_round", ["A", "B"], True),
     ],
 )
