@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
+from lmms_eval.api.model import lmms
+from lmms_eval.evaluator import simple_evaluate
+from lmms_eval.tasks import TaskManager
 from loguru import logger
 
-from benchc_tasks.plugin import add_task_folder
+from benchc_tasks.answer_cache import AnswerCache
+from benchc_tasks.plugin import add_answer_cache, add_task_folder
+from benchc_tasks.task import BenchCTask
 
 METRICS = {
     "acc_clean",
@@ -108,3 +114,107 @@ def test_what_is_not_expected_is_left_untouched_with_one_sentence(method):
     assert len(lines) == 1
     assert "--include_path" in lines[0]
     assert TaskManager.initialize_tasks is method
+
+
+# The response cache.
+
+
+class _ExpectedCache:
+    @classmethod
+    def create(cls, cache_root, *, model="", model_args="", task_dict=None, world_size=1, global_rank=0):
+        return f"lmms-eval's own in {cache_root} for {model}"
+
+    def execute(self, lm, reqtype, requests):
+        return []
+
+    def finalize(self, *, success, dist_backend="accelerate", accelerator=None):
+        pass
+
+
+def test_runs_of_our_tasks_have_the_answer_cache_and_others_lmms_evals_own(tmp_path):
+    class ResponseCache(_ExpectedCache):
+        create = _ExpectedCache.__dict__["create"]
+
+    class OfAUser(BenchCTask):
+        def __init__(self):
+            self.conditions = ()
+
+        def dump_config(self):
+            return {}
+
+    assert add_answer_cache(ResponseCache)
+    assert add_answer_cache(ResponseCache)
+    settings = {"model": "benchc", "model_args": "", "world_size": 1, "global_rank": 0}
+    for tasks in ({"benchc_fog": OfAUser()}, {"group": {"mmmu": object(), "benchc_fog": OfAUser()}}):
+        assert isinstance(ResponseCache.create(cache_root=str(tmp_path), task_dict=tasks, **settings), AnswerCache)
+    for tasks in ({}, {"mmmu": object()}, {"group": {"mmmu": object()}}, None):
+        created = ResponseCache.create(cache_root=str(tmp_path), task_dict=tasks, **settings)
+        assert created == f"lmms-eval's own in {tmp_path} for benchc"
+
+
+@pytest.mark.parametrize("changed", ["create", "execute", "finalize"])
+@pytest.mark.parametrize("method", [None, lambda self, something_new: None])
+def test_a_changed_response_cache_is_left_untouched_with_one_sentence(changed, method):
+    class ResponseCache(_ExpectedCache):
+        pass
+
+    setattr(ResponseCache, changed, method)
+    before = dict(vars(ResponseCache))
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING", format="{message}")
+    try:
+        assert not add_answer_cache(ResponseCache)
+    finally:
+        logger.remove(sink)
+    assert len(lines) == 1
+    assert f"ResponseCache.{changed}" in lines[0]
+    assert dict(vars(ResponseCache)) == before
+
+
+OTHER_TASK = """
+task: colours
+dataset_path: json
+dataset_kwargs: {data_files: {test: DATA}}
+test_split: test
+output_type: generate_until
+doc_to_visual: ""
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {max_new_tokens: 4}
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+"""
+
+
+class _Repeating(lmms):
+    asked = 0
+
+    def __repr__(self):
+        return "repeating"
+
+    def generate_until(self, requests):
+        self.asked += len(requests)
+        return [request.args[0] for request in requests]
+
+    loglikelihood = generate_until_multi_round = generate_until
+
+
+def test_a_run_of_other_tasks_is_lmms_evals_own_throughout(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    (tmp_path / "tasks").mkdir()
+    rows = [{"question": colour, "answer": colour} for colour in ("red", "blue")]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "tasks" / "colours.yaml").write_text(OTHER_TASK.replace("DATA", str(tmp_path / "data.jsonl")))
+    manager = TaskManager(include_path=str(tmp_path / "tasks"), include_defaults=False)
+    for asked in (2, 0):
+        model = _Repeating()
+        simple_evaluate(
+            model=model, tasks=["colours"], task_manager=manager, use_cache=str(tmp_path / "cache"), bootstrap_iters=0
+        )
+        assert model.asked == asked
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cache.audit.jsonl", "cache.db", "runs"]
+    for run in (tmp_path / "cache" / "runs").iterdir():
+        assert not run.name.startswith((".benchc", "benchc"))
+        assert (run / ".merged").exists()
