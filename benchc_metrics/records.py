@@ -13,7 +13,6 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.conditions import fault_of_conditions
 from benchc_metrics.options import (
     OptionResponse,
     checked_response,
@@ -31,7 +30,7 @@ from benchc_metrics.options import (
     valid_conditions,
 )
 
-__all__ = ["RECORD_KEY", "SCHEMA", "SampleRecord", "assemble_record", "read_samples_log"]
+__all__ = ["GENERATED_ANSWERS", "RECORD_KEY", "SCHEMA", "SampleRecord", "assemble_record", "read_samples_log"]
 
 SCHEMA = "benchc.sample/2"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
@@ -41,6 +40,11 @@ FIRST_SCHEMA = "benchc.sample/1"
 
 RECORD_KEY = "benchc"
 """Key of the record in a row of lmms-eval's samples log."""
+
+GENERATED_ANSWERS = (
+    "its generated answers have no RAS, which needs option log-likelihoods: give a run of the benchc_* tasks"
+)
+"""Why the records of `benchc-gen` tasks are not read here; see `benchc_metrics.generation_records`."""
 
 MIXED_QUANTITIES = (
     "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
@@ -183,7 +187,7 @@ class SampleRecord:
             isinstance(self.conditions, tuple) and all(isinstance(condition, str) for condition in self.conditions),
             "conditions is not a list of text",
         )
-        wrong = _wrong_conditions(self.conditions)
+        wrong = fault_of_conditions(self.conditions)
         self._require(wrong is None, f"{wrong}")
 
     def _check_log_likelihoods(self) -> None:
@@ -368,22 +372,10 @@ def _record_of_row(line: str) -> SampleRecord:
         raise ValueError(
             f"the row has no {RECORD_KEY!r} record: give the samples log of a Bench-C task, made with --log_samples"
         )
-    return SampleRecord.from_json_dict(row[RECORD_KEY])
-
-
-@lru_cache(maxsize=1024)
-def _wrong_conditions(conditions: tuple[str, ...]) -> str | None:
-    """Say what is wrong with a list of conditions; kept, because all samples of a task share one list."""
-    if conditions[:1] != ("clean",):
-        return "conditions do not begin with 'clean'"
-    if len(set(conditions)) != len(conditions):
-        return "a condition stands twice in conditions"
-    for condition in conditions:
-        try:
-            Condition.parse(condition)
-        except ValueError as error:
-            return str(error)
-    return None
+    record = row[RECORD_KEY]
+    if isinstance(record, dict) and str(record.get("schema")).startswith("benchc.generation/"):
+        raise ValueError(f"the row is of a benchc-gen task, and {GENERATED_ANSWERS}")
+    return SampleRecord.from_json_dict(record)
 
 
 def _options_from_json(options: Sequence[Any] | None) -> tuple[float, ...] | None:

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from benchc_metrics.benchmark import SEVERITIES, in_paper_order
 from benchc_metrics.conditions import Condition
 from benchc_metrics.options import option_distribution
-from benchc_metrics.records import SampleRecord, read_samples_log
+from benchc_metrics.records import GENERATED_ANSWERS, SampleRecord, read_samples_log
 
 __all__ = ["Run", "RunMetadata", "read_run", "read_runs"]
 
 RESULTS_SUFFIX = "_results.json"
 SAMPLES_INFIX = "_samples_benchc"
+GENERATED_INFIX = "_samples_benchc-gen"
 
 # Clean answers of one sample come once a task. Batching moves a probability in the third digit; another model, more.
 SAME_PROBABILITY = 1e-6
@@ -196,7 +197,8 @@ def read_run(folder: str | PathLike[str]) -> Run:
     FileNotFoundError
         If the folder, a results file, or a samples log is missing.
     ValueError
-        If a file cannot be read, or the logs do not belong together; one sentence that names the file.
+        If a file cannot be read, the logs do not belong together, or all are of `benchc-gen` tasks; one sentence that
+        names the file or folder.
     """
     place = Path(folder)
     results_file, notes = _newest_results(place)
@@ -205,6 +207,12 @@ def read_run(folder: str | PathLike[str]) -> Run:
     logs = sorted(place.glob(f"{_literal(date)}{SAMPLES_INFIX}*.jsonl*"))
     if not logs:
         raise FileNotFoundError(f"{place} has no samples log of {date}: evaluate with --log_samples")
+    generated = [log for log in logs if log.name.startswith(f"{date}{GENERATED_INFIX}")]
+    if generated == logs:
+        raise ValueError(f"{place} is a run of benchc-gen tasks, and {GENERATED_ANSWERS}")
+    if generated:
+        notes.append(f"Logs of benchc-gen tasks were left out ({len(generated)}): generated answers have no RAS.")
+        logs = [log for log in logs if log not in generated]
     # In the order of the ids, since several processes leave one's rows behind another's.
     records = {log.name: sorted(read_samples_log(log), key=lambda record: record.sample) for log in logs}
     return _assemble(place, results, records, notes)

@@ -305,6 +305,11 @@ def test_samples_log_is_read_row_by_row(tmp_path, rows, name):
         ('{"benchc": {"schema": ', "line 2: the row is not JSON"),
         ('{"doc_id": 1}', "line 2: the row has no 'benchc' record"),
         ("[1]", "line 2: the row has no 'benchc' record"),
+        (
+            '{"benchc": {"schema": "benchc.generation/1"}}',
+            "line 2: the row is of a benchc-gen task, and its generated answers have no RAS, which needs option "
+            "log-likelihoods: give a run of the benchc_* tasks",
+        ),
         ('{"benchc": {"schema": "other", "sample": "photo-9"}}', "line 2: sample 'photo-9': schema 'other'"),
     ],
 )

@@ -56,6 +56,30 @@ def test_the_newest_of_several_evaluations_is_read(tmp_path):
     assert read.notes == (f"{tmp_path} holds 2 evaluations; the newest one, 20260301_190000_results.json, was read.",)
 
 
+def generated_answers(folder):
+    log = folder / "20260301_190000_samples_benchc-gen_fog.jsonl"
+    log.write_text(json.dumps({"doc_id": 0, "benchc": {"schema": "benchc.generation/1"}}) + "\n")
+
+
+def test_a_run_of_generated_answers_only_is_refused(tmp_path):
+    for log in write_run(RUN, tmp_path).glob("*_samples_*"):
+        log.unlink()
+    generated_answers(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"is a run of benchc-gen tasks, and .* log-likelihoods: give a run of the b"
+    ) as e:
+        read_run(tmp_path)
+    assert str(e.value).startswith(str(tmp_path))
+    assert "\n" not in str(e.value)
+
+
+def test_generated_answers_beside_log_likelihoods_are_left_out_and_that_is_told(tmp_path):
+    generated_answers(write_run(RUN, tmp_path))
+    read = read_run(tmp_path)
+    assert_same_answers(read, RUN)
+    assert read.notes == ("Logs of benchc-gen tasks were left out (1): generated answers have no RAS.",)
+
+
 def test_invalid_and_missing_answers_are_told_apart(tmp_path):
     corrupted = RUN.corrupted.copy()
     corrupted[2, 1, 3] = np.nan
