@@ -28,9 +28,17 @@ from benchc_tasks.datasets.schema import (
     columns_of_table,
     missing_columns,
     raise_first,
+    reason_of,
 )
 from benchc_tasks.datasets.sources import find_files
-from benchc_tasks.datasets.stores import FileImages, ImageStore, JoinedImages, ParquetImages, column_problem
+from benchc_tasks.datasets.stores import (
+    FileImages,
+    ImageStore,
+    JoinedImages,
+    ParquetImages,
+    column_problem,
+    unreadable_parquet,
+)
 
 __all__ = ["check_images", "load_dataset", "write_dataset"]
 
@@ -177,6 +185,11 @@ def _row_names(table: pa.Table, place: Callable[[int], str]) -> Callable[[int], 
 
 
 def _read(path: Path) -> _Part:
+    # A pipe would keep its reader waiting.
+    if not path.is_file():
+        raise DatasetError(
+            f"{path.name} is a folder, a device or a link to nothing; put a parquet or JSONL file in its place"
+        )
     return _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
 
 
@@ -191,8 +204,7 @@ def _read_parquet(path: Path) -> _Part:
         table, faults = columns_of_table(pq.read_table(path, columns=names, memory_map=True, partitioning=None))
         images = ParquetImages(path)
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{path.name} is not a readable parquet file ({reason}); write it again") from error
+        raise unreadable_parquet(path, error) from error
     return _Part(table, images, faults, _ignored(stored.names))
 
 
@@ -214,7 +226,7 @@ def _parse_jsonl(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise DatasetError(f"{path.name} cannot be read ({error.strerror}); make it a readable file") from error
+        raise DatasetError(f"{path.name} cannot be read ({reason_of(error)}); make it a readable file") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path.name} is not UTF-8 (byte {error.start}); write it again as UTF-8") from error
     # Only a line feed ends a line of JSONL: str.splitlines would also split at the separators that JSON lets stand.
@@ -232,8 +244,12 @@ def _parse_line(line: str) -> dict[str, Any] | str:
         return "the line is blank; remove it"
     try:
         row = json.loads(line)
+    except json.JSONDecodeError as error:
+        return (
+            f"the line is not JSON ({error.msg.removesuffix(' at')} at column {error.colno}); write one object a line"
+        )
     except (ValueError, RecursionError) as error:
-        return f"the line is not JSON ({error}); write one object a line"
+        return f"the line cannot be read ({reason_of(error)}); write one plain object a line"
     return row if isinstance(row, dict) else "the line is not a JSON object; write one object a line"
 
 

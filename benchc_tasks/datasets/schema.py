@@ -23,6 +23,7 @@ __all__ = [
     "columns_of_table",
     "missing_columns",
     "raise_first",
+    "reason_of",
 ]
 
 MIN_OPTIONS = 2
@@ -55,6 +56,18 @@ _CURES = {
 
 class DatasetError(ValueError):
     """What is wrong with a dataset, in one sentence that names the place and the cure."""
+
+
+def reason_of(error: Exception) -> str:
+    """Say what a library or the operating system has to say about a fault, in one clause to stand in brackets.
+
+    Examples
+    --------
+    >>> reason_of(ValueError("It is cut off. Perhaps it was not wholly written."))
+    'It is cut off'
+    """
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
 
 
 @dataclass(frozen=True, order=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchc_tasks.datasets.schema import DatasetError
+from benchc_tasks.datasets.schema import DatasetError, reason_of
 
 __all__ = ["DEMONSTRATION", "SOURCE_VARIABLE", "DatasetFiles", "choose_files", "find_files"]
 
@@ -65,12 +65,16 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     """
     if source is None:
         source = os.environ.get(SOURCE_VARIABLE) or DEMONSTRATION
-    given, path = str(source), Path(source).expanduser()
+    given = str(source)
     hub = _HUB_ID.fullmatch(given)
-    if path.is_dir():
-        folder, names = path, _data_files(path)
-    elif path.exists():
-        folder, names = path.parent, [path.name]
+    try:
+        path = Path(source).expanduser()
+        here = _files_here(path)
+    # RuntimeError: there is no such user as in ~user.
+    except (OSError, RuntimeError) as error:
+        raise DatasetError(f"dataset {given!r} cannot be read ({reason_of(error)}); name one that can be") from error
+    if here is not None:
+        folder, names = here
     elif isinstance(source, str) and hub and not _is_data_file(given):
         folder, names = _fetch(hub["id"], hub["revision"], split)
     else:
@@ -82,7 +86,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     if not path.is_file():
         _check_shards(chosen, given)
     paths = tuple(folder / name for name in chosen)
-    is_demonstration = DEMONSTRATION.exists() and any(path.samefile(DEMONSTRATION) for path in paths)
+    is_demonstration = DEMONSTRATION.exists() and any(path.exists() and path.samefile(DEMONSTRATION) for path in paths)
     return DatasetFiles("the bundled demonstration set" if is_demonstration else given, paths, is_demonstration)
 
 
@@ -140,6 +144,13 @@ def _check_shards(names: Iterable[str], source: str) -> None:
 
 def _is_data_file(name: str) -> bool:
     return name.endswith((".parquet", ".jsonl"))
+
+
+def _files_here(path: Path) -> tuple[Path, list[str]] | None:
+    """Return a folder and the names of the data files in it; None if nothing is at `path`."""
+    if path.is_dir():
+        return path, _data_files(path)
+    return (path.parent, [path.name]) if path.exists() else None
 
 
 def _data_files(folder: Path) -> list[str]:

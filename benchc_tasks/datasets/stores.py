@@ -6,6 +6,7 @@ import bisect
 import itertools
 import os
 import re
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchc_tasks.datasets.images import HEAD_BYTES, head_problem
-from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError
+from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError, reason_of
 
-__all__ = ["FileImages", "ImageStore", "JoinedImages", "ParquetImages", "column_problem"]
+__all__ = ["FileImages", "ImageStore", "JoinedImages", "ParquetImages", "column_problem", "unreadable_parquet"]
 
 CACHED_BYTES = 2**28
 
@@ -120,18 +121,31 @@ class ParquetImages:
         """Look at the first bytes of each image."""
         # Arrow's reader is not thread-safe: a long look through the file has one of its own.
         with pq.ParquetFile(self._path, memory_map=True) as file:
-            for batch in file.iter_batches(batch_size=1024, columns=[IMAGE_COLUMN]):
+            batches = file.iter_batches(batch_size=1024, columns=[IMAGE_COLUMN])
+            while (batch := self._next(batches)) is not None:
                 for value in batch.column(0):
                     yield _value_problem(value.as_py(), self._path.parent)
+
+    def _next(self, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        try:
+            return next(batches, None)
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable_parquet(self._path, error) from error
 
     def _group(self, group: int) -> pa.ChunkedArray:
         with self._lock:
             if group not in self._groups:
-                column = self._file.read_row_group(group, columns=[IMAGE_COLUMN]).column(0)
+                column = self._read_group(group)
                 self._make_room(column.nbytes)
                 self._groups[group] = column
             self._groups.move_to_end(group)
             return self._groups[group]
+
+    def _read_group(self, group: int) -> pa.ChunkedArray:
+        try:
+            return self._file.read_row_group(group, columns=[IMAGE_COLUMN]).column(0)
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable_parquet(self._path, error) from error
 
     def _make_room(self, wanted: int) -> None:
         self._cached_bytes += wanted
@@ -165,6 +179,11 @@ class JoinedImages:
         """Look at the first bytes of each image."""
         for store in self._stores:
             yield from store.problems()
+
+
+def unreadable_parquet(path: Path, error: Exception) -> DatasetError:
+    """Make the error that says that a parquet file, or a part of it, cannot be read."""
+    return DatasetError(f"{path.name} is not a readable parquet file ({reason_of(error)}); copy or write it again")
 
 
 def column_problem(stored: pa.DataType) -> str | None:
@@ -211,11 +230,17 @@ def _read_file(folder: Path, path: Any, size: int = -1) -> bytes:
             f"its image file {path!r} is not named from within the dataset's folder; "
             "move the file into that folder and give its path from there, with forward slashes"
         )
+    location = os.path.join(folder, path)
     try:
-        with open(os.path.join(folder, path), "rb", buffering=0) as file:
+        # A pipe would keep its reader waiting, and a device need not end.
+        if not stat.S_ISREG(os.stat(location).st_mode):
+            raise DatasetError(f"its image file {path!r} is a folder or a device; give the path of an image file")
+        with open(location, "rb", buffering=0) as file:
             return file.read(size)
     except FileNotFoundError:
         raise DatasetError(f"its image file {path!r} does not exist; put it in the dataset's folder") from None
+    except DatasetError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(f"its image file {path!r} cannot be read ({reason}); make it a readable file") from error

@@ -178,7 +178,8 @@ def test_a_type_fault_in_a_later_shard_names_its_row(tmp_path, make_rows, write_
 
 JSONL_FAULTS = {
     "not JSON": (b'{"id": 1}\n{oops\n', "data.jsonl row 2: the line is not JSON ("),
-    "nested beyond measure": (b"[" * 100_000 + b"\n", "data.jsonl row 1: the line is not JSON ("),
+    "cut off": (b'{"id": 1}\n{"id": "a', "(Unterminated string starting at column 8); write one object a line"),
+    "nested beyond measure": (b"[" * 100_000 + b"\n", "data.jsonl row 1: the line cannot be read ("),
     "no object": (b"[1]\n", "data.jsonl row 1: the line is not a JSON object; write one object a line"),
     "blank line": (b'{"id": "a"}\n \n{"id": "b"}\n', "data.jsonl row 2: the line is blank; remove it"),
     "two faults": (b"[1]\n\n[2]", "data.jsonl row 1: the line is not a JSON object; write one object a line (2 more"),
@@ -218,7 +219,47 @@ def test_jsonl_with_a_byte_order_mark_and_line_separators_in_its_text(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"x" * 1000])
 def test_what_is_no_parquet_file_is_named(tmp_path, content):
     (tmp_path / "data.parquet").write_bytes(content)
-    with pytest.raises(DatasetError, match=r"^data\.parquet is not a readable parquet file \(.+\); write it again$"):
+    with pytest.raises(DatasetError, match=r"^data\.parquet is not a readable parquet file \([^.]+\); copy or write"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_a_parquet_file_with_a_broken_page_is_named(tmp_path, make_rows, column):
+    """The first column is read when the dataset is loaded, the second, the images, piece by piece."""
+    write_dataset(tmp_path / "data.parquet", make_rows(3))
+    page = pq.ParquetFile(tmp_path / "data.parquet").metadata.row_group(0).column(column).data_page_offset
+    content = bytearray((tmp_path / "data.parquet").read_bytes())
+    content[page : page + 12] = b"\xff" * 12
+    (tmp_path / "data.parquet").write_bytes(content)
+    with pytest.raises(
+        DatasetError, match=r"^data\.parquet is not a readable parquet file \(.+\); copy or write it again$"
+    ):
+        load_dataset(tmp_path)
+
+
+def test_a_file_that_breaks_while_it_is_in_use_is_named(tmp_path, make_rows):
+    write_dataset(tmp_path / "data.parquet", make_rows(3))
+    dataset = load_dataset(tmp_path)
+    with (tmp_path / "data.parquet").open("r+b") as file:
+        file.write(bytes((tmp_path / "data.parquet").stat().st_size))
+    with pytest.raises(
+        DatasetError, match=r"^sample 's1': data\.parquet is not a readable parquet file \(.+\); copy or"
+    ):
+        dataset[1]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to nothing"])
+@pytest.mark.parametrize("name", ["data.parquet", "data.jsonl"])
+def test_what_is_no_file_is_named_and_waited_for_by_nobody(tmp_path, name, kind):
+    path = tmp_path / name
+    {
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "link to nothing": lambda: path.symlink_to("nothing"),
+    }[kind]()
+    with pytest.raises(
+        DatasetError, match=f"^{name} is a folder, a device or a link to nothing; put a parquet or JSONL"
+    ):
         load_dataset(tmp_path)
 
 

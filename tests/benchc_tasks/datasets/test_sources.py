@@ -62,6 +62,16 @@ def test_what_does_not_exist_is_named(tmp_path, monkeypatch, source):
         find_files(source)
 
 
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [("x" * 300, "File name too long"), ("~nobody-of-this-name/data", "Could not determine home directory")],
+    ids=["too long", "no such user"],
+)
+def test_what_the_system_refuses_to_look_at_is_named(source, reason):
+    with pytest.raises(DatasetError, match=rf"^dataset '{source}' cannot be read \({reason}\); name one that can be$"):
+        find_files(source)
+
+
 def test_a_path_that_reads_as_a_hub_id_is_local_if_it_exists(tmp_path, monkeypatch, make_rows):
     monkeypatch.chdir(tmp_path)
     write_dataset("owner/name/data.parquet", make_rows())

@@ -102,7 +102,10 @@ FILE_FAULTS = {
     "number": (3, "its `image` is 3, not a path; give the encoded image"),
     "empty": ("", "its `image` is '', not a path; give the encoded image"),
     "absent": ("none.png", "its image file 'none.png' does not exist; put it in the dataset's folder"),
-    "folder": ("inner", "its image file 'inner' cannot be read (Is a directory); make it a readable file"),
+    "folder": ("inner", "its image file 'inner' is a folder or a device; give the path of an image file"),
+    "pipe": ("pipe.png", "its image file 'pipe.png' is a folder or a device; give the path of an image file"),
+    "endless": ("zero.png", "its image file 'zero.png' is a folder or a device; give the path of an image file"),
+    "loop": ("loop.png", "its image file 'loop.png' cannot be read (Too many levels of symbolic links); make it"),
     "NUL": ("a\0b", "its image file 'a\\x00b' cannot be read (embedded null byte); make it a readable file"),
     "empty file": ("empty.png", "its image is empty; replace it by a whole PNG"),
     "no image": ("text.png", "its image begins as none of the known formats do; replace it by a whole PNG"),
@@ -113,6 +116,9 @@ FILE_FAULTS = {
 def test_a_file_that_does_not_serve_is_named(tmp_path, case):
     (tmp_path / "inner").mkdir()
     (tmp_path / "empty.png").touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "loop.png").symlink_to("loop.png")
     (tmp_path / "text.png").write_text("not an image")
     value, sentence = FILE_FAULTS[case]
     (problem,) = FileImages(tmp_path, [value]).problems()
