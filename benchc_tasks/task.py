@@ -245,7 +245,16 @@ def _file_states(source: str | None) -> tuple[tuple[str, int, int], ...]:
     if source is None or not os.path.exists(source):
         return ()
     paths = [source] if os.path.isfile(source) else _files_below(source)
-    return tuple((path, os.stat(path).st_mtime_ns, os.stat(path).st_size) for path in paths)
+    return tuple(map(_file_state, paths))
+
+
+def _file_state(path: str) -> tuple[str, int, int]:
+    try:
+        state = os.stat(path)
+    # A link to nothing: whether the dataset needs it is seen when it is loaded.
+    except OSError:
+        return path, 0, 0
+    return path, state.st_mtime_ns, state.st_size
 
 
 def _files_below(folder: str) -> list[str]:
