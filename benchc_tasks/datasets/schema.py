@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +68,9 @@ def reason_of(error: Exception) -> str:
     >>> reason_of(ValueError("It is cut off. Perhaps it was not wholly written."))
     'It is cut off'
     """
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split()).partition(". ")[0].rstrip(".")
+    text = " ".join((getattr(error, "strerror", None) or str(error)).split()) or type(error).__name__
+    first, *_ = re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)
+    return textwrap.shorten(first, 300, placeholder=" ...").rstrip(".:")
 
 
 @dataclass(frozen=True, order=True)

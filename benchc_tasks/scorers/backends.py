@@ -6,6 +6,8 @@ import difflib
 import importlib.machinery
 import importlib.util
 import inspect
+import os
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+
+from benchc_tasks.datasets.schema import reason_of
 
 __all__ = ["DEMONSTRATION_MODEL", "LoadedModel", "find_backend", "load_backend", "load_checkpoint"]
 
@@ -35,6 +39,22 @@ MODEL_ARGUMENTS = (
     "trust_remote_code",
 )
 PROCESSOR_ARGUMENTS = ("revision", "trust_remote_code")
+BENCHC_ARGUMENTS = (
+    "backend",
+    "batch_size",
+    "device",
+    "dtype",
+    "enable_thinking",
+    "heartbeat",
+    "look_ahead",
+    "max_batch_size",
+    "pretrained",
+    "render_threads",
+    "system_prompt",
+)
+"""What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""
+
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -83,22 +103,22 @@ def load_checkpoint(
     for_model = {name: value for name, value in arguments.items() if name in MODEL_ARGUMENTS}
     for_processor = {name: value for name, value in arguments.items() if name in PROCESSOR_ARGUMENTS}
     for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
-    try:
+    called = f"model {pretrained!r}"
+    with _one_sentence(called, pretrained, arguments):
         processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
-        _refuse_unknown(for_images, processor)
+    if not hasattr(processor, "tokenizer"):
+        raise ValueError(
+            f"{called} has no processor of images and text: name the checkpoint of a vision-language model"
+        )
+    _refuse_unknown(for_images, processor)
+    with _one_sentence(called, pretrained, arguments):
         model, report = AutoModelForImageTextToText.from_pretrained(
             pretrained, dtype=dtype or "auto", output_loading_info=True, **for_model
         )
-    except (OSError, ImportError, RuntimeError, TypeError, KeyError) as fault:
-        raise ValueError(f"model {pretrained!r} could not be loaded: {_first_line(fault)}") from fault
-    if missing := sorted(report["missing_keys"]):
-        raise ValueError(
-            f"model {pretrained!r} lacks {len(missing)} of its weights, {missing[0]} first: "
-            "name a checkpoint with its language-model head"
-        )
-    if "device_map" not in for_model:
-        model = model.to(device)
-    return _checked(LoadedModel(model.eval(), processor, processor.tokenizer), f"model {pretrained!r}")
+        if "device_map" not in for_model:
+            model = model.to(device)
+    _refuse_missing_weights(report, called)
+    return _checked(LoadedModel(model.eval(), processor, processor.tokenizer), called)
 
 
 def load_backend(
@@ -120,20 +140,17 @@ def load_backend(
     Raises
     ------
     ValueError
-        If there is no such backend, it cannot be imported or built, or it holds no transformers model with a head and
-        no processor.
+        If there is no such backend, it cannot be imported or built, it holds no transformers model with a head and
+        no processor, or the checkpoint is of another family than the backend.
     """
     backend_class = find_backend(name)
     settings = {**_defaults(backend_class, device), **arguments}
-    try:
+    called = f"backend {name!r}"
+    with _one_sentence(called, str(arguments.get("pretrained", "")), settings):
         backend = backend_class(**settings)
-    # A backend may fail in any way; its arguments are named without their values, one of which may be a key.
-    except Exception as fault:
-        raise ValueError(
-            f"backend {name!r} could not be built with {', '.join(sorted(settings))}: {_first_line(fault)}"
-        ) from fault
-    loaded = _checked(_parts_of(name, backend), f"backend {name!r}")
-    return _in_precision(loaded, dtype)
+    loaded = _checked(_parts_of(name, backend), called)
+    _refuse_other_family(loaded.model, called)
+    return _in_precision(loaded, dtype, called)
 
 
 def find_backend(name: str) -> type:
@@ -160,8 +177,9 @@ def find_backend(name: str) -> type:
             "pretrained by transformers itself"
         )
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        raise ValueError(f"backend {name!r} is none of lmms-eval's models; close to it: {', '.join(close) or 'none'}")
+        close = difflib.get_close_matches(str(name), known, n=3)
+        cure = f"close to it: {', '.join(close)}" if close else "`benchc info` lists them"
+        raise ValueError(f"backend {name!r} is none of lmms-eval's models; {cure}")
     try:
         with _without_video("decord"):
             backend_class: type = get_model(name)
@@ -169,7 +187,7 @@ def find_backend(name: str) -> type:
     except ImportError as fault:
         raise ValueError(f"backend {name!r} needs {fault.name or 'a package'}, which is not installed") from fault
     except Exception as fault:
-        raise ValueError(f"backend {name!r} could not be imported: {_first_line(fault)}") from fault
+        raise ValueError(f"backend {name!r} could not be imported: {_named_reason(fault)}") from fault
 
 
 def _defaults(backend_class: type, device: torch.device) -> dict[str, Any]:
@@ -188,7 +206,10 @@ def _parts_of(name: str, backend: Any) -> LoadedModel:
     processor = _first_attribute(backend, PROCESSOR_NAMES)
     tokenizer = _first_attribute(backend, TOKENIZER_NAMES) or getattr(processor, "tokenizer", None)
     if not isinstance(model, torch.nn.Module):
-        raise ValueError(f"backend {name!r} holds no transformers model in this process, and benchc reads its logits")
+        raise ValueError(
+            f"backend {name!r} holds no transformers model in this process, whose logits benchc would read: name the "
+            "backend of one, or leave backend out"
+        )
     if tokenizer is None or not hasattr(processor, "apply_chat_template"):
         raise ValueError(
             f"backend {name!r} has no processor with a chat template: name the backend of the model's transformers port"
@@ -207,19 +228,75 @@ def _checked(loaded: LoadedModel, called: str) -> LoadedModel:
     embeddings = getattr(loaded.model, "get_output_embeddings", lambda: None)()
     if embeddings is None:
         raise ValueError(
-            f"{called} is a {type(loaded.model).__name__} without a language-model head, which gives no logits"
+            f"{called} is a {type(loaded.model).__name__} without a language-model head, which gives no logits: name "
+            "a checkpoint with its head"
         )
     return loaded
 
 
-def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None) -> LoadedModel:
+@contextmanager
+def _one_sentence(called: str, pretrained: str, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Say in one sentence what keeps a model from being built, and what to do; it may fail in any way.
+
+    Arguments are named without their values, one of which may be a key.
+    """
+    try:
+        yield
+    except Exception as fault:
+        if pretrained and not os.path.isdir(pretrained) and not HUB_ID.fullmatch(pretrained):
+            raise ValueError(
+                f"{called} could not be loaded: {pretrained!r} is neither a folder on this machine nor a hub id "
+                "OWNER/NAME, so correct pretrained"
+            ) from fault
+        built_with = f" with {', '.join(sorted(arguments))}" if arguments else ""
+        failure = f"{called} could not be loaded{built_with} ({_named_reason(fault)})"
+        raise ValueError(f"{failure}: {_cure(pretrained, arguments, fault)}") from fault
+
+
+def _cure(pretrained: str, arguments: Mapping[str, Any], fault: Exception) -> str:
+    if pretrained and not os.path.isdir(pretrained) and isinstance(fault, OSError):
+        return "correct the name, log in if it is private, or download it once with a network"
+    if arguments:
+        return f"correct these arguments, or {'name another checkpoint' if pretrained else 'give pretrained'}"
+    return "name a whole checkpoint of a vision-language model"
+
+
+def _refuse_missing_weights(report: Mapping[str, Any], called: str) -> None:
+    """Refuse what transformers would fill with random numbers."""
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"{called} lacks {len(missing)} of its weights, {missing[0]} first: "
+            "name a checkpoint with its language-model head"
+        )
+
+
+def _refuse_other_family(model: Any, called: str) -> None:
+    """Refuse a checkpoint of which a class of another family took little or nothing, and made up the rest."""
+    from transformers import PretrainedConfig
+
+    try:
+        stored, _ = PretrainedConfig.get_config_dict(model.name_or_path, local_files_only=True)
+    # What has no configuration of transformers' own kind tells nothing.
+    except Exception:
+        return
+    expected = getattr(getattr(type(model), "config_class", None), "model_type", None)
+    family = stored.get("model_type")
+    if family and expected and family != expected:
+        raise ValueError(
+            f"{called} is made for {expected}, and {model.name_or_path!r} is a checkpoint of {family}: "
+            "leave backend out, or name one for this family"
+        )
+
+
+def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None, called: str) -> LoadedModel:
     """Load the weights anew where the backend loaded them in another precision, so that nothing is rounded twice."""
     model = loaded.model
     if dtype is None or model.dtype == dtype:
         return loaded
     settings = {"dtype": dtype, "attn_implementation": model.config._attn_implementation}
-    again = type(model).from_pretrained(model.name_or_path, **settings).to(model.device).eval()
-    return LoadedModel(again, loaded.processor, loaded.tokenizer)
+    again, report = type(model).from_pretrained(model.name_or_path, output_loading_info=True, **settings)
+    _refuse_missing_weights(report, called)
+    return LoadedModel(again.to(model.device).eval(), loaded.processor, loaded.tokenizer)
 
 
 def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
@@ -227,10 +304,10 @@ def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
     known = set(getattr(getattr(images, "valid_kwargs", None), "__annotations__", {}))
     for name in settings:
         if name not in known and not hasattr(images, name):
-            close = difflib.get_close_matches(name, [*MODEL_ARGUMENTS, *known], n=3)
+            close = difflib.get_close_matches(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], n=3)
+            cure = f"close to it: {', '.join(close)}" if close else "leave it out"
             raise ValueError(
-                f"argument {name!r} is unknown to benchc and to the image processor {type(images).__name__}; "
-                f"close to it: {', '.join(close) or 'none'}"
+                f"argument {name!r} is unknown to benchc and to the image processor {type(images).__name__}; {cure}"
             )
 
 
@@ -264,5 +341,5 @@ def _without_video(package: str) -> Iterator[None]:
         del sys.modules[package]
 
 
-def _first_line(fault: BaseException) -> str:
-    return f"{type(fault).__name__}: {str(fault).strip().splitlines()[0] if str(fault).strip() else ''}"
+def _named_reason(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {reason_of(fault)}"

@@ -34,7 +34,7 @@ class ChatFormat:
     Raises
     ------
     ValueError
-        If neither the processor nor its tokenizer has a chat template.
+        If neither the processor nor its tokenizer has a chat template, or it is broken.
     """
 
     def __init__(
@@ -177,7 +177,13 @@ class ChatFormat:
 
     def _find_lead(self) -> str:
         """Return the white space that the template writes between the prompt and an answer."""
-        prompt = self._render(PROBE, 1)
+        try:
+            prompt = self._render(PROBE, 1)
+        except Exception as fault:
+            raise ValueError(
+                f"the chat template of {type(self._processor).__name__} cannot be rendered "
+                f"({type(fault).__name__}: {fault}): correct the checkpoint's chat_template.jinja"
+            ) from fault
         try:
             answered = self._render(PROBE, 1, answer=PROBE)
         except Exception:  # a template may refuse an assistant's message in any way it likes

@@ -10,9 +10,12 @@ import torch
 from accelerate import Accelerator
 from loguru import logger
 
+from benchc_tasks.datasets.schema import reason_of
 from benchc_tasks.processes import processes_on_this_machine
 
 __all__ = ["available_cores", "choose_device", "choose_dtype", "torch_threads"]
+
+PRECISIONS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -> torch.device:
@@ -33,7 +36,8 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
     Raises
     ------
     ValueError
-        If torch knows no such device, or it is the CPU while the processes meet on their GPUs.
+        If torch knows no such device or cannot compute on it, or it is the CPU while the processes meet on their
+        GPUs.
     """
     if not wanted:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -47,13 +51,26 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
             f"{accelerator.device.type}: set ACCELERATE_USE_CPU=true so that they meet on the CPU"
         )
     if device.type != "cuda":
+        _try_out(device)
         return device
     if not torch.cuda.is_available():
         logger.warning(f"device {wanted!r} was asked for and torch sees no CUDA device: benchc runs on the CPU")
         return torch.device("cpu")
     if accelerator.num_processes > 1:
         return torch.device(accelerator.device)
+    # Counted and not tried out: an engine may want to be the first to open the device.
+    if (device.index or 0) >= (present := torch.cuda.device_count()):
+        raise ValueError(f"device {wanted!r} was asked for and torch sees {present} CUDA devices: count from cuda:0")
     return device
+
+
+def _try_out(device: torch.device) -> None:
+    try:
+        torch.zeros(1, device=device).item()
+    except Exception as fault:
+        raise ValueError(
+            f"device {str(device)!r} computes nothing here ({reason_of(fault)}): name cpu, cuda or cuda:0"
+        ) from fault
 
 
 def choose_dtype(wanted: str | torch.dtype | None, device: torch.device) -> torch.dtype | None:
@@ -74,14 +91,14 @@ def choose_dtype(wanted: str | torch.dtype | None, device: torch.device) -> torc
     Raises
     ------
     ValueError
-        If `wanted` names no floating-point dtype of torch.
+        If `wanted` names no precision that a model computes in.
     """
     if not wanted:
         return torch.float32 if device.type == "cpu" else None
     if wanted == "auto":
         return None
-    dtype = wanted if isinstance(wanted, torch.dtype) else getattr(torch, wanted.removeprefix("torch."), None)
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+    dtype = wanted if isinstance(wanted, torch.dtype) else getattr(torch, str(wanted).removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype) or dtype not in PRECISIONS:
         raise ValueError(f"dtype {wanted!r} is no precision: name float32, bfloat16, float16 or auto")
     return dtype
 

@@ -1,3 +1,5 @@
+import inspect
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -6,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 import transformers as hf
+from safetensors.torch import load_file, save_file
 
-from benchc_tasks.scorers.backends import _without_video, load_checkpoint
+from benchc_tasks.scorers.backends import BENCHC_ARGUMENTS, _without_video, load_checkpoint
 from benchc_tasks.scorers.model import BenchCModel
 
 CPU = torch.device("cpu")
@@ -98,12 +101,19 @@ def test_what_looks_over_all_modules_finds_no_file_behind_the_stand_in_for_a_vid
             r"^backend 'huggingface' loads models without their .* head: leave backend out, and benchc loads",
         ),
         ("benchc", r"^backend 'benchc' is this model itself: leave backend out, or name another$"),
-        ("dummy", r"^backend 'dummy' holds no transformers model in this process"),
+        ("nothing", r"^backend 'nothing' is none of lmms-eval's models; `benchc info` lists them$"),
+        (
+            "dummy",
+            r"^backend 'dummy' holds no transformers model in this process, .*: name the backend of one, or leave",
+        ),
         (
             "videoChatGPT",
             r"^backend 'videoChatGPT' needs lmms_eval.models.simple.videoChatGPT, which is not installed$",
         ),
-        ("qwen3_vl", r"^backend 'qwen3_vl' could not be built with .*pretrained: OSError: .+"),
+        (
+            "qwen3_vl",
+            r"^backend 'qwen3_vl' could not be loaded: '/.+' is neither a folder on this machine nor a hub id",
+        ),
     ],
 )
 def test_a_backend_that_cannot_serve_is_a_sentence(backend: str, sentence: str, tmp_path: Path) -> None:
@@ -114,10 +124,29 @@ def test_a_backend_that_cannot_serve_is_a_sentence(backend: str, sentence: str, 
 
 def test_an_argument_that_a_backend_does_not_know_is_a_sentence(checkpoint: Callable[[str], Path]) -> None:
     with pytest.raises(
-        ValueError, match=r"^backend 'qwen2_5_vl' could not be built with .*max_pixel.*: Assert"
+        ValueError, match=r"^backend 'qwen2_5_vl' could not be loaded with .*max_pixel.* \(Assert.*\): correct these"
     ) as caught:
         BenchCModel(backend="qwen2_5_vl", pretrained=str(checkpoint("qwen2_5_vl")), device="cpu", max_pixel="secret")
-    assert "could not be built with device, device_map, max_pixel, pretrained: " in str(caught.value)
+    assert "could not be loaded with device, device_map, max_pixel, pretrained (" in str(caught.value)
+
+
+def test_a_backend_of_another_family_is_refused(checkpoint: Callable[[str], Path]) -> None:
+    """lmms-eval's class would fill the model with random numbers, and answer."""
+    with pytest.raises(
+        ValueError,
+        match=r"^backend 'qwen3_vl' is made for qwen3_vl, and '.+' is a checkpoint of llava: leave backend out",
+    ):
+        BenchCModel(backend="qwen3_vl", pretrained=str(checkpoint("llava")), device="cpu")
+
+
+def test_a_backend_s_checkpoint_without_its_head_is_refused(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint("qwen2_5_vl"), tmp_path / "headless")
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: weight for name, weight in weights.items() if name != "lm_head.weight"}, folder / "model.safetensors"
+    )
+    with pytest.raises(ValueError, match=r"^backend 'qwen2_5_vl' lacks 1 of its weights, lm_head.weight first: name"):
+        BenchCModel(backend="qwen2_5_vl", pretrained=str(folder), device="cpu")
 
 
 def test_a_checkpoint_without_a_head_is_refused(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
@@ -147,7 +176,8 @@ def test_a_backend_s_model_without_a_head_is_refused(
             {"max_pixel": 9},
             r"^argument 'max_pixel' is unknown to benchc and .*Qwen2VLImageProcessor; close to it: max_pixels",
         ),
-        ({"xyz": 9}, r"^argument 'xyz' is unknown to benchc and .*; close to it: none$"),
+        ({"xyz": 9}, r"^argument 'xyz' is unknown to benchc and .*; leave it out$"),
+        ({"pretraned": "x"}, r"^argument 'pretraned' is unknown to benchc and .*; close to it: pretrained$"),
     ],
 )
 def test_an_unknown_argument_is_a_sentence(
@@ -157,10 +187,54 @@ def test_an_unknown_argument_is_a_sentence(
         load_checkpoint(str(checkpoint("qwen2_5_vl")), argument, device=CPU, dtype=None)
 
 
+def test_what_the_model_itself_takes_is_known_where_arguments_are_misspelt() -> None:
+    parameters = inspect.signature(BenchCModel.__init__).parameters
+    assert sorted(BENCHC_ARGUMENTS) == sorted(set(parameters) - {"self", "arguments"})
+
+
 def test_a_checkpoint_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^model '.*nothing' could not be loaded: OSError: ") as caught:
-        load_checkpoint(str(tmp_path / "nothing"), {}, device=CPU, dtype=None)
+    folder = str(tmp_path / "nothing")
+    with pytest.raises(
+        ValueError, match=rf"^model '{folder}' could not be loaded: '{folder}' is neither a folder on this machine nor"
+    ):
+        load_checkpoint(folder, {}, device=CPU, dtype=None)
+    with pytest.raises(
+        ValueError, match=r"^model 'no/such' could not be loaded \(OSError: .+\): correct the name, log in if it is"
+    ):
+        load_checkpoint("no/such", {}, device=CPU, dtype=None)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        (
+            "model.safetensors",
+            None,
+            r"could not be loaded \(SafetensorError: .+\): name a whole checkpoint of a vision-",
+        ),
+        ("config.json", b"{", r"could not be loaded \(JSONDecodeError: .+\): name a whole checkpoint of a vision-"),
+        ("config.json", b'{"model_type": "llama"}', r"could not be loaded \(ValueError: .+\): name a whole checkpoint"),
+        ("config.json", b'{"model_type": "x"}', r"could not be loaded \(ValueError: .+\): name a whole checkpoint"),
+        ("tokenizer.json", b"", r"could not be loaded \(.+\): name a whole checkpoint"),
+    ],
+    ids=["weights cut in half", "no JSON", "no images", "unknown family", "no tokenizer"],
+)
+def test_a_broken_checkpoint_is_one_sentence(
+    checkpoint: Callable[[str], Path], tmp_path: Path, file: str, content: bytes | None, sentence: str
+) -> None:
+    folder = shutil.copytree(checkpoint("llava"), tmp_path / "broken")
+    whole = (folder / file).read_bytes()
+    (folder / file).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(ValueError, match=f"^model '{folder}' {sentence}") as caught:
+        load_checkpoint(str(folder), {}, device=CPU, dtype=None)
     assert "\n" not in str(caught.value)
+
+
+def test_arguments_that_a_checkpoint_does_not_load_with_are_named(checkpoint: Callable[[str], Path]) -> None:
+    with pytest.raises(
+        ValueError, match=r"with attn_implementation \(ValueError: .+\): correct these arguments, or name"
+    ):
+        load_checkpoint(str(checkpoint("llava")), {"attn_implementation": "flashy"}, device=CPU, dtype=None)
 
 
 def test_arguments_reach_transformers(checkpoint: Callable[[str], Path]) -> None:

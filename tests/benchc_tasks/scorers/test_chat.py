@@ -116,6 +116,15 @@ def test_a_processor_without_a_template_is_refused(parts: tuple[Any, Any]) -> No
         ChatFormat(*with_template(parts, None))
 
 
+@pytest.mark.parametrize("template", ["{% for x in %}", "{{ 1 / 0 }}", "{{ raise_exception('no') }}"])
+def test_a_broken_template_is_refused(parts: tuple[Any, Any], template: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^the chat template of LlavaProcessor cannot be rendered \(\w+: .+\): correct the checkpoint's",
+    ):
+        ChatFormat(*with_template(parts, template))
+
+
 @pytest.mark.parametrize("begin", ["", "<s>"])
 def test_no_token_marks_the_beginning_twice(
     parts: tuple[Any, Any], begin: str, make_picture: Callable[..., Any]

@@ -43,9 +43,35 @@ def test_precision(wanted: str | torch.dtype | None, device: str, expected: torc
     assert choose_dtype(wanted, torch.device(device)) == expected
 
 
-@pytest.mark.parametrize("wanted", ["int8", "nn", "half precision"])
+@pytest.mark.parametrize("wanted", ["gpu", "cuda:x", "tpu"])
+def test_what_is_no_device_is_refused(wanted: str) -> None:
+    with pytest.raises(ValueError, match=f"^device '{wanted}' is unknown to torch: name cpu, cuda or cuda:0$"):
+        choose_device(wanted, Accelerator())
+
+
+@pytest.mark.skipif(torch.xpu.is_available(), reason="an XPU is there")
+@pytest.mark.parametrize("wanted", ["meta", "xpu"])
+def test_a_device_that_computes_nothing_here_is_refused(wanted: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"^device '{wanted}' computes nothing here \([^.]+.*\): name cpu, cuda or cuda:0$"
+    ):
+        choose_device(wanted, Accelerator())
+
+
+def test_a_cuda_device_beyond_those_that_are_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    alone = SimpleNamespace(num_processes=1, device=torch.device("cuda", 0))
+    assert choose_device("cuda:1", alone) == torch.device("cuda", 1)
+    with pytest.raises(
+        ValueError, match=r"^device 'cuda:2' was asked for and torch sees 2 CUDA devices: count from cuda:0"
+    ):
+        choose_device("cuda:2", alone)
+
+
+@pytest.mark.parametrize("wanted", ["int8", "nn", "half precision", "float8_e4m3fn", "complex64", 16])
 def test_what_is_no_precision_is_refused(wanted: str) -> None:
-    with pytest.raises(ValueError, match=f"^dtype '{wanted}' is no precision: name float32"):
+    with pytest.raises(ValueError, match=f"^dtype {wanted!r} is no precision: name float32"):
         choose_dtype(wanted, torch.device("cpu"))
 
 
