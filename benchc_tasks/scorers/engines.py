@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,12 +143,11 @@ def _load(settings: EngineSettings) -> LoadedModel:
 
 
 def _batch_size(wanted: int | str, limit: int | None, automatic: int) -> int:
-    if str(wanted).startswith("auto"):
-        return min(automatic, int(limit)) if limit else automatic
-    try:
-        size = int(wanted)
-    except (TypeError, ValueError):
-        size = 0
-    if size < 1:
+    """Choose a batch size; lmms-eval's own `auto:N` is `auto`."""
+    if not re.fullmatch(r"auto(:\d+)?|0*[1-9]\d*", str(wanted)):
         raise ValueError(f"batch_size is {wanted!r}: give a number of 1 or more, or auto")
-    return size
+    if limit is not None and not re.fullmatch(r"0*[1-9]\d*", str(limit)):
+        raise ValueError(f"max_batch_size is {limit!r}: give a number of 1 or more, or leave it out")
+    if not str(wanted).startswith("auto"):
+        return int(wanted)
+    return automatic if limit is None else min(automatic, int(limit))

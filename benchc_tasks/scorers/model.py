@@ -97,8 +97,11 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         self._rank = self.accelerator.process_index
         self._world_size = self.accelerator.num_processes
         self._device = choose_device(device, self.accelerator)
-        self._render_threads = _positive("render_threads", render_threads or max(1, min(8, available_cores() // 2)))
+        threads = max(1, min(8, available_cores() // 2)) if render_threads is None else render_threads
+        self._render_threads = _positive("render_threads", threads)
         self._look_ahead = _positive("look_ahead", look_ahead)
+        if not isinstance(heartbeat, (int, float)) or heartbeat <= 0:
+            raise ValueError(f"heartbeat is {heartbeat!r}: give a number of seconds above 0")
         self._heartbeat = heartbeat
         self._scorer: ChoiceScorer[Any] | None = build_scorer(
             EngineSettings(
@@ -216,7 +219,7 @@ def _answer(outcome: Outcome, option: int) -> Answer:
     return (log_likelihood, is_greedy) if missing_mass is None else (log_likelihood, is_greedy, missing_mass)
 
 
-def _positive(name: str, number: int) -> int:
-    if number < 1:
-        raise ValueError(f"{name} is {number}: give a number of 1 or more")
-    return int(number)
+def _positive(name: str, number: object) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{name} is {number!r}: give a number of 1 or more")
+    return number

@@ -321,7 +321,13 @@ def test_weights_are_float32_on_a_cpu_whatever_the_checkpoint_says(
     [
         ({"batch_size": 0}, r"^batch_size is 0: give a number of 1 or more, or auto$"),
         ({"batch_size": "many"}, r"^batch_size is 'many': give a number of 1 or more, or auto$"),
+        ({"batch_size": 2.5}, r"^batch_size is 2\.5: give a number of 1 or more, or auto$"),
+        ({"batch_size": "automatic"}, r"^batch_size is 'automatic': give a number of 1 or more, or auto$"),
+        ({"max_batch_size": "few"}, r"^max_batch_size is 'few': give a number of 1 or more, or leave it out$"),
         ({"look_ahead": 0}, r"^look_ahead is 0: give a number of 1 or more$"),
+        ({"look_ahead": "far"}, r"^look_ahead is 'far': give a number of 1 or more$"),
+        ({"render_threads": 0}, r"^render_threads is 0: give a number of 1 or more$"),
+        ({"heartbeat": "often"}, r"^heartbeat is 'often': give a number of seconds above 0$"),
         ({"render_threads": -1}, r"^render_threads is -1: give a number of 1 or more$"),
         ({"dtype": "float33"}, r"^dtype 'float33' is no precision: name float32, bfloat16, float16 or auto$"),
         ({"device": "gpu"}, r"^device 'gpu' is unknown to torch: name cpu, cuda or cuda:0$"),
