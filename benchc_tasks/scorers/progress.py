@@ -18,7 +18,8 @@ from benchc_tasks.scorers.requests import Inquiry
 __all__ = ["HEARTBEAT_SECONDS", "Progress"]
 
 HEARTBEAT_SECONDS = 60.0
-MOST_WARNINGS = 5
+MOST_WARNINGS = 10
+"""Of so many samples it is told why they could not be scored, each once; the samples log has the reasons of all."""
 
 
 class Progress:
@@ -60,6 +61,7 @@ class Progress:
         self._tasks = len(self._left)
         self._unanswered = 0
         self._first_fault = ""
+        self._failed_samples: set[str] = set()
         shows_bar = self._speaks and sys.stderr.isatty()
         self._bar = tqdm(total=conditions, unit=" conditions", desc="benchc", disable=not shows_bar)
 
@@ -76,7 +78,8 @@ class Progress:
         if self._unanswered:
             logger.warning(
                 f"benchc: {self._unanswered:,} of {self._done:,} conditions{self._whose} could not be scored and "
-                f"count as invalid; the first of them: {self._first_fault}"
+                f"count as invalid, samples concerned: {len(self._failed_samples):,}; "
+                f"the first of them: {self._first_fault}"
             )
 
     def update(self, batch: Sequence[tuple[Inquiry, Outcome]]) -> None:
@@ -91,7 +94,7 @@ class Progress:
         self._bar.update(len(batch))
         for inquiry, outcome in batch:
             if isinstance(outcome, ScoringError):
-                self._note(outcome)
+                self._note(inquiry.sample, outcome)
             for place, _ in inquiry.places:
                 self._finish(self._task_of_place[place])
         if self._speaks and self._bar.disable and self._clock() - self._last_line >= self._heartbeat:
@@ -107,11 +110,15 @@ class Progress:
         left = tqdm.format_interval((self._conditions - self._done) / rate)
         return f"{text}, {rate:,.1f} conditions/s, {left} left"
 
-    def _note(self, fault: ScoringError) -> None:
+    def _note(self, sample: str, fault: ScoringError) -> None:
         self._unanswered += 1
+        if sample in self._failed_samples:
+            return
+        self._failed_samples.add(sample)
         self._first_fault = self._first_fault or str(fault)
-        if self._unanswered <= MOST_WARNINGS:
-            more = "; further ones are only counted" if self._unanswered == MOST_WARNINGS else ""
+        told = len(self._failed_samples)
+        if told <= MOST_WARNINGS:
+            more = "; further samples are only counted" if told == MOST_WARNINGS else ""
             self._write("WARNING", f"{fault}{more}")
 
     def _finish(self, task: str) -> None:

@@ -41,8 +41,8 @@ def requests(make_request: Callable[..., Instance]) -> list[Instance]:
     return [make_request("What?", "A", None, doc_id, task=task) for task in TASKS for doc_id in range(4)]
 
 
-def asked(*places: int) -> Inquiry:
-    inquiry = Inquiry("sample 's' under clean", "sample 's'", "What?", None, lambda: None)
+def asked(*places: int, sample: str = "sample 's'") -> Inquiry:
+    inquiry = Inquiry(f"{sample} under clean", sample, "What?", None, lambda: None)
     for place in places:
         inquiry.add(place, "A")
     return inquiry
@@ -93,21 +93,26 @@ def test_only_the_first_rank_speaks_of_progress_and_every_rank_of_faults(
         progress.update([(asked(*range(8)), ScoringError("sample 's' under clean: why"))])
     assert lines == [
         "WARNING sample 's' under clean: why",
-        "WARNING benchc: 1 of 1 conditions of rank 1 of 2 could not be scored and count as invalid; "
-        "the first of them: sample 's' under clean: why",
+        "WARNING benchc: 1 of 1 conditions of rank 1 of 2 could not be scored and count as invalid, "
+        "samples concerned: 1; the first of them: sample 's' under clean: why",
     ]
 
 
-def test_many_faults_are_counted_and_the_first_ones_told(lines: list[str], requests: list[Instance]) -> None:
-    with Progress(requests, 2000, clock=Clock()) as progress:
+def test_many_faults_are_counted_and_those_of_the_first_samples_told_once_each(
+    lines: list[str], requests: list[Instance]
+) -> None:
+    with Progress(requests, 3000, clock=Clock()) as progress:
         for number in range(1500):
-            progress.update([(asked(), ScoringError(f"sample '{number}' under clean: why"))])
+            sample = f"sample '{number // 2}'"
+            progress.update([(asked(sample=sample), ScoringError(f"{sample} under fog@{number % 2}: why"))])
             progress.update([(asked(), SCORES)])
-    warnings = [line for line in lines if line.startswith("WARNING")]
-    assert len(warnings) == 6
-    assert warnings[4] == "WARNING sample '4' under clean: why; further ones are only counted"
-    assert "1,500 of 3,000 conditions could not be scored and count as invalid" in warnings[5]
-    assert warnings[5].endswith("the first of them: sample '0' under clean: why")
+    *told, count = [line for line in lines if line.startswith("WARNING")]
+    assert told == [
+        *(f"WARNING sample '{number}' under fog@0: why" for number in range(9)),
+        "WARNING sample '9' under fog@0: why; further samples are only counted",
+    ]
+    assert "1,500 of 3,000 conditions could not be scored and count as invalid, samples concerned: 750; " in count
+    assert count.endswith("the first of them: sample '0' under fog@0: why")
 
 
 def test_a_bar_on_a_terminal_with_rate_and_time_left_and_no_heartbeat(
