@@ -303,6 +303,8 @@ def test_settings_of_a_run_reach_the_requests(dataset):
     task = make_task(generation_kwargs={"max_new_tokens": 4096, "temperature": 0, "until": ["\n\n"]})
     task.build_all_requests(limit=1, rank=0, world_size=1)
     assert task.instances[0].args[1] == {"max_new_tokens": 4096, "temperature": 0, "until": ["\n\n"]}
+    task.instances[0].args[1]["until"].clear()
+    assert task.instances[0].args[2]["until"] == task.instances[1].args[1]["until"] == ["\n\n"]
 
 
 def test_tags_of_reasoning_come_from_the_command_line_too(dataset):
