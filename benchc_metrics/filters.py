@@ -41,6 +41,8 @@ class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has 
             For each request `[value, is_greedy]`, or `{"invalid": reason}`; one bad response raises nothing.
         """
         return [
-            checked_response(responses[0]) if responses else {"invalid": "the backend returned no response"}
+            checked_response(responses[0])
+            if responses
+            else {"invalid": "the backend returned no response: its own log may say why"}
             for responses in resps
         ]

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "NO_ANSWER",
+    "WIDER_PRECISION",
     "CheckedResponse",
     "OptionResponse",
     "answer_indices",
@@ -31,6 +32,9 @@ __all__ = [
 
 NO_ANSWER = "no answer: "
 """What the model `benchc` returns for a question that could not be answered begins so; the reason follows."""
+
+WIDER_PRECISION = "try float32 or bfloat16"
+"""The cure of numbers that half precision has no room for."""
 
 # A pair as Python writes it (`(-0.5, True)`, `[nan, False]`), and with numpy's own spelling of its scalars.
 _NUMBER = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
@@ -120,7 +124,7 @@ def checked_response(response: object) -> CheckedResponse:
     except ValueError as error:
         return {"invalid": str(error)}
     if isnan(value):
-        return {"invalid": "the backend answered nan"}
+        return {"invalid": f"the backend answered nan: {WIDER_PRECISION}"}
     return [value, is_greedy] if missing_mass is None else [value, is_greedy, missing_mass]
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchc_metrics.conditions import fault_of_conditions
 from benchc_metrics.options import (
+    WIDER_PRECISION,
     OptionResponse,
     checked_response,
     option_log_likelihoods,
@@ -454,5 +455,5 @@ def _why_invalid(
     impossible = np.flatnonzero(np.isposinf(log_likelihoods))
     if impossible.size:
         quantity = "mean loss of -inf" if length_normalised else "log-likelihood of +inf"
-        return f"option {impossible[0]}: the backend answered a {quantity}, which is impossible"
-    return "the backend gave every option the probability 0"
+        return f"option {impossible[0]}: the backend answered a {quantity}, which is impossible: {WIDER_PRECISION}"
+    return f"the backend gave every option the probability 0: {WIDER_PRECISION}"

@@ -62,8 +62,8 @@ class Prompt:
         for key, value in chosen.items():
             if key not in {"pre_prompt", "post_prompt"} or not isinstance(value, str):
                 raise ValueError(
-                    f"lmms_eval_specific_kwargs has {key}: {value!r}, "
-                    "but takes only the texts pre_prompt and post_prompt"
+                    f"lmms_eval_specific_kwargs has {key}: {value!r}, but takes only the texts pre_prompt and "
+                    "post_prompt: correct the task's YAML"
                 )
         return cls(pre_prompt=str(chosen.get("pre_prompt", "")), post_prompt=str(chosen.get("post_prompt", "")))
 

@@ -43,7 +43,9 @@ def conditions_of(corruption: str) -> tuple[Condition, ...]:
         If no corruption has that name.
     """
     if corruption not in CORRUPTIONS:
-        raise ValueError(f"metadata.corruption is {corruption!r}, which is none of {', '.join(CORRUPTIONS)}")
+        raise ValueError(
+            f"metadata.corruption is {corruption!r}, which is none of {', '.join(CORRUPTIONS)}: correct the task's YAML"
+        )
     return (CLEAN, *(Condition(corruption, severity) for severity in SEVERITIES))
 
 
@@ -225,7 +227,9 @@ def _load_samples(dataset_path: str | None, dataset_kwargs: Mapping[str, Any]) -
     """Load a dataset once for all tasks of a run."""
     unknown = dataset_kwargs.keys() - {"split"}
     if unknown:
-        raise ValueError(f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split")
+        raise ValueError(
+            f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split: leave the rest out"
+        )
     source = dataset_path or os.environ.get(SOURCE_VARIABLE) or None
     return _load_samples_of(source, dataset_kwargs.get("split"), _file_states(source))
 

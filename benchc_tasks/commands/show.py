@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 __all__ = ["add_parser", "run"]
 
@@ -35,6 +35,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the contact sheet, the single files, or both."""
     from benchc_tasks.corruptions.contact_sheet import contact_sheet, save_pictures
+    from benchc_tasks.datasets import decode_image
 
     if arguments.output is None and arguments.out_dir is None:
         raise ValueError(
@@ -44,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"A cell of {arguments.cell} pixels shows nothing: give --cell at least 1.")
     if arguments.output is not None and arguments.output.suffix.lower() not in Image.registered_extensions():
         raise ValueError(f"{arguments.output} names no image format: give it an ending such as .png or .jpg.")
-    with Image.open(arguments.image) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image = decode_image(arguments.image.read_bytes(), sample=str(arguments.image))
     if arguments.output is not None:
         sheet = contact_sheet(image, arguments.corruption, arguments.severity, seed=arguments.seed, cell=arguments.cell)
         sheet.save(arguments.output)

@@ -42,9 +42,9 @@ def test_every_form_of_response_becomes_a_pair_in_the_order_of_the_requests():
 @pytest.mark.parametrize(
     ("repeats", "reason"),
     [
-        ([(NAN, False)], "the backend answered nan"),
-        (["(nan, False)"], "the backend answered nan"),
-        ([], "the backend returned no response"),
+        ([(NAN, False)], "the backend answered nan: try float32 or bfloat16"),
+        (["(nan, False)"], "the backend answered nan: try float32 or bfloat16"),
+        ([], "the backend returned no response: its own log may say why"),
         (["A"], "is not a pair of a number and a truth value"),
         ([None], "is not a pair of a number and a truth value"),
     ],

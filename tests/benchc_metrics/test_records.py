@@ -59,9 +59,12 @@ def test_mean_losses_are_negated_and_marked():
 @pytest.mark.parametrize(
     ("response", "reason"),
     [
-        ([NAN, False], "option 1: the backend answered nan"),
+        ([NAN, False], "option 1: the backend answered nan: try float32 or bfloat16"),
         ({"invalid": "the backend returned no response"}, "option 1: the backend returned no response"),
-        ([INF, False], "option 1: the backend answered a log-likelihood of +inf, which is impossible"),
+        (
+            [INF, False],
+            "option 1: the backend answered a log-likelihood of +inf, which is impossible: try float32 or bfloat16",
+        ),
     ],
 )
 def test_one_bad_response_makes_its_condition_invalid_with_the_reason(response, reason):
@@ -78,14 +81,16 @@ def test_unreadable_response_makes_its_condition_invalid():
 def test_option_of_minus_infinity_is_an_answer_and_all_of_them_are_none():
     record = assembled([[-INF, False], [-0.5, True], [-INF, False], [-INF, False], [-0.1, True], [-INF, False]])
     assert record.log_likelihoods == ((-INF, -0.5), None, (-0.1, -INF))
-    assert record.invalid == {"fog@1": "the backend gave every option the probability 0"}
+    assert record.invalid == {"fog@1": "the backend gave every option the probability 0: try float32 or bfloat16"}
 
 
 def test_infinite_loss_is_a_probability_of_zero_and_a_negative_one_is_impossible():
     record = assembled([[0.5, True], [INF, False], [0.5, True], [-INF, False], [0.5, True], [0.0, False]])
     assert record.length_normalised is True
     assert record.log_likelihoods == ((-0.5, -INF), None, (-0.5, 0.0))
-    assert record.invalid == {"fog@1": "option 1: the backend answered a mean loss of -inf, which is impossible"}
+    assert record.invalid["fog@1"].startswith(
+        "option 1: the backend answered a mean loss of -inf, which is impossible: try"
+    )
 
 
 def test_sample_without_any_answer_is_a_record_too():
@@ -137,7 +142,7 @@ def test_log_likelihoods_beside_mean_losses_are_invalid(changed, invalid):
 
 def test_what_stands_beside_an_unreadable_answer_does_not_tell_what_the_others_mean():
     record = assembled([*GOOD[:4], [0.3, False], [NAN, False]])
-    assert record.invalid == {"fog@2": "option 1: the backend answered nan"}
+    assert record.invalid == {"fog@2": "option 1: the backend answered nan: try float32 or bfloat16"}
     assert record.log_likelihoods[:2] == assembled().log_likelihoods[:2]
 
 
@@ -199,7 +204,7 @@ def test_written_record_has_the_documented_keys_and_nulls():
         "conditions": ["clean", "fog@1", "fog@2"],
         "log_likelihoods": [[None, -0.5], None, [-1.0, 0.0]],
         "length_normalised": False,
-        "invalid": {"fog@1": "option 0: the backend answered nan"},
+        "invalid": {"fog@1": "option 0: the backend answered nan: try float32 or bfloat16"},
         "missing_mass": None,
     }
     assert SCHEMA == "benchc.sample/2"
