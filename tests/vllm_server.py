@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import signal
@@ -20,7 +21,7 @@ __all__ = ["SERVED_NAME", "vllm_server", "why_no_vllm"]
 SERVED_NAME = "bundled"
 START_SECONDS = 240.0
 STOP_SECONDS = 20.0
-# One sequence more than the tests ask for at once would do; memory is what a sequence of this length takes.
+PR_SET_PDEATHSIG = 1
 OPTIONS = ("--dtype", "float32", "--max-model-len", "512", "--enforce-eager", "--limit-mm-per-prompt", '{"image": 1}')
 
 
@@ -68,13 +69,23 @@ def vllm_server(checkpoint: Path, log: Path, *, options: Sequence[str] = OPTIONS
     }
     with log.open("wb") as output:
         server = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_the_parent,
         )
     try:
         _wait_for(server, f"http://127.0.0.1:{port}/health", log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         _stop(server)
+
+
+def _end_with_the_parent() -> None:
+    """Ask the kernel for a SIGTERM when the parent is gone, even if it was killed and could not stop its server."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_for(server: subprocess.Popen[bytes], url: str, log: Path) -> None:

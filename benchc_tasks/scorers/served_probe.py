@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from loguru import logger
 from PIL import Image
 from pydantic import BaseModel
 
@@ -71,6 +72,7 @@ def probe(model: ServedModel, chat: ServedChat, tokens: OptionTokens, *, exact: 
         If nothing answers, or the server refuses the key, has no such model, takes no images or gives no
         log-probabilities.
     """
+    logger.info(f"model {model.name!r} at {model.address} is asked a tiny question first")
     try:
         model.reach()
     except RequestFault as fault:
