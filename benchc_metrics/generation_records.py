@@ -6,6 +6,7 @@ RAS, calibration error, Brier score or negative log-likelihood: the record says 
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
@@ -32,7 +33,7 @@ RAS_NOT_DEFINED: Literal["not defined"] = "not defined"
 """What results show in place of a RAS."""
 
 # How a backend's text begins where lmms-eval could not get an answer out of it.
-_FAILED = "[LMMS_EVAL_"
+_FAILED = re.compile(r"\[LMMS_EVAL_[^\]\n]*\]?")
 
 CheckedAnswer: TypeAlias = "dict[str, str]"
 """`{"text": answer}`, or `{"invalid": reason}`: JSON types, because lmms-eval logs them."""
@@ -172,8 +173,9 @@ def checked_answer(response: object) -> CheckedAnswer:
         `{"text": answer}` or `{"invalid": reason}`.
     """
     if isinstance(response, str):
-        if response.startswith(_FAILED):
-            return {"invalid": f"the backend gave the request up: {response}"}
+        if failed := _FAILED.match(response):
+            # The rest is a server's own words, which may hold what no file should, such as a key.
+            return {"invalid": f"the backend gave the request up, lmms-eval's log says why: {failed[0]}"}
         return {"text": response}
     if response is None:
         return {"invalid": "the backend returned no text"}

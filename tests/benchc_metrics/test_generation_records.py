@@ -42,13 +42,14 @@ def test_answers_are_kept_whole_beside_the_letters_that_they_name():
 
 
 def test_what_is_no_answer_is_an_invalid_condition_with_its_reason():
-    failed = "[LMMS_EVAL_REQUEST_FAILED after 3 retries] Answer: A"
+    failed = "[LMMS_EVAL_REQUEST_FAILED after 3 retries] Incorrect API key provided: sk-1. Answer: A"
     record = assembled(checked_answer(None), checked_answer(failed), checked_answer(["A", "B"]))
     assert record.answers == (None, None, None)
     assert record.predictions == (-1, -1, -1)
     assert record.invalid == {
         "clean": "the backend returned no text",
-        "fog@1": f"the backend gave the request up: {failed}",
+        "fog@1": "the backend gave the request up, lmms-eval's log says why: "
+        "[LMMS_EVAL_REQUEST_FAILED after 3 retries]",
         "fog@2": "the backend returned ['A', 'B'], which is no text",
     }
 

@@ -6,6 +6,7 @@ import functools
 import json
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import Collator, load_yaml_config, make_table
 from loguru import logger
+from openai_server import Asked, OpenAIServer, Reply, refusal
 
 from benchc_metrics.generation_records import GenerationRecord
 from benchc_metrics.records import SampleRecord
@@ -227,7 +229,7 @@ def test_what_names_no_option_is_counted_with_its_reason_and_not_guessed(dataset
     reasons = {reason for record in records(results) for reason in record.invalid.values()}
     assert reasons <= {
         "the answer names A and B",
-        f"the backend gave the request up: {failed}",
+        "the backend gave the request up, lmms-eval's log says why: [LMMS_EVAL_REQUEST_FAILED after 3 retries]",
         "the answer ends within its reasoning: allow it more tokens",
         "the backend returned no text",
     }
@@ -362,6 +364,42 @@ def test_the_group_is_all_corruptions_and_each_task_asks_in_the_words_of_choice_
         assert generated["task"] == f"benchc-gen_{name}"
     words = "lmms_eval_specific_kwargs"
     assert definition("_benchc-gen_template_yaml")[words] == definition("_benchc_template_yaml")[words]
+
+
+def test_lmms_eval_s_own_api_model_sends_the_prompt_and_the_picture_of_each_condition(dataset):
+    """`--model openai` against a server on loopback, which answers by the pixels that reach it and fails once."""
+    task = make_task()
+    failing = "What colour is shape 4?"
+
+    def behave(asked: Asked) -> Reply:
+        if failing in asked.text:
+            return refusal(500, "a key that the server says aloud: sk-secret")
+        options = sum(line[1:3] == ". " for line in asked.text.splitlines())
+        message = {"role": "assistant", "content": f"The answer is ({letter_of(asked.pixels, options)})."}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return Reply(body={"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+
+    with closing(OpenAIServer()) as server:
+        server.behave = behave
+        model = get_model("openai")(
+            model="m", base_url=server.url, api_key="sk-secret", max_retries=1, httpx_trust_env=False, num_concurrent=4
+        )
+        # httpx's own retries would wait between them
+        model.client = model.client.with_options(max_retries=0)
+        results = evaluated(model)
+    found = records(results)
+    for record, doc in zip(found[:4], task.samples, strict=False):
+        pictures = [ConditionedPicture("", doc["id"], condition)(doc)[0] for condition in task.conditions]
+        assert record.letters == tuple(letter_of(picture, len(doc["options"])) for picture in pictures)
+    assert found[4].letters == (None,) * 6
+    assert results["results"]["benchc-gen_fog"]["invalid_pairs,none"] == 5
+    assert "sk-secret" not in json.dumps([record.to_json_dict() for record in found])
+    for asked in server.questions:
+        assert {name: asked.body[name] for name in ("max_tokens", "temperature", "model")} == {
+            "max_tokens": 32,
+            "temperature": 0,
+            "model": "m",
+        }
 
 
 SAMPLES = 6
