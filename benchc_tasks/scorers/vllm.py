@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from multiprocessing import active_children
+from threading import Thread
 from typing import Any
 
 from benchc_tasks.scorers.backends import find_backend
@@ -20,6 +23,11 @@ BATCH_SIZE = 64
 """Questions that the engine is given at once where the user leaves it to benchc."""
 
 WITHOUT_EFFECT = ("max_pixels", "min_pixels", "min_image_pixels")
+SECONDS_BETWEEN_LOOKS = 1.0
+ENGINE_DIED = (
+    "vLLM's engine has died, and the lines of EngineCore above say why, unless the system killed it for want of "
+    "memory: run again with the same --use_cache, and the answers that it keeps are not asked for again"
+)
 LENGTH_LIMIT = re.compile(r"max\w*[ _](context|model)[ _]len", re.IGNORECASE)
 
 
@@ -113,18 +121,17 @@ class VllmChoiceScorer:
         Its model's chat format.
     batch_size : int
         How many questions the engine is given at once.
-    exact : bool or None
-        Whether the engine is asked for the very tokens of the options, or shows its most probable ones; None for the
-        first where the installed vLLM can.
+    top : int or None
+        How many of its most probable tokens the engine is to show. None asks it for the very tokens of the options
+        where the installed vLLM can be asked, else for as many as it shows.
     """
 
-    def __init__(
-        self, engine: Any, chat: ChatFormat, batch_size: int = BATCH_SIZE, *, exact: bool | None = None
-    ) -> None:
+    def __init__(self, engine: Any, chat: ChatFormat, batch_size: int = BATCH_SIZE, *, top: int | None = None) -> None:
         self.batch_size = batch_size
         self._engine = engine
         self._chat = chat
-        self._exact = _tokens_can_be_asked_for() if exact is None else exact
+        self._top = _most_shown(engine) if top is None and not _tokens_can_be_asked_for() else top
+        self._processes = [process for process in active_children() if "EngineCore" in process.name]
 
     @property
     def fingerprint(self) -> str:
@@ -137,7 +144,7 @@ class VllmChoiceScorer:
             checkpoint_state(str(config.model), getattr(config.hf_config, "_commit_hash", None)),
             str(config.dtype),
             _device_type(),
-            "exact" if self._exact else f"top {config.max_logprobs}",
+            "options" if self._top is None else f"top {self._top}",
             self._chat.fingerprint,
         )
         return " ".join(parts)
@@ -181,27 +188,20 @@ class VllmChoiceScorer:
         prompt: dict[str, Any] = {"prompt_token_ids": self._chat.prompt_tokens(text)}
         if question.images:
             prompt["multi_modal_data"] = {"image": list(question.images)}
-        wanted = {"logprob_token_ids": sorted(set(tokens))} if self._exact else {"logprobs": self._most_shown()}
+        wanted = {"logprob_token_ids": sorted(set(tokens))} if self._top is None else {"logprobs": self._top}
         return PreparedQuestion(
             question, prompt, tokens, SamplingParams(max_tokens=1, temperature=0.0, detokenize=False, **wanted)
         )
-
-    def _most_shown(self) -> int:
-        config = self._engine.model_config
-        return int(config.max_logprobs if config.max_logprobs >= 0 else config.get_vocab_size())
 
     def _ask(self, ready: Sequence[PreparedQuestion]) -> list[Outcome]:
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
-            outputs = self._engine.generate(
-                [dict(one.prompt) for one in ready], [one.sampling for one in ready], use_tqdm=False
-            )
+            outputs = self._generate(ready)
         except EngineDeadError as fault:
-            raise EngineError(
-                "vLLM's engine has died, and the lines of EngineCore above say why: a run with the same --use_cache "
-                "goes on where this one ended"
-            ) from fault
+            raise EngineError(ENGINE_DIED) from fault
+        except EngineError:
+            raise
         except Exception as fault:
             if len(ready) == 1:
                 return [_refusal(ready[0].question, fault)]
@@ -209,6 +209,27 @@ class VllmChoiceScorer:
             return [self._outcome(one, output) for one, output in zip(ready, outputs, strict=True)]
         middle = len(ready) // 2
         return [*self._ask(ready[:middle]), *self._ask(ready[middle:])]
+
+    def _generate(self, ready: Sequence[PreparedQuestion]) -> Sequence[Any]:
+        """Wait for the engine's answer, but no longer than its process lives.
+
+        vLLM 0.32 waits for ever for the answer of a process that was killed, as one is that takes too much memory.
+        """
+        answer: Future[Sequence[Any]] = Future()
+
+        def ask() -> None:
+            try:
+                prompts, sampling = [dict(one.prompt) for one in ready], [one.sampling for one in ready]
+                answer.set_result(self._engine.generate(prompts, sampling, use_tqdm=False))
+            except BaseException as fault:
+                answer.set_exception(fault)
+
+        # A daemon, which the end of this process doesn't wait for.
+        Thread(target=ask, name="benchc-vllm", daemon=True).start()
+        while not wait([answer], timeout=SECONDS_BETWEEN_LOOKS).done:
+            if not all(process.is_alive() for process in self._processes):
+                raise EngineError(ENGINE_DIED)
+        return answer.result()
 
     def _outcome(self, asked: PreparedQuestion, output: Any) -> Outcome:
         (generated,) = output.outputs
@@ -218,7 +239,7 @@ class VllmChoiceScorer:
                 asked.question,
                 asked.tokens,
                 [(token, entry.logprob) for token, entry in shown.items()],
-                asked_for_by_name=self._exact,
+                asked_for_by_name=self._top is None,
             )
         except ScoringError as fault:
             return fault
@@ -250,6 +271,11 @@ def _refuse_what_would_change_scores(arguments: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"argument {name!r} has no effect on images in vLLM: give mm_processor_kwargs, a JSON object with it"
             )
+
+
+def _most_shown(engine: Any) -> int:
+    config = engine.model_config
+    return int(config.max_logprobs if config.max_logprobs >= 0 else config.get_vocab_size())
 
 
 def _tokens_can_be_asked_for() -> bool:
