@@ -365,8 +365,8 @@ class AnswerFolder:
                 for chunk in _chunks(reader, _CHUNK):
                     database.executemany(_INSERT, chunk)
                 database.commit()
+            aside = _move_aside(self.database)
             if damage is not None:
-                aside = _move_aside(self.database)
                 logger.warning(
                     f"{self.database} is damaged ({damage}) and was moved to {aside.name}: "
                     f"{reader.read:,} answers were taken from {self.log.name}{reader.remark()}"
@@ -398,7 +398,7 @@ class _LogReader:
                     yield answer
 
     def remark(self) -> str:
-        return f", {self.unreadable:,} lines of which are cut or unreadable" if self.unreadable else ""
+        return f", which is cut or unreadable in {self.unreadable:,} lines" if self.unreadable else ""
 
 
 class _LogWriter:
@@ -450,19 +450,20 @@ class _Run:
                         rescued += 1
                         yield answer
         except (sqlite3.Error, FileNotFoundError) as fault:
-            if seen:
+            # A process that is killed at its start leaves two empty files.
+            if seen or (self._database.exists() and self._database.stat().st_size > 0):
                 self._complaints.append(f"its database cannot be read ({fault})")
         if self._log.unreadable or rescued:
             self._complaints.append(
-                f"{self._log.unreadable:,} lines of its log are cut or unreadable, and {rescued:,} answers that the "
-                "log lacks were taken from its database"
+                f"its log is cut or unreadable in {self._log.unreadable:,} lines, and {rescued:,} answers that it "
+                "lacks were taken from its database"
             )
 
     def complain(self) -> bool:
         """Say what is wrong with the files, and tell whether anything is."""
         if self._complaints:
             logger.warning(
-                f"the answers of a run that did not end are damaged in {self._folder}, {' and '.join(self._complaints)}"
+                f"the answers of a run that did not end are damaged in {self._folder}: {'; '.join(self._complaints)}"
             )
         return bool(self._complaints)
 
@@ -532,7 +533,7 @@ def _move_aside(path: Path) -> Path:
     aside = next(
         place for number in count(1) if not (place := path.with_name(f"{path.name}.damaged-{number}")).exists()
     )
-    # A journal that stayed behind would be played into the new database.
+    # A journal of the old database would be played into the new one.
     for suffix in ("-journal", "-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))

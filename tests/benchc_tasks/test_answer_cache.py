@@ -159,6 +159,9 @@ def test_no_answer_is_never_kept(tmp_path, nothing):
     first = run(tmp_path, Failing(), requests)
     assert [first[place] for place in range(6, 9)] in ([nothing] * 3, [pytest.approx(nothing, nan_ok=True)] * 3)
     assert in_database(tmp_path) == len(requests) - 9
+    cache(tmp_path / "unmerged").execute(Failing(), "loglikelihood", requests)
+    (log,) = tmp_path.glob("unmerged/runs/*/*.jsonl")
+    assert len(log.read_bytes().splitlines()) == len(requests) - 9
     again = Streaming()
     assert run(tmp_path, again, requests) == [answer_to(request) for request in requests]
     assert {str(request.args[2].condition) for request in again.asked} == {"fog@2"}
@@ -355,7 +358,7 @@ def test_a_corruption_of_ones_own_is_known_by_what_it_does(tmp_path):
 # Faults of the disk.
 
 
-def test_a_full_disk_ends_the_run_in_one_sentence_and_loses_nothing(tmp_path):
+def test_a_full_disk_ends_the_run_in_one_sentence_and_loses_nothing(tmp_path, messages):
     requests = requests_of(samples=30)
     with disk(tmp_path / "disk", size=1 << 20) as small:
         root = small.path / "cache"
@@ -377,6 +380,7 @@ def test_a_full_disk_ends_the_run_in_one_sentence_and_loses_nothing(tmp_path):
         assert run(root, rest, requests) == [answer_to(request) for request in requests]
         assert len(rest.asked) == len(requests) - kept
         assert in_database(root) == len(requests)
+    assert not [line for line in messages if line.startswith("WARNING")]
 
 
 def test_a_disk_that_is_full_at_the_end_costs_a_warning_and_no_results(tmp_path, messages):

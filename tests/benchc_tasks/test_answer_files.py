@@ -13,9 +13,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from disks import disk
+from lmms_eval.caching.response_cache import ResponseCache
 from loguru import logger
 
 from benchc_tasks import answer_files
@@ -239,8 +242,7 @@ def test_a_cut_log_of_merged_answers_harms_nothing(tmp_path, warnings):
     cut(folder.database, 0)
     assert folder.find(responses(110)) == {**responses(99), **responses(10, first=100)}
     folder.merge()
-    assert "1 lines of which are cut" not in warnings[0]
-    assert "1 line" in warnings[-1]
+    assert "which is cut or unreadable in 1 lines" in warnings[-1]
 
 
 @pytest.mark.parametrize("leave", [ended_run, killed_run])
@@ -268,6 +270,40 @@ def test_a_cut_file_of_a_run_is_made_up_for_by_the_other(tmp_path, warnings, lea
             folder.merge()
             assert folder.find(responses(MANY)) == responses(kept)
             assert len(warnings) == 2
+
+
+def test_what_a_process_leaves_that_is_killed_at_its_start_is_no_damage(tmp_path, warnings):
+    killed_run(tmp_path, 0)
+    folder = AnswerFolder(tmp_path)
+    (run,) = tmp_path.glob("runs/benchc-*")
+    cut(run / "rank_0.db", 0)
+    assert folder.find(responses(8)) == {}
+    folder.merge()
+    assert warnings == []
+    assert not run.exists()
+
+
+def test_two_damaged_files_are_moved_aside(tmp_path, warnings):
+    run = ended_run(tmp_path)
+    cut(run / "rank_0.audit.jsonl", 0)
+    cut(run / "rank_0.db", 5000)
+    AnswerFolder(tmp_path).merge()
+    assert len(warnings) == 1
+    assert (run.with_name(f"damaged-{run.name}") / "rank_0.db").stat().st_size == 5000
+
+
+def test_a_database_that_lmms_eval_wrote_is_read_and_added_to(tmp_path, warnings):
+    folder = AnswerFolder(tmp_path)
+    ended_run(tmp_path / "theirs", 8, first=100)
+    (theirs,) = tmp_path.glob("theirs/runs/benchc-*/rank_0.db")
+    assert ResponseCache.merge_shards([str(theirs)], str(folder.database)) == 8
+    with sqlite3.connect(folder.database) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    killed_run(tmp_path, 8)
+    assert len(folder.find(responses(8) | responses(8, first=100))) == 16
+    folder.merge()
+    assert stored(folder) == responses(8) | responses(8, first=100)
+    assert warnings == []
 
 
 def test_a_process_killed_at_any_moment_of_a_merge_loses_nothing(tmp_path, warnings):
@@ -323,22 +359,44 @@ def test_a_database_that_is_damaged_within_is_built_anew_when_it_is_met(tmp_path
     assert (tmp_path / "cache.db.damaged-1").read_bytes() == bytes(damaged)
 
 
-def test_a_journal_of_the_damaged_database_is_not_played_into_the_new_one(tmp_path):
+def test_a_journal_of_a_lost_database_is_not_played_into_the_new_one(tmp_path, warnings):
     ended_run(tmp_path)
     folder = AnswerFolder(tmp_path)
     folder.merge()
 
-    def begin_to_write() -> None:
+    def change_all_answers() -> None:
         database = sqlite3.connect(folder.database)
-        database.execute("PRAGMA cache_size = 1")
+        database.execute("PRAGMA journal_mode = WAL")
         database.execute("UPDATE responses SET response = '[-0.1, true]'")
+        database.commit()
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    in_killed_process(begin_to_write)
-    assert (tmp_path / "cache.db-journal").exists()
-    cut(folder.database, 0)
+    in_killed_process(change_all_answers)
+    assert (tmp_path / "cache.db-wal").stat().st_size > 0
+    folder.database.unlink()
+    assert folder.find(responses(MANY)) == responses(MANY)
+    assert len(warnings) == 1
     folder.merge()
     assert stored(folder) == responses(MANY)
-    assert not (tmp_path / "cache.db-journal").exists()
+    assert (tmp_path / "cache.db.damaged-1-wal").exists()
+
+
+def test_a_database_that_another_process_writes_is_no_damaged_one(tmp_path, monkeypatch, warnings):
+    monkeypatch.setattr(answer_files, "_BUSY_SECONDS", 0.1)
+    folder = AnswerFolder(tmp_path)
+    ended_run(tmp_path, 8)
+    folder.merge()
+    killed_run(tmp_path, 8, first=8)
+    with closing(sqlite3.connect(folder.database)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            folder.merge()
+        assert folder.find(responses(16)) == responses(16)
+        assert len(warnings) == 1
+    folder.merge()
+    assert stored(folder) == responses(16)
+    assert len(warnings) == 1
+    assert not list(tmp_path.glob("*damaged*"))
 
 
 LIVE = """
@@ -380,6 +438,21 @@ def test_a_run_that_lives_is_read_and_not_merged(tmp_path, warnings):
     folder.merge()
     assert stored(folder) == {**responses(20), "late": "[-9.0, true]"}
     assert warnings == []
+
+
+def test_a_log_ends_with_a_whole_line_where_the_disk_gets_full(tmp_path):
+    with disk(tmp_path / "disk", size=1 << 20) as small:
+        log = AnswerLog(small.path)
+        write(log, 4)
+        small.fill()
+        with pytest.raises(OSError, match="No space left"):
+            write(log, SYNC_INTERVAL - 8, first=4)
+        (path,) = log.folder.glob("*.jsonl")
+        assert 4 < log.written < SYNC_INTERVAL
+        assert logged(path) == list(responses(log.written))
+        assert path.read_bytes().endswith(b"\n")
+        small.make_room()
+        log.close()
 
 
 def test_a_process_leaves_its_own_run_out(tmp_path):

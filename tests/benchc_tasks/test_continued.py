@@ -178,6 +178,21 @@ def test_an_output_folder_that_cannot_be_written_is_told_before_anything_is_scor
         assert run.scored == 0
 
 
+def test_results_that_found_no_room_at_the_end_are_there_after_the_same_command(server, dataset, undisturbed, tmp_path):
+    arguments = [*TASKS, "--use_cache", str(tmp_path / "cache")]
+    with disk(tmp_path / "disk", size=1 << 20) as small:
+        run = server.start(tmp_path / "run", arguments, environment=dataset, output_path=small.path / "runs")
+        run.wait_until(lambda: run.scored > 0)
+        small.fill()
+        run.wait()
+        assert run.scored == CONDITIONS
+        assert "Could not save results" in run.output
+    again = server.run(tmp_path / "again", arguments, environment=dataset)
+    assert again.scored == 0
+    assert again.samples == undisturbed.samples
+    assert figures(again) == figures(undisturbed)
+
+
 def test_a_cut_database_is_told_in_one_sentence_and_costs_no_answer(server, dataset, undisturbed, tmp_path):
     cache = tmp_path / "cache"
     arguments = [*TASKS, "--use_cache", str(cache)]
