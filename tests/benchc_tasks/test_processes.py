@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -180,9 +181,8 @@ def test_two_processes_go_on_from_what_one_has_answered_and_the_other_way_round(
 ) -> None:
     assert len(first_of_the_cache.records) == 5
     run, _ = two
-    # Rank 0 has samples 0, 2 and 4, of which 0 was answered before.
-    assert "60 of 270 answers were found" in run.output
-    assert "0 of 150 answers were found" in run.output
+    # Rank 0 has samples 0, 2 and 4, of which 0 was answered before; lmms-eval fills rank 1 up to as many requests.
+    assert sorted(re.findall(r"(?<!\d)(\d+ of \d+) answers were found", run.output)) == ["0 of 270", "60 of 270"]
     lines: list[str] = []
     sink = logger.add(lines.append, level="INFO")
     again = in_this_process(use_cache=str(cache))
@@ -193,13 +193,13 @@ def test_two_processes_go_on_from_what_one_has_answered_and_the_other_way_round(
 
 
 def test_more_processes_than_samples_give_the_figures_of_one(dataset: Path, tmp_path: Path) -> None:
-    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "3")
-    three = launched(tmp_path / "runs", launcher, "--limit", "2")
-    assert three.status == 0
-    assert three.order == [0, 1]
-    expected = in_this_process(limit=2)
-    assert three.records == expected.records
-    assert three.figures() == expected.figures()
+    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
+    without_samples = launched(tmp_path / "runs", launcher, "--limit", "1")
+    assert without_samples.status == 0
+    assert without_samples.order == [0]
+    expected = in_this_process(limit=1)
+    assert without_samples.records == expected.records
+    assert without_samples.figures() == expected.figures()
 
 
 def test_a_rank_that_fails_ends_the_run(dataset: Path, tmp_path: Path) -> None:
