@@ -159,17 +159,17 @@ class AnswerCache:
         dist_backend, accelerator : object
             Not used: no process waits for another.
         """
+        log, self._log = self._log, None
         try:
-            if self._log is not None:
-                log, self._log = self._log, None
+            if log is not None:
                 log.close()
             if success:
                 self._folder.merge()
         except Exception as fault:
-            if success:
+            if success and log is not None:
                 logger.warning(
                     f"the answers of this run could not be merged into {self._folder.database} ({fault}): "
-                    f"they stay in {self._folder.root / 'runs'}, where the next run finds them"
+                    f"they stay in {log.folder}, where the next run finds them"
                 )
 
     def _find(self, keys: set[str]) -> dict[str, str]:

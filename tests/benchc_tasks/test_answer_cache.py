@@ -411,6 +411,7 @@ def test_a_folder_that_cannot_be_written_still_gives_what_it_has(tmp_path, ended
             opened.finalize(success=False)
         other.set_writable(False)
         assert run(other.path, Streaming(breaks_at=0), requests) == [answer_to(request) for request in requests]
+        assert not [line for line in messages if line.startswith("WARNING")]
         with pytest.raises(AnswersNotKeptError, match=r"Read-only file system.*54 answers of this run are kept"):
             run(other.path, Streaming(), requests_of(samples=4))
         other.set_writable(True)
