@@ -98,7 +98,7 @@ class SimpleModel(lmms):
     def pictures(self, chunk: list[Any]) -> tuple[list[Any], list[Any]]:
         contexts, settings, doc_to_visual, doc_id, task, split = zip(*chunk, strict=True)
         assert all("Answer with the option's letter" in context for context in contexts)
-        settings[0].pop("max_new_tokens")
+        settings[0].pop("max_new_tokens", None)
         docs = [self.task_dict[task[0]][split[0]][ids] for ids in doc_id]
         return docs, [doc_to_visual[0](doc)[0] for doc in docs]
 
@@ -124,7 +124,7 @@ class ChatModel(SimpleModel):
 
     def pictures(self, chunk: list[Any]) -> tuple[list[Any], list[Any]]:
         contexts, doc_to_messages, settings, doc_id, task, split = zip(*chunk, strict=True)
-        settings[0].pop("max_new_tokens")
+        settings[0].pop("max_new_tokens", None)
         docs = [self.task_dict[task[0]][split[0]][ids] for ids in doc_id]
         pictures = []
         for context, doc in zip(contexts, docs, strict=True):
