@@ -70,17 +70,18 @@ def milliseconds(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def pictures_a_second(image: bytes, threads: int, rounds: int) -> float:
-    """Best of some rounds, since other work on the machine only slows."""
-    rates = []
-    for number in range(rounds):
-        pictures = [ConditionedPicture("", f"sample {number}", condition) for condition in CONDITIONS]
-        start = time.perf_counter()
-        done = sum(
-            1 for _ in map_ahead(lambda shown: shown({"image": image}), pictures, threads=threads, look_ahead=24)
-        )
-        rates.append(done / (time.perf_counter() - start))
-    return max(rates)
+def pictures_a_second(image: bytes, threads: int, number: int) -> float:
+    pictures = [ConditionedPicture("", f"sample {number}", condition) for condition in CONDITIONS]
+    start = time.perf_counter()
+    rendered = map_ahead(lambda shown: shown({"image": image}), pictures, threads=threads, look_ahead=24)
+    return sum(1 for _ in rendered) / (time.perf_counter() - start)
+
+
+def best_rates(image: bytes, counts: list[int], rounds: int) -> dict[int, float]:
+    """For each number of threads the best of some rounds in turns, since other work on the machine only slows."""
+    pictures_a_second(image, 1, 0)
+    measured = [{count: pictures_a_second(image, count, number) for count in counts} for number in range(rounds)]
+    return {count: max(rates[count] for rates in measured) for count in counts}
 
 
 def slowest(image: bytes, repeats: int) -> list[tuple[str, float]]:
@@ -100,7 +101,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[448, 512, 1024], metavar="PIXELS")
     parser.add_argument("--format", choices=("PNG", "JPEG"), default="PNG", help="how the dataset keeps its images")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -113,8 +114,7 @@ def main() -> int:
     for size in arguments.sizes:
         image = Image.fromarray(photograph(size))
         data = encoded(image, arguments.format)
-        pictures_a_second(data, 1, 1)
-        rates[size] = {count: pictures_a_second(data, count, arguments.rounds) for count in counts}
+        rates[size] = best_rates(data, counts, arguments.rounds)
         processing[size] = milliseconds(partial(processor, images=[image], return_tensors="pt"), 9)
         decoding = {
             kind: milliseconds(partial(decode_image, encoded(image, kind), sample="a sample"), 9)
