@@ -13,7 +13,7 @@ from benchc_tasks.scorers.served_requests import RequestFault, ServedModel
 __all__ = ["concerns_logprobs", "engine_error", "listed_models", "without_logprobs"]
 
 LOGPROBS = r"log_?probs|log.?probabilit"
-IMAGES = r"multi-?modal|image|vision|mmproj|modalit"
+IMAGES = r"multi-?modal|image|\bvision\b|mmproj|modalit"
 NO_MODEL = r"model.*(not (exist|found|available)|unknown|invalid)|(unknown|invalid|no such) model"
 MOST_MODELS_NAMED = 5
 """So many models of a server are named."""

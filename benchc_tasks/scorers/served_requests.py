@@ -34,6 +34,8 @@ LONGEST_RETRY_AFTER = 300.0
 """Seconds; a server that asks for more is not waited for."""
 LONGEST_MESSAGE = 200
 LONGEST_QUOTATION = 60
+BEARER_TOKEN = re.compile(r"(?<=Bearer )\S+")
+NOTHING = r"(?!)"
 TELLING_LENGTH = 8
 """So many characters of a key are recognised as its beginning."""
 IMAGES_UNKNOWN = (
@@ -157,7 +159,8 @@ class ServedModel:
 
     def _read(self, text: str, kind: type[Answer]) -> Answer:
         try:
-            return kind.model_validate_json(text)
+            # A key can stand where a model's name is expected; stars in its place leave JSON what it is.
+            return kind.model_validate_json(self._without_keys(text))
         except ValidationError:
             said = self._one_line(text)[:LONGEST_QUOTATION]
             raise RequestFault(f"the answer {said!r} is no {kind.__name__}") from None
@@ -208,7 +211,7 @@ class ServedModel:
         )
 
     def _one_line(self, text: str) -> str:
-        line = " ".join(self._without_keys(text).split())
+        line = " ".join(BEARER_TOKEN.sub("***", self._without_keys(text)).split())
         return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 3] + "..."
 
 
@@ -247,9 +250,9 @@ def _pause(state: RetryCallState, purpose: str, backoff: float) -> float:
 
 
 def _key_remover(keys: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that puts stars in the place of keys, of what is left of a long one, and of bearer tokens."""
-    patterns = [r"(?<=Bearer )\S+"]
+    """Return a function that puts stars in the place of keys, and of what is left of a long one."""
+    patterns = []
     for key in sorted(keys, key=len, reverse=True):
         recognised = key[:TELLING_LENGTH] if len(key) >= 2 * TELLING_LENGTH else key
         patterns.append(re.escape(recognised) + (r"[\w.\-]*" if recognised != key else ""))
-    return functools.partial(re.compile("|".join(patterns)).sub, "***")
+    return functools.partial(re.compile("|".join(patterns) or NOTHING).sub, "***")

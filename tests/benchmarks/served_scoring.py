@@ -113,7 +113,8 @@ def print_agreement(url: str, questions: Sequence[Question]) -> None:
 
 
 def in_process(batch_size: int) -> ChoiceScorer[Any]:
-    """Build the scorer of the bundled model in this process."""
+    """Build the scorer of the bundled model in this process, on one thread: beside others more only get in the way."""
+    torch.set_num_threads(1)
     scorer = BenchCModel(batch_size=batch_size, dtype="float32", device="cpu")._scorer
     assert scorer is not None
     return scorer
@@ -135,11 +136,11 @@ def main() -> None:
                 stack.enter_context(vllm_server(checkpoint, folder / "server.log")),
                 SERVED_NAME,
             )
+        print("questions a second")
         for batch_size in (1, 8):
             speeds = [speed(in_process(batch_size), questions) for _ in range(arguments.rounds)]
-            threads = torch.get_num_threads()
-            print(f"transformers in this process, {threads} threads, batch {batch_size}: {max(speeds):.1f}")
-        print("questions a second\n| concurrent requests | " + " | ".join(servers) + " |")
+            print(f"transformers in this process, one thread, batch {batch_size}: {max(speeds):.1f}", flush=True)
+        print("| concurrent requests | " + " | ".join(servers) + " |")
         print("| --- |" + " --- |" * len(servers))
         for concurrency in arguments.concurrency:
             row = []

@@ -424,6 +424,10 @@ REFUSALS = {
     "no completion": (Reply(body={"choices": []}), "is no Completion"),
     "cut JSON": (Reply(200, b'{"choices": [{"logprobs": {"con'), "is no Completion"),
     "odd": (refusal(418, "I am a\nteapot"), "refuses a tiny question (418: I am a teapot): look at its log"),
+    "not an image's fault": (
+        refusal(422, "not enough provisioned throughput"),
+        "refuses a tiny question (422: not enough provisioned throughput)",
+    ),
     "too long to wait": (
         Reply(429, {"error": "later"}, {"Retry-After": "3600"}),
         "refuses a tiny question (429: later)",
@@ -787,6 +791,22 @@ def test_a_key_that_the_server_says_is_taken_out(
         assert not any(KEY[:10] in text or "another-token" in text for text in said), said
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
+
+
+def test_a_key_among_the_names_of_models_is_taken_out(
+    server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    def unknown(asked: Asked) -> Reply:
+        if asked.path.endswith("/models"):
+            return Reply(body={"data": [{"id": MODEL, "root": KEY}, {"id": KEY}]})
+        return refusal(404, "no such model") if asked.is_question and asked.body["model"] != MODEL else answer(asked)
+
+    server.behave = unknown
+    assert '"root": "***"' in scorer_of().fingerprint
+    with pytest.raises(EngineError, match=rf"give model= one of {MODEL}, \*\*\*$"):
+        scorer_of(model="other")
 
 
 def test_an_illegal_key_is_not_shown(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
