@@ -2,6 +2,7 @@ import json
 import math
 import os
 import socket
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from benchc_tasks.scorers.served_reading import Reading
 
 KEY = "sk-test-0123456789abcdefghij"
 LETTERS = ("A", "B", "C", "D")
-PATIENCE = {"timeout": 5, "max_retries": 3, "retry_backoff_s": 0.01}
+PATIENCE = {"timeout": 30, "max_retries": 3, "retry_backoff_s": 0.01}
 SLOW = Reply(delay=HANG)
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -148,23 +149,29 @@ def test_the_model_builds_it_from_its_arguments(server: OpenAIServer) -> None:
 def test_answers_come_in_order_and_so_many_at_once(
     server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
 ) -> None:
-    """The earlier a question of a batch, the later its answer."""
+    """Of six questions that are there at once, the last one is answered first."""
     scorer = scorer_of(num_concurrent=6)
     first = len(server.questions)
     server.most_at_once = 0
+    answered = [threading.Event() for _ in range(30)]
+    in_this_order: list[int] = []
 
-    def late(asked: Asked) -> Reply:
+    def backwards(asked: Asked) -> Reply:
         number = int(asked.text.split("(")[1][:-1])
-        return Reply(body=answer(asked).body, delay=0.01 * (5 - number % 6))
+        if number % 6 != 5:
+            answered[number + 1].wait(HANG)
+        in_this_order.append(number)
+        answered[number].set()
+        return answer(asked)
 
-    server.behave = late
+    server.behave = backwards
     questions = [question(number) for number in range(30)]
     batches = [scorer.prepare(questions[start : start + 3]) for start in range(0, 30, 3)]
     outcomes = [outcome for batch in batches for outcome in scorer.score(batch)]
     by_text = {asked.text: expected(asked) for asked in server.questions[first:]}
     for asked, outcome in zip(questions, outcomes, strict=True):
         assert [entry.log_likelihood for entry in outcome] == pytest.approx(by_text[asked.context])
-    assert [asked.text for asked in server.questions[first:]] != [asked.context for asked in questions]
+    assert [number for number in in_this_order if number < 6] == [5, 4, 3, 2, 1, 0]
     assert server.most_at_once == 6
     assert scorer.batch_size == 3
 
@@ -188,7 +195,7 @@ def test_images_are_let_go(server: OpenAIServer, scorer_of: Callable[..., Served
     ]
     for _ in score_ahead(inquiries, scorer, threads=2, look_ahead=2):
         pass
-    assert 4 <= most <= 2 * scorer.batch_size * (2 + 1)
+    assert 2 <= most <= 2 * scorer.batch_size * (2 + 1)
     assert not alive
 
 
@@ -494,7 +501,7 @@ def test_nobody_at_the_address() -> None:
             load_served_scorer("openai", {"model": MODEL, "base_url": url, "retry_backoff_s": 30})
     assert str(caught.value).startswith(f"no server answers at {url} (")
     assert str(caught.value).endswith("refused): start it, or correct base_url")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 14
 
 
 def test_a_server_that_hangs_is_given_up_after_all_attempts(
@@ -527,7 +534,7 @@ HEALING = {
 def test_what_may_heal_is_tried_again(
     name: str, server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
 ) -> None:
-    scorer = scorer_of(timeout=0.3 if name == "hang" else 5)
+    scorer = scorer_of(timeout=0.6 if name == "hang" else 30)
     before = len(server.questions)
     server.behave = in_turn(HEALING[name], HEALING[name])
     (scores,) = score(scorer, question())
@@ -541,7 +548,7 @@ def test_what_does_not_heal_is_one_invalid_question(
     name: str, server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
 ) -> None:
     """The second of three questions; the others are answered."""
-    scorer = scorer_of(timeout=0.3 if name == "hang" else 5)
+    scorer = scorer_of(timeout=0.6 if name == "hang" else 30)
     before = len(server.questions)
     server.behave = lambda asked: HEALING[name] if asked.is_question and "(1)" in asked.text else answer(asked)
     first, second, third = score(scorer, question(0), question(1), question(2))
@@ -601,7 +608,7 @@ def test_retry_after_is_waited_for(
     start = time.monotonic()
     score(scorer, question())
     if how == "seconds":
-        assert 0.4 <= time.monotonic() - start < 3
+        assert 0.4 <= time.monotonic() - start < 10
     else:  # a date has no fractions of a second
         assert math.floor(soon) <= time.time()
 
@@ -660,7 +667,7 @@ def test_an_interruption_ends_the_waiting(server: OpenAIServer, scorer_of: Calla
         scorer.score([Interrupted()])  # type: ignore[list-item]
     start = time.monotonic()
     assert all("overloaded" in str(future.result()) or "given up" in str(future.result()) for future in asked)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 14
 
 
 def test_what_cannot_be_sent_is_one_invalid_question(scorer_of: Callable[..., ServedChoiceScorer]) -> None:
