@@ -18,11 +18,14 @@ from typing import Any, SupportsIndex, overload
 from PIL import Image
 
 from benchc_metrics.conditions import Condition
-from benchc_tasks.datasets import SampleDataset
+from benchc_tasks.datasets import DatasetError, SampleDataset
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.prompting import Prompt
 
 __all__ = ["ConditionedDocId", "ConditionedDocs", "SettingsAndMessages", "SettingsAndPictures"]
+
+BLANK_SIZE = (64, 64)
+"""Pixels of what stands for a picture that cannot be decoded."""
 
 PICTURE_KEY = "benchc_picture"
 """Where a doc that was looked up with its condition has its `ConditionedPicture`."""
@@ -101,6 +104,9 @@ class SettingsAndPictures(dict[str, Any]):
     def __call__(self, doc: Mapping[str, Any]) -> list[Image.Image]:
         """Render the picture of a sample under the condition with which it was looked up.
 
+        One that cannot be decoded is blank, because a model of lmms-eval would end the run of all samples over it;
+        `GenerationTask` lets no answer to it count.
+
         Raises
         ------
         ValueError
@@ -112,7 +118,10 @@ class SettingsAndPictures(dict[str, Any]):
                 f"sample {doc['id']!r} was looked up without its condition: the model changes lmms-eval's doc ids, "
                 "and benchc-gen tasks cannot be run with it"
             )
-        return picture(doc)
+        try:
+            return picture(doc)
+        except DatasetError:
+            return [Image.new("RGB", BLANK_SIZE)]
 
 
 class SettingsAndMessages(dict[str, Any]):

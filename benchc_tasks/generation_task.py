@@ -16,6 +16,7 @@ from benchc_metrics.generation_figures import generation_figures
 from benchc_metrics.generation_records import assemble_generation_record
 from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.records import RECORD_KEY
+from benchc_tasks.datasets import DatasetError, SampleDataset, decode_image
 from benchc_tasks.generation_requests import (
     ConditionedDocId,
     ConditionedDocs,
@@ -47,6 +48,7 @@ class GenerationTask(SampleTask):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         _tell_that_ras_is_not_defined()
+        self._undecodable: dict[str, str] = {}
         super().__init__(config)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
@@ -84,6 +86,8 @@ class GenerationTask(SampleTask):
         list of Instance
             One request a condition, in the form of `benchc_tasks.generation_requests`.
         """
+        if reason := _why_undecodable(self.samples, doc_id):
+            self._undecodable[self.samples[doc_id]["id"]] = reason
         prompt = self.prompt
         return [
             Instance(
@@ -124,6 +128,8 @@ class GenerationTask(SampleTask):
         dict
             Metric name to the sample's item, and `benchc`, the record that the samples log keeps.
         """
+        if reason := self._undecodable.get(doc["id"]):
+            results = [{"invalid": reason}] * len(results)
         record = assemble_generation_record(
             results, options=doc["options"], reasoning_tags=self._reasoning_tags(), **self.facts_of(doc)
         )
@@ -141,6 +147,18 @@ class GenerationTask(SampleTask):
             task_value=self.config.reasoning_tags,
         )
         return [*REASONING_TAGS, *(given or ())]
+
+
+@functools.lru_cache(maxsize=1 << 20)
+def _why_undecodable(samples: SampleDataset, doc_id: int) -> str | None:
+    """Say why a sample's image cannot be decoded; tried and told once for all tasks of a run."""
+    sample = samples[doc_id]
+    try:
+        decode_image(sample["image"], sample=sample["id"])
+    except DatasetError as fault:
+        logger.warning(f"{fault}; its answers count as invalid")
+        return str(fault)
+    return None
 
 
 @functools.lru_cache(maxsize=1)

@@ -236,6 +236,29 @@ def test_what_names_no_option_is_counted_with_its_reason_and_not_guessed(dataset
     assert len(reasons) >= 3
 
 
+@pytest.mark.parametrize("model", [SimpleModel, ChatModel])
+def test_a_picture_that_cannot_be_decoded_is_an_invalid_sample_and_leaves_the_others_alone(tmp_path, dataset, model):
+    expected = records(evaluated(model()))
+    rows = rows_of_samples(5)
+    rows[2]["image"] = rows[2]["image"][: len(rows[2]["image"]) // 2]
+    write_dataset(tmp_path / "broken.parquet", rows)
+    task = make_task(dataset_path=str(tmp_path / "broken.parquet"))
+    lines: list[str] = []
+    sink = logger.add(lines.append, level="WARNING")
+    results = evaluated(model(), [task])
+    logger.remove(sink)
+    found = records(results)
+    (broken,) = [record for record in found if record.invalid]
+    assert broken.sample == rows[2]["id"]
+    assert set(broken.invalid) == set(broken.conditions)
+    assert len(set(broken.invalid.values())) == 1
+    assert f"sample {broken.sample!r}: its image" in broken.invalid["clean"]
+    assert sum("its answers count as invalid" in line for line in lines) == 1
+    letters = {record.sample: record.letters for record in expected}
+    assert all(record.letters == letters[record.sample] for record in found if record is not broken)
+    assert results["results"]["benchc-gen_fog"]["invalid_pairs,none"] == 5
+
+
 def test_the_results_say_that_ras_is_not_defined(dataset, tmp_path):
     generation_task._tell_that_ras_is_not_defined.cache_clear()
     lines: list[str] = []
