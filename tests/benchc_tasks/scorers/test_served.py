@@ -2,10 +2,12 @@ import json
 import math
 import os
 import socket
+import tempfile
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -460,6 +462,17 @@ def test_what_does_not_heal_ends_it_at_once_in_one_sentence(
     assert len(server.questions) <= (3 if "log-probabilities unknown" in name else 1)
 
 
+def test_a_model_s_name_is_no_word_about_images(
+    server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
+) -> None:
+    missing = refusal(404, "The model `image-vision-vlm` does not exist.")
+    server.behave = lambda asked: missing if asked.is_question else answer(asked)
+    with pytest.raises(
+        EngineError, match=r"has no model 'image-vision-vlm' \(404: .*\): give model= one of tiny-vlm, other$"
+    ):
+        scorer_of(model="image-vision-vlm")
+
+
 def test_a_server_that_wants_a_key_says_so(server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]) -> None:
     server.behave = lambda asked: refusal(401, "No key") if asked.is_question else answer(asked)
     with pytest.raises(EngineError, match=r"wants a key \(401: No key\): set OPENAI_API_KEY$"):
@@ -721,6 +734,7 @@ def test_a_wrong_argument_is_refused_in_one_sentence(name: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$") as caught:
         load_served_backend("openai", given)
     assert sentence in str(caught.value)
+    assert caught.value.__cause__ is None
     assert KEY not in str(caught.value)
 
 
@@ -740,6 +754,13 @@ def test_settings_are_those_of_the_backend(backend: str, name: str) -> None:
     given = load_served_backend(backend, {**arguments, "max_retries": 2, "retry_backoff_s": 0.5, "timeout": 7, name: 3})
     assert (given.attempts, given.backoff, given.timeout, given.concurrency) == (2, 0.5, 7.0, 3)
     assert given.client.timeout == 7.0
+
+
+def test_no_folder_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """lmms-eval's asynchronous class makes one for what it generates."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    load_served_backend("async_openai", {"model": MODEL, "base_url": "http://127.0.0.1:9/v1"})
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_changes_nothing_is_said() -> None:
