@@ -1,7 +1,7 @@
 """lmms-eval's command in processes that tests may kill, forked from one that has imported everything.
 
 A forked process calls `lmms_eval.__main__.cli_evaluate` with a command line, as `python -m lmms_eval` does. What it is
-spared is ten seconds of imports, and the index of lmms-eval's tasks, which lmms-eval makes once for all of them.
+spared is ten seconds of imports, and the index of tasks that are not ours.
 
 `python forked_evaluations.py` is the server: it reads one JSON object a line and answers each with a process id.
 """
@@ -208,8 +208,8 @@ def _import_everything() -> None:
         importlib.import_module(module)
     from lmms_eval.tasks import TaskManager
 
-    index = TaskManager("INFO").task_index
-    TaskManager.initialize_tasks = lambda self, **settings: dict(index)
+    index_tasks = TaskManager.initialize_tasks
+    TaskManager.initialize_tasks = lambda self, **settings: index_tasks(self, include_defaults=False)
 
 
 def _evaluate(folder: str, arguments: list[str], environment: dict[str, str], die_at: int | None) -> None:

@@ -9,6 +9,7 @@ import functools
 import json
 import random
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,32 +179,38 @@ def test_an_output_folder_that_cannot_be_written_is_told_before_anything_is_scor
         assert run.scored == 0
 
 
-def test_results_that_found_no_room_at_the_end_are_there_after_the_same_command(server, dataset, undisturbed, tmp_path):
-    arguments = [*TASKS, "--use_cache", str(tmp_path / "cache")]
-    with disk(tmp_path / "disk", size=1 << 20) as small:
-        run = server.start(tmp_path / "run", arguments, environment=dataset, output_path=small.path / "runs")
+@pytest.fixture(scope="module")
+def cache_without_results(
+    server: ForkingServer, dataset: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The cache of a run whose output folder had no room for the results when it ended."""
+    folder = tmp_path_factory.mktemp("no_room")
+    arguments = [*TASKS, "--use_cache", str(folder / "cache")]
+    with disk(folder / "disk", size=1 << 20) as small:
+        run = server.start(folder / "run", arguments, environment=dataset, output_path=small.path / "runs")
         run.wait_until(lambda: run.scored > 0)
         small.fill()
         run.wait()
-        assert run.scored == CONDITIONS
-        assert "Could not save results" in run.output
-    again = server.run(tmp_path / "again", arguments, environment=dataset)
-    assert again.scored == 0
-    assert again.samples == undisturbed.samples
-    assert figures(again) == figures(undisturbed)
+    assert run.scored == CONDITIONS
+    assert "Could not save results" in run.output
+    return folder / "cache"
 
 
-def test_a_cut_database_is_told_in_one_sentence_and_costs_no_answer(server, dataset, undisturbed, tmp_path):
+@pytest.mark.parametrize("is_cut", [False, True], ids=["whole", "cut"])
+def test_results_that_found_no_room_are_there_after_the_same_command(
+    server, dataset, undisturbed, cache_without_results, tmp_path, is_cut
+):
     cache = tmp_path / "cache"
-    arguments = [*TASKS, "--use_cache", str(cache)]
-    assert server.run(tmp_path / "first", arguments, environment=dataset).scored == CONDITIONS
+    shutil.copytree(cache_without_results, cache)
     content = (cache / "cache.db").read_bytes()
-    (cache / "cache.db").write_bytes(content[: len(content) // 2])
-    run = server.run(tmp_path / "again", arguments, environment=dataset)
+    if is_cut:
+        (cache / "cache.db").write_bytes(content[: len(content) // 2])
+    run = server.run(tmp_path / "again", [*TASKS, "--use_cache", str(cache)], environment=dataset)
     assert run.scored == 0
     assert run.samples == undisturbed.samples
     assert figures(run) == figures(undisturbed)
-    (told,) = [line for line in run.output.splitlines() if "cache.db" in line and "WARNING" in line]
-    assert "is damaged" in told
-    assert "cache.db.damaged-1" in told
-    assert (cache / "cache.db.damaged-1").read_bytes() == content[: len(content) // 2]
+    told = [line for line in run.output.splitlines() if "WARNING" in line]
+    assert len(told) == (1 if is_cut else 0)
+    if is_cut:
+        assert "cache.db is damaged" in told[0]
+        assert (cache / "cache.db.damaged-1").read_bytes() == content[: len(content) // 2]
