@@ -25,8 +25,8 @@ BATCH_SIZE = 64
 WITHOUT_EFFECT = ("max_pixels", "min_pixels", "min_image_pixels")
 SECONDS_BETWEEN_LOOKS = 1.0
 ENGINE_DIED = (
-    "vLLM's engine has died, and the lines of EngineCore above say why, unless the system killed it for want of "
-    "memory: run again with the same --use_cache, and the answers that it keeps are not asked for again"
+    "vLLM's engine has died, and the lines of EngineCore and Worker above say why, unless the system killed it for "
+    "want of memory: run again with the same --use_cache, and the answers that it keeps are not asked for again"
 )
 LENGTH_LIMIT = re.compile(r"max\w*[ _](context|model)[ _]len", re.IGNORECASE)
 
@@ -300,7 +300,7 @@ def _reason(fault: BaseException) -> str:
     """Say in a line why something failed."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()] or [""]
     if "Engine core initialization failed" in lines[0]:
-        return "its process failed, and the lines of EngineCore above say why"
+        return "its process failed, and the lines of EngineCore and Worker above say why"
     # pydantic counts the errors in its first line, and names the first of them in the lines behind.
     found = next((line for line in lines if line.startswith("Value error, ")), lines[0])
     return f"{type(fault).__name__}: {found.removeprefix('Value error, ')}"
