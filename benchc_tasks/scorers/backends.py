@@ -288,10 +288,23 @@ def _refuse_other_family(model: Any, called: str) -> None:
         )
 
 
+def _refuse_random_weights(model: Any, called: str) -> None:
+    """Compare the names of the checkpoint's weights with the model's; the weights themselves are not read."""
+    try:
+        _, report = type(model).from_pretrained(
+            model.name_or_path, output_loading_info=True, device_map="meta", local_files_only=True
+        )
+    # What is not loaded as transformers loads its own models, adapters for instance, is not known by names.
+    except Exception:
+        return
+    _refuse_missing_weights(report, called)
+
+
 def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None, called: str) -> LoadedModel:
     """Load the weights anew where the backend loaded them in another precision, so that nothing is rounded twice."""
     model = loaded.model
     if dtype is None or model.dtype == dtype:
+        _refuse_random_weights(model, called)
         return loaded
     settings = {"dtype": dtype, "attn_implementation": model.config._attn_implementation}
     again, report = type(model).from_pretrained(model.name_or_path, output_loading_info=True, **settings)

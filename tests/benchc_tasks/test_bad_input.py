@@ -26,7 +26,7 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
 from loguru import logger
-from PIL import Image
+from PIL import Image, ImageFile
 from safetensors.torch import load_file, save_file
 
 from benchc_metrics.options import NO_ANSWER
@@ -380,8 +380,10 @@ def test_odd_images_work_under_all_corruptions(tmp_path: Path) -> None:
     assert found.log == []
 
 
+@pytest.mark.parametrize("lenient", [False, True], ids=["Pillow's default", "as lmms-eval sets it"])
 @pytest.mark.parametrize("name", ODD_IMAGES)
-def test_an_odd_image_shows_its_picture_upright(name: str) -> None:
+def test_an_odd_image_shows_its_picture_upright(monkeypatch: pytest.MonkeyPatch, name: str, lenient: bool) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         shown = decode_image(ODD_IMAGES[name], name)
@@ -916,6 +918,7 @@ MIXED = (
 UNREADABLE_ANSWER = "is not a pair of a number and a truth value: use a backend that answers `loglikelihood` requests"
 ANSWERS: dict[str, tuple[list[Any], tuple[float, float] | str]] = {
     "nan": ([(NAN, False), (-1.0, True)], "option 0: the backend answered nan: try float32 or bfloat16"),
+    "nan beside a loss": ([(NAN, False), (0.5, True)], "option 0: the backend answered nan: try float32 or bfloat16"),
     "numpy's nan": (
         [(-1.0, True), (np.float32(NAN), False)],
         "option 1: the backend answered nan: try float32 or bfloat16",

@@ -139,14 +139,18 @@ def test_a_backend_of_another_family_is_refused(checkpoint: Callable[[str], Path
         BenchCModel(backend="qwen3_vl", pretrained=str(checkpoint("llava")), device="cpu")
 
 
-def test_a_backend_s_checkpoint_without_its_head_is_refused(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "auto"])
+def test_a_backend_s_checkpoint_without_its_head_is_refused(
+    checkpoint: Callable[[str], Path], tmp_path: Path, dtype: str
+) -> None:
+    """Whether its weights are loaded anew, as in float32, or are those that lmms-eval's class loaded."""
     folder = shutil.copytree(checkpoint("qwen2_5_vl"), tmp_path / "headless")
     weights = load_file(folder / "model.safetensors")
     save_file(
         {name: weight for name, weight in weights.items() if name != "lm_head.weight"}, folder / "model.safetensors"
     )
     with pytest.raises(ValueError, match=r"^backend 'qwen2_5_vl' lacks 1 of its weights, lm_head.weight first: name"):
-        BenchCModel(backend="qwen2_5_vl", pretrained=str(folder), device="cpu")
+        BenchCModel(backend="qwen2_5_vl", pretrained=str(folder), device="cpu", dtype=dtype)
 
 
 def test_a_checkpoint_without_a_head_is_refused(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
