@@ -28,6 +28,7 @@ from functools import reduce
 from itertools import chain
 from math import fsum, nan
 from operator import add
+from typing import Any
 
 from benchc_metrics.calibration import DEFAULT_BINS, CalibrationBins
 from benchc_metrics.sample_figures import relative_drop
@@ -43,6 +44,7 @@ __all__ = [
     "mean",
     "ras_corrective",
     "ras_destructive",
+    "sort_figures",
 ]
 
 
@@ -68,15 +70,28 @@ class CalibrationErrorOfBins(float):
         return CalibrationErrorOfBins, (self.bins,)
 
 
+def sort_figures(items: MutableSequence[Any]) -> None:
+    """Sort figures of samples where they are, None last.
+
+    lmms-eval computes the standard error from the list that it gave to an aggregator before, and by sums that depend on
+    the order.
+
+    Parameters
+    ----------
+    items : mutable sequence of float or None
+    """
+    items[:] = sorted(items, key=lambda item: (item is None, item))
+
+
 def mean(items: MutableSequence[float | None]) -> float:
     """Mean over the samples that have the figure; nan if none has.
 
     Parameters
     ----------
     items : mutable sequence of float or None
-        Sorted here, None last: lmms-eval computes the standard error from it next, by sums that depend on its order.
+        Sorted here, see `sort_figures`.
     """
-    items[:] = sorted(items, key=lambda item: (item is None, item))
+    sort_figures(items)
     present = [item for item in items if item is not None]
     return fsum(present) / len(present) if present else nan
 
@@ -87,8 +102,8 @@ def ras_destructive(items: MutableSequence[float | None]) -> float:
     Parameters
     ----------
     items : mutable sequence of float or None
-        A sample's RAS, None where its clean answer is wrong or it has no valid pair. Sorted here, as in
-        `mean`.
+        A sample's RAS, None where its clean answer is wrong or it has no valid pair. Sorted here, see
+        `sort_figures`.
     """
     return mean(items)
 
@@ -99,8 +114,8 @@ def ras_corrective(items: MutableSequence[float | None]) -> float:
     Parameters
     ----------
     items : mutable sequence of float or None
-        A sample's RAS, None where its clean answer is right or it has no valid pair. Sorted here, as in
-        `mean`.
+        A sample's RAS, None where its clean answer is right or it has no valid pair. Sorted here, see
+        `sort_figures`.
     """
     return mean(items)
 

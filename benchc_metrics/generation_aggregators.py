@@ -24,10 +24,11 @@ aggregate_metric_list:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from math import fsum, nan
 from typing import NamedTuple
 
+from benchc_metrics.aggregators import sort_figures
 from benchc_metrics.generation_records import RAS_NOT_DEFINED
 from benchc_metrics.sample_figures import relative_drop
 
@@ -156,13 +157,15 @@ class RelativeDrop(float):
         return RelativeDrop, (self.clean, self.corrupted)
 
 
-def share(items: Sequence[SampleShare | None]) -> ShareOfSamples:
+def share(items: MutableSequence[SampleShare | None]) -> ShareOfSamples:
     """Mean over the samples that have the figure; nan if none has.
 
     Parameters
     ----------
-    items : sequence of SampleShare or None
+    items : mutable sequence of SampleShare or None
+        Sorted here, see `benchc_metrics.aggregators.sort_figures`.
     """
+    sort_figures(items)
     present = [item for item in items if item is not None]
     return ShareOfSamples.of((item.sample, item.having, item.answers) for item in present)
 

@@ -98,6 +98,18 @@ def test_the_mean_over_tasks_would_not_be_the_figure_of_all_answers():
     assert sum(tasks) / 2 == 1 / 2
 
 
+def test_a_share_and_its_standard_error_have_the_same_bits_in_any_order():
+    generator = np.random.default_rng(1)
+    items = [SampleShare(f"s{number}", int(generator.integers(0, 6)), 5) for number in range(200)] + [None] * 9
+    shares, errors = set(), set()
+    for _ in range(20):
+        shuffled = [items[place] for place in generator.permutation(len(items))]
+        shares.add(float(share(shuffled)))
+        # As lmms-eval computes it, from the list that the aggregator was given.
+        errors.add(np.std([item for item in shuffled if item is not None], ddof=1))
+    assert len(shares) == len(errors) == 1
+
+
 def test_figures_of_nothing_are_nan():
     assert math.isnan(share([None]))
     assert math.isnan(relative_accuracy_drop([None]))
