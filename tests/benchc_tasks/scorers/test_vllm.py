@@ -107,7 +107,7 @@ def test_the_engine_answers_as_the_model_in_this_process(
     assert len(found) == 144 * len(CONDITIONS)
     pairs = [(probabilities(here), probabilities(there)) for here, there in zip(found, expected, strict=True)]
     differences = np.concatenate([np.abs(here - there) for here, there in pairs])
-    # The issue allows 0.01 for the mean; what is found is under 1e-6.
+    # 0.01 would do for the mean; what is found is under 1e-6.
     assert differences.mean() < 1e-4
     assert differences.max() < 0.01
     for question, (here, there) in zip(questions, pairs, strict=True):
