@@ -119,7 +119,7 @@ def _vllm_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
 
 
 def _served_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
-    from benchc_tasks.scorers.served import load_served_scorer  # the client library, a second's import
+    from benchc_tasks.scorers.served.scoring import load_served_scorer  # the client library, a second's import
 
     if settings.dtype:
         raise ValueError(f"dtype has no meaning for backend {settings.backend!r}: the server decides it")

@@ -31,10 +31,10 @@ from benchc_tasks.datasets import decode_image, load_dataset
 from benchc_tasks.prompting import LETTERS, question_with_options
 from benchc_tasks.scorers.model import BenchCModel
 from benchc_tasks.scorers.questions import ChoiceScorer, Outcome, Question, ScoringError
-from benchc_tasks.scorers.served import ServedChoiceScorer
-from benchc_tasks.scorers.served_backend import load_served_backend
-from benchc_tasks.scorers.served_reading import ServedChat
-from benchc_tasks.scorers.served_requests import ServedModel
+from benchc_tasks.scorers.served.backend import load_served_backend
+from benchc_tasks.scorers.served.reading import ServedChat
+from benchc_tasks.scorers.served.requests import ServedModel
+from benchc_tasks.scorers.served.scoring import ServedChoiceScorer
 
 FAR = 0.2
 LOOK_AHEAD = 3

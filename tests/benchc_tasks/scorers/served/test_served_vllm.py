@@ -17,10 +17,10 @@ from benchc_tasks.datasets import decode_image, load_dataset
 from benchc_tasks.prompting import LETTERS, question_with_options
 from benchc_tasks.scorers.model import BenchCModel
 from benchc_tasks.scorers.questions import ChoiceScorer, EngineError, OptionScore, Question
-from benchc_tasks.scorers.served import ServedChoiceScorer, load_served_scorer
-from benchc_tasks.scorers.served_backend import load_served_backend
-from benchc_tasks.scorers.served_reading import Reading, ServedChat
-from benchc_tasks.scorers.served_requests import ServedModel
+from benchc_tasks.scorers.served.backend import load_served_backend
+from benchc_tasks.scorers.served.reading import Reading, ServedChat
+from benchc_tasks.scorers.served.requests import ServedModel
+from benchc_tasks.scorers.served.scoring import ServedChoiceScorer, load_served_scorer
 
 if reason := why_no_vllm():
     if os.environ.get("BENCHC_REQUIRE_VLLM") == "1":

@@ -21,9 +21,9 @@ from benchc_tasks.scorers.model import BenchCModel
 from benchc_tasks.scorers.pipeline import score_ahead
 from benchc_tasks.scorers.questions import EngineError, OptionScore, Question, ScoringError
 from benchc_tasks.scorers.requests import Inquiry
-from benchc_tasks.scorers.served import ServedChoiceScorer, load_served_scorer
-from benchc_tasks.scorers.served_backend import load_served_backend
-from benchc_tasks.scorers.served_reading import Reading
+from benchc_tasks.scorers.served.backend import load_served_backend
+from benchc_tasks.scorers.served.reading import Reading
+from benchc_tasks.scorers.served.scoring import ServedChoiceScorer, load_served_scorer
 
 KEY = "sk-test-0123456789abcdefghij"
 LETTERS = ("A", "B", "C", "D")
@@ -632,7 +632,7 @@ def test_pauses_double_and_are_the_same_every_time(
     pauses: list[float] = []
     scorer = scorer_of(max_retries=9, retry_backoff_s=1.0)
     monkeypatch.setattr(
-        "benchc_tasks.scorers.served_requests.sleep_using_event", lambda event: lambda seconds: pauses.append(seconds)
+        "benchc_tasks.scorers.served.requests.sleep_using_event", lambda event: lambda seconds: pauses.append(seconds)
     )
     server.behave = lambda asked: refusal(503, "overloaded")
     score(scorer, question(0))

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 from loguru import logger
 
 from benchc_tasks.scorers.questions import OptionScore, Outcome, Question, ScoringError, describe
-from benchc_tasks.scorers.served_backend import load_served_backend
-from benchc_tasks.scorers.served_faults import engine_error
-from benchc_tasks.scorers.served_probe import probe
-from benchc_tasks.scorers.served_reading import ServedChat, as_data_uri
-from benchc_tasks.scorers.served_requests import RequestFault, ServedModel
-from benchc_tasks.scorers.served_tokens import OptionTokens
+from benchc_tasks.scorers.served.backend import load_served_backend
+from benchc_tasks.scorers.served.faults import engine_error
+from benchc_tasks.scorers.served.probe import probe
+from benchc_tasks.scorers.served.reading import ServedChat, as_data_uri
+from benchc_tasks.scorers.served.requests import RequestFault, ServedModel
+from benchc_tasks.scorers.served.tokens import OptionTokens
 from benchc_tasks.scorers.visible_tokens import only_token
 
 __all__ = ["AskedQuestions", "ServedChoiceScorer", "load_served_scorer"]
@@ -133,7 +133,7 @@ def load_served_scorer(
     backend : str
         `openai` or `async_openai`, or another name that lmms-eval has for them.
     arguments : mapping
-        See `benchc_tasks.scorers.served_backend.load_served_backend`.
+        See `benchc_tasks.scorers.served.backend.load_served_backend`.
     system_prompt : str, optional
         Text of a system message.
     template_settings : mapping, optional

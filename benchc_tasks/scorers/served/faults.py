@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchc_tasks.scorers.questions import EngineError
-from benchc_tasks.scorers.served_requests import RequestFault, ServedModel
+from benchc_tasks.scorers.served.requests import RequestFault, ServedModel
 
 __all__ = ["concerns_logprobs", "engine_error", "listed_models", "without_logprobs"]
 

@@ -18,8 +18,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.nap import sleep_using_event
 
 from benchc_tasks.scorers.questions import describe
-from benchc_tasks.scorers.served_backend import PLACEHOLDER_KEY, ServedBackend
-from benchc_tasks.scorers.served_reading import Completion
+from benchc_tasks.scorers.served.backend import PLACEHOLDER_KEY, ServedBackend
+from benchc_tasks.scorers.served.reading import Completion
 
 __all__ = ["RequestFault", "ServedModel"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchc_tasks.scorers.served_reading import ServedChat
-from benchc_tasks.scorers.served_requests import ServedModel
+from benchc_tasks.scorers.served.reading import ServedChat
+from benchc_tasks.scorers.served.requests import ServedModel
 
 __all__ = ["OptionTokens"]
 

@@ -11,10 +11,10 @@ from PIL import Image
 from pydantic import BaseModel
 
 from benchc_tasks.scorers.questions import EngineError
-from benchc_tasks.scorers.served_faults import concerns_logprobs, engine_error, listed_models, without_logprobs
-from benchc_tasks.scorers.served_reading import Completion, Reading, ServedChat, as_data_uri, shown_ids
-from benchc_tasks.scorers.served_requests import RequestFault, ServedModel
-from benchc_tasks.scorers.served_tokens import OptionTokens
+from benchc_tasks.scorers.served.faults import concerns_logprobs, engine_error, listed_models, without_logprobs
+from benchc_tasks.scorers.served.reading import Completion, Reading, ServedChat, as_data_uri, shown_ids
+from benchc_tasks.scorers.served.requests import RequestFault, ServedModel
+from benchc_tasks.scorers.served.tokens import OptionTokens
 
 __all__ = ["Probe", "probe"]
 
