@@ -69,8 +69,8 @@ def start_engine(model: str, arguments: Mapping[str, Any], *, dtype: str | None)
     ValueError
         If vLLM is not installed, does not start, or the model takes no images; the message says what and the cure.
     """
-    device = _device_type()
     _refuse_what_would_change_scores(arguments)
+    device = _device_type()
     settings = {"dtype": dtype or ("float32" if device == "cpu" else "auto"), **arguments}
     try:
         backend: Any = find_backend("vllm")(model=model, **settings)
