@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from forked_evaluations import ForkedEvaluation, ForkingServer, forking_server
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from loguru import logger
@@ -192,14 +194,53 @@ def test_two_processes_go_on_from_what_one_has_answered_and_the_other_way_round(
     assert again.figures() == one.figures()
 
 
-def test_more_processes_than_samples_give_the_figures_of_one(dataset: Path, tmp_path: Path) -> None:
-    launcher = (*ACCELERATE, "--multi_gpu", "--num_processes", "2")
-    without_samples = launched(tmp_path / "runs", launcher, "--limit", "1")
-    assert without_samples.status == 0
-    assert without_samples.order == [0]
-    expected = in_this_process(limit=1)
-    assert without_samples.records == expected.records
-    assert without_samples.figures() == expected.figures()
+@pytest.fixture(scope="module")
+def server(dataset: Path) -> Iterator[ForkingServer]:
+    with forking_server() as started:
+        yield started
+
+
+def ranks(server: ForkingServer, folder: Path, number: int, *arguments: str) -> list[ForkedEvaluation]:
+    """Begin the processes of a run, each with the environment that torchrun gives it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    run = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(number),
+        "LOCAL_WORLD_SIZE": str(number),
+    }
+    return [
+        server.start(
+            folder / f"rank-{rank}",
+            ["--model", "benchc", "--tasks", GROUP, *arguments],
+            environment={**run, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(number)
+    ]
+
+
+def test_more_processes_than_samples_give_the_figures_of_one(server: ForkingServer, tmp_path: Path) -> None:
+    first, *others = ranks(server, tmp_path, 3, "--limit", "2")
+    for rank in (first, *others):
+        rank.wait()
+    assert first.has_results, first.output
+    assert not any(rank.has_results for rank in others)
+    three = _run(0, first.output, first.results, first.samples)
+    assert three.order == [0, 1]
+    expected = in_this_process(limit=2)
+    assert three.records == expected.records
+    assert three.figures() == expected.figures()
+
+
+def test_a_rank_that_is_killed_leaves_no_other_waiting(server: ForkingServer, tmp_path: Path) -> None:
+    first, second = ranks(server, tmp_path, 2)
+    second.wait_until(lambda: second.scored >= 3)
+    second.kill()
+    first.wait()
+    assert "Error during evaluation" in first.output
+    assert not first.has_results
 
 
 def test_a_rank_that_fails_ends_the_run(dataset: Path, tmp_path: Path) -> None:
