@@ -79,8 +79,7 @@ def start_engine(model: str, arguments: Mapping[str, Any], *, dtype: str | None)
         raise ValueError(
             f"vLLM could not start model {model!r} with {', '.join(sorted(settings))}: {_reason(fault)}"
         ) from fault
-    if not backend.client.model_config.is_multimodal_model:
-        raise ValueError(f"model {model!r} takes no images in vLLM: name a vision-language model")
+    _refuse_without_images(backend.client.model_config)
     return StartedEngine(backend.client, _load_processor(model, arguments), backend.chat_template)
 
 
@@ -276,6 +275,11 @@ def _refuse_what_would_change_scores(arguments: Mapping[str, Any]) -> None:
 def _most_shown(engine: Any) -> int:
     config = engine.model_config
     return int(config.max_logprobs if config.max_logprobs >= 0 else config.get_vocab_size())
+
+
+def _refuse_without_images(config: Any) -> None:
+    if not config.is_multimodal_model:
+        raise ValueError(f"model {config.model!r} takes no images in vLLM: name a vision-language model")
 
 
 def _tokens_can_be_asked_for() -> bool:

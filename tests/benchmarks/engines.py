@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
 
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
+IN_PROCESS = "vLLM in process"
+BATCH_SIZES = (1, 4, 16, 64, 256)
+UNSEEN = ("brightness", "contrast", "saturate")
+"""Corruptions for the batch sizes, a severity for each size; the rounds should have others."""
 REFERENCE = "transformers, batch size 1"
 NEAR_TIE = 0.01
 """Two most probable options whose probabilities differ by less may change places."""
@@ -90,7 +94,7 @@ def start_engines(stack: ExitStack, samples: SampleDataset) -> dict[str, BenchCM
     builders = {
         REFERENCE: lambda: BenchCModel(device="cpu", dtype="float32"),
         "transformers, batch size 8": lambda: BenchCModel(device="cpu", dtype="float32", batch_size=8),
-        "vLLM in process": lambda: BenchCModel(
+        IN_PROCESS: lambda: BenchCModel(
             backend="vllm", pretrained=checkpoint, dtype="float32", max_model_len=512, enforce_eager=True
         ),
         "vLLM's server, 64 requests at once": serve,
@@ -102,6 +106,21 @@ def start_engines(stack: ExitStack, samples: SampleDataset) -> dict[str, BenchCM
         models[name].task_dict = {"benchmark": {"test": samples}}
         print(f"{name}: ready after {time.perf_counter() - start:.0f} s", flush=True)
     return models
+
+
+def rates_of_batch_sizes(model: BenchCModel, samples: SampleDataset) -> dict[int, float]:
+    """Return conditions a second for each number of questions that the engine is given at once."""
+    from benchc_metrics.conditions import Condition
+    from benchc_tasks.corruptions import SEVERITIES
+
+    rates = {}
+    for size, severity in zip(BATCH_SIZES, SEVERITIES, strict=True):
+        requests = make_requests(samples, [Condition(name, severity) for name in UNSEEN])
+        model._scorer.batch_size = size
+        start = time.perf_counter()
+        score(model, requests)
+        rates[size] = len(requests) / (time.perf_counter() - start)
+    return rates
 
 
 def score(model: BenchCModel, requests: Sequence[Sequence[Instance]]) -> list[np.ndarray | None]:
@@ -160,6 +179,7 @@ def main() -> None:
                 start = time.perf_counter()
                 answers[name] += score(model, requests)
                 rates[name].append(len(requests) / (time.perf_counter() - start))
+        sizes = rates_of_batch_sizes(models[IN_PROCESS], samples)
 
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}, vLLM {vllm.__version__}"
     print(f"\n{platform.machine()}, {available_cores()} cores, {versions}")
@@ -167,6 +187,9 @@ def main() -> None:
     print("| engine | conditions a second, median | each round |\n| --- | --- | --- |")
     for name, some in rates.items():
         print(f"| {name} | {statistics.median(some):.0f} | {', '.join(f'{one:.0f}' for one in some)} |")
+    print(f"\n| questions at once, {IN_PROCESS} | conditions a second |\n| --- | --- |")
+    for size, rate in sizes.items():
+        print(f"| {size} | {rate:.0f} |")
     print(f"\nagainst {REFERENCE}:\n")
     print("| engine | mean difference | largest | other predictions | of them no near ties | invalid |")
     print("| --- | --- | --- | --- | --- | --- |")
