@@ -19,7 +19,7 @@ from pathlib import Path
 __all__ = ["SERVED_NAME", "vllm_server", "why_no_vllm"]
 
 SERVED_NAME = "bundled"
-START_SECONDS = 240.0
+START_SECONDS = 420.0
 STOP_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1
 OPTIONS = ("--dtype", "float32", "--max-model-len", "512", "--enforce-eager", "--limit-mm-per-prompt", '{"image": 1}')

@@ -4,7 +4,7 @@ Two servers are asked, with different numbers of concurrent requests: vLLM's on 
 on the same cores, and one that does nothing but wait a fifth of a second, as a far one does; it shows what the client
 can carry. Then vLLM's answers to the bundled samples, clean and noisy, are compared with those of transformers.
 
-    PYTHONPATH=tests python tests/benchmarks/served_scoring.py --concurrency 1 4 16 32 64
+    PYTHONPATH=.:tests python tests/benchmarks/served_scoring.py --concurrency 1 4 16 32 64
 
 Without vLLM in this environment only the far server is asked; `.ci/vllm-environment` makes one that has it.
 """
