@@ -15,7 +15,9 @@ from pydantic import ConfigDict, Field, StrictInt, StrictStr, TypeAdapter, Valid
 from pydantic.dataclasses import dataclass
 
 from benchc_metrics.conditions import fault_of_conditions
-from benchc_metrics.letters import LETTERS, REASONING_TAGS, ParsedAnswer, parse_letter
+from benchc_metrics.letters import REASONING_TAGS, ParsedAnswer, parse_letter
+from benchc_metrics.options import LETTERS
+from benchc_metrics.schemas import record_of_schema
 
 __all__ = [
     "RAS_NOT_DEFINED",
@@ -141,18 +143,11 @@ class GenerationRecord:
             If it is no such dict, of another schema version, has unknown or missing keys, or a value is refused; one
             sentence that names the sample.
         """
-        if not isinstance(written, Mapping):
-            raise ValueError(f"a sample's record must be a mapping of its fields, not {type(written).__name__}")
-        sample = written.get("sample")
-        if written.get("schema") != SCHEMA:
-            raise ValueError(
-                f"sample {sample!r}: schema {written.get('schema')!r} is not {SCHEMA!r}, "
-                "the one that this version of benchc reads"
-            )
+        record = record_of_schema(written, SCHEMA)
         try:
-            return _ADAPTER.validate_python({key: value for key, value in written.items() if key != "schema"})
+            return _ADAPTER.validate_python({key: value for key, value in record.items() if key != "schema"})
         except ValidationError as refusal:
-            raise ValueError(f"sample {sample!r}: {_first_fault(refusal)}") from None
+            raise ValueError(f"sample {record.get('sample')!r}: {_first_fault(refusal)}") from None
 
 
 _ADAPTER: TypeAdapter[GenerationRecord] = TypeAdapter(GenerationRecord)

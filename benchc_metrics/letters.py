@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import json
 import re
-import string
 import unicodedata
 from collections.abc import Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 from benchc_metrics import letter_patterns as patterns
+from benchc_metrics.options import LETTERS
 
 __all__ = ["REASONING_TAGS", "ParsedAnswer", "parse_letter"]
 
@@ -35,8 +35,6 @@ REASONING_TAGS = (
     ("◁think▷", "◁/think▷"),
 )
 """What opens and what closes a model's reasoning; upper and lower case are the same."""
-
-LETTERS = string.ascii_uppercase
 
 # How much more than an option's text is looked at where an answer is declared.
 _ROOM = 80

@@ -30,6 +30,7 @@ from benchc_metrics.options import (
     parse_response,
     valid_conditions,
 )
+from benchc_metrics.schemas import record_of_schema
 
 __all__ = ["GENERATED_ANSWERS", "RECORD_KEY", "SCHEMA", "SampleRecord", "assemble_record", "read_samples_log"]
 
@@ -153,21 +154,15 @@ class SampleRecord:
             If it is no such dict, of another schema version, has unknown or missing keys, or a value is refused; one
             sentence that names the sample.
         """
-        if not isinstance(written, Mapping):
-            raise ValueError(f"a sample's record must be a mapping of its fields, not {type(written).__name__}")
-        sample = written.get("sample")
-        if written.get("schema") == FIRST_SCHEMA and "missing_mass" not in written:
+        if isinstance(written, Mapping) and written.get("schema") == FIRST_SCHEMA and "missing_mass" not in written:
             written = {**written, "schema": SCHEMA, "missing_mass": None}
-        if written.get("schema") != SCHEMA:
-            raise ValueError(
-                f"sample {sample!r}: schema {written.get('schema')!r} is not {SCHEMA!r}, "
-                "the one that this version of benchc reads"
-            )
-        unknown, missing = written.keys() - _KEYS, _KEYS - written.keys()
+        record = record_of_schema(written, SCHEMA)
+        sample = record.get("sample")
+        unknown, missing = record.keys() - _KEYS, _KEYS - record.keys()
         if unknown or missing:
             kind, keys = ("unknown", unknown) if unknown else ("missing", missing)
             raise ValueError(f"sample {sample!r}: {kind} keys {', '.join(sorted(map(repr, keys)))} in its record")
-        values = {name: written[name] for name in _FIELD_NAMES}
+        values = {name: record[name] for name in _FIELD_NAMES}
         for name in ("conditions", "log_likelihoods"):
             if not isinstance(values[name], (list, tuple)):
                 raise ValueError(f"sample {sample!r}: {name} is not a list")

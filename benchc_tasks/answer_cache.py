@@ -32,8 +32,8 @@ from loguru import logger
 from benchc_metrics.options import checked_response
 from benchc_tasks.answer_files import SYNC_INTERVAL, Answer, AnswerFolder, AnswerLog, is_answer
 from benchc_tasks.corruptions import CORRUPTIONS
-from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.processes import fail_together
+from benchc_tasks.scorers.requests import shown_question
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
 
@@ -250,9 +250,8 @@ def _questions(reqtype: str, requests: Sequence[Instance]) -> list[list[int]]:
     """Group the places of requests that a model answers together: one prompt and one picture, whatever task asks."""
     questions: dict[object, list[int]] = {}
     for place, request in enumerate(requests):
-        picture = next((argument for argument in request.args if isinstance(argument, ConditionedPicture)), None)
-        is_alone = picture is None or reqtype != "loglikelihood"
-        questions.setdefault(place if is_alone else (request.args[0], picture), []).append(place)
+        shown = shown_question(request) if reqtype == "loglikelihood" else None
+        questions.setdefault(shown or place, []).append(place)
     return list(questions.values())
 
 

@@ -16,7 +16,7 @@ from benchc_metrics.generation_figures import generation_figures
 from benchc_metrics.generation_records import assemble_generation_record
 from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.records import RECORD_KEY
-from benchc_tasks.datasets import DatasetError, SampleDataset, decode_image
+from benchc_tasks.datasets import SampleDataset, image_problem
 from benchc_tasks.generation_requests import (
     ConditionedDocId,
     ConditionedDocs,
@@ -106,28 +106,8 @@ class GenerationTask(SampleTask):
             for idx, condition in enumerate(self.conditions)
         ]
 
-    @fail_together()
-    def process_results(
-        self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
-    ) -> dict[str, Any]:
-        """Turn the answers to one sample into its figures and its record.
-
-        Without the retries that lmms-eval's own method has: a fault is told at once.
-
-        Parameters
-        ----------
-        doc : mapping
-            The sample.
-        results : sequence
-            The filtered answers in the order of `construct_requests`.
-        full_docs : object
-            Not used.
-
-        Returns
-        -------
-        dict
-            Metric name to the sample's item, and `benchc`, the record that the samples log keeps.
-        """
+    def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+        """Return the figures and the record of one sample."""
         if reason := self._undecodable.get(doc["id"]):
             results = [{"invalid": reason}] * len(results)
         record = assemble_generation_record(
@@ -152,13 +132,10 @@ class GenerationTask(SampleTask):
 @functools.lru_cache(maxsize=1 << 20)
 def _why_undecodable(samples: SampleDataset, doc_id: int) -> str | None:
     """Say why a sample's image cannot be decoded; tried and told once for all tasks of a run."""
-    sample = samples[doc_id]
-    try:
-        decode_image(sample["image"], sample=sample["id"])
-    except DatasetError as fault:
-        logger.warning(f"{fault}; its answers count as invalid")
-        return str(fault)
-    return None
+    problem = image_problem(samples[doc_id])
+    if problem:
+        logger.warning(f"{problem}; its answers count as invalid")
+    return problem
 
 
 @functools.lru_cache(maxsize=1)

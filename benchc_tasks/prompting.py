@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["LETTERS", "Prompt", "question_with_options"]
+from benchc_metrics.options import LETTERS
 
-LETTERS = string.ascii_uppercase
-"""The options' letters; a sample has at most as many options."""
+__all__ = ["LETTERS", "Prompt", "question_with_options"]
 
 
 def question_with_options(question: str, options: Sequence[str]) -> str:

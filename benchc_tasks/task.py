@@ -21,6 +21,7 @@ from benchc_metrics.records import RECORD_KEY, assemble_record
 from benchc_metrics.sample_figures import sample_figures
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
+from benchc_tasks.file_states import FileState, file_states
 from benchc_tasks.output_folder import check_output_folder
 from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.processes import fail_together
@@ -137,6 +138,34 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         if output_path and settings.get("rank", 0) == 0:
             check_output_folder(Path(output_path), len(self._instances))
 
+    @fail_together()
+    def process_results(
+        self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
+    ) -> dict[str, Any]:
+        """Turn the answers to one sample into its figures and its record.
+
+        Without the retries that lmms-eval's own method has: a fault is told at once.
+
+        Parameters
+        ----------
+        doc : mapping
+            The sample.
+        results : sequence
+            The filtered answers in the order of `construct_requests`.
+        full_docs : object
+            Not used.
+
+        Returns
+        -------
+        dict
+            Metric name to what the sample gives to its aggregator, and `benchc`, the record that the samples log keeps.
+        """
+        return self.metrics_of(doc, results)
+
+    def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+        """Return what `process_results` does; each kind of task has its own."""
+        raise NotImplementedError
+
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
         self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
@@ -193,28 +222,8 @@ class BenchCTask(SampleTask):
             for idx, request in enumerate(requests)
         ]
 
-    @fail_together()
-    def process_results(
-        self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
-    ) -> dict[str, Any]:
-        """Turn the answers of one sample into its figures and its record.
-
-        Without the retries that lmms-eval's own method has: a fault is told at once.
-
-        Parameters
-        ----------
-        doc : mapping
-            The sample.
-        results : sequence
-            The filtered answers in the order of `construct_requests`.
-        full_docs : object
-            Not used.
-
-        Returns
-        -------
-        dict
-            Metric name to the sample's figure, and `benchc`, the record that the samples log keeps.
-        """
+    def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
+        """Return the figures and the record of one sample."""
         record = assemble_record(results, **self.facts_of(doc))
         return {
             **sample_figures(record),
@@ -231,35 +240,13 @@ def _load_samples(dataset_path: str | None, dataset_kwargs: Mapping[str, Any]) -
             f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split: leave the rest out"
         )
     source = dataset_path or os.environ.get(SOURCE_VARIABLE) or None
-    return _load_samples_of(source, dataset_kwargs.get("split"), _file_states(source))
+    return _load_samples_of(source, dataset_kwargs.get("split"), file_states(source) if source else ())
 
 
 @functools.lru_cache(maxsize=4)
-def _load_samples_of(
-    source: str | None, split: str | None, file_states: tuple[tuple[str, int, int], ...]
-) -> SampleDataset:
+def _load_samples_of(source: str | None, split: str | None, states: tuple[FileState, ...]) -> SampleDataset:
+    """Keep a dataset as long as its files stay as they are."""
     samples = load_dataset(source, split)
     if samples.is_demonstration and os.environ.get("RANK", "0") == "0":
         logger.warning(DEMONSTRATION_NOTICE)
     return samples
-
-
-def _file_states(source: str | None) -> tuple[tuple[str, int, int], ...]:
-    """Return name, time of change and size of a local dataset's files, so that a changed dataset is loaded anew."""
-    if source is None or not os.path.exists(source):
-        return ()
-    paths = [source] if os.path.isfile(source) else _files_below(source)
-    return tuple(map(_file_state, paths))
-
-
-def _file_state(path: str) -> tuple[str, int, int]:
-    try:
-        state = os.stat(path)
-    # A link to nothing: whether the dataset needs it is seen when it is loaded.
-    except OSError:
-        return path, 0, 0
-    return path, state.st_mtime_ns, state.st_size
-
-
-def _files_below(folder: str) -> list[str]:
-    return sorted(os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchc_metrics.conditions import Condition
+from benchc_metrics.options import LETTERS
 from benchc_metrics.ras import prediction
 from benchc_metrics.report.analysis import RunAnalysis
 
@@ -25,7 +26,6 @@ __all__ = ["Candidate", "Card", "OptionBars", "ShowSample", "ShownSample", "cand
 GALLERY_SIZE = 6
 THUMBNAIL_SIDE = 360
 _QUALITY = 80
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 Kind = Literal["destroyed", "corrected"]
 
@@ -234,7 +234,7 @@ def _bars(candidate: Candidate, options: Sequence[str]) -> Iterator[OptionBars]:
     for place, text in enumerate(options):
         chosen = (word for word, choice in (("clean", chosen_before), ("corrupted", chosen_after)) if choice == place)
         yield OptionBars(
-            letter=_LETTERS[place],
+            letter=LETTERS[place],
             text=text,
             is_right=place == candidate.answer,
             chosen=" and ".join(chosen),

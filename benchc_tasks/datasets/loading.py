@@ -40,7 +40,7 @@ from benchc_tasks.datasets.stores import (
     unreadable_parquet,
 )
 
-__all__ = ["check_images", "load_dataset", "write_dataset"]
+__all__ = ["check_images", "image_problem", "load_dataset", "write_dataset"]
 
 ROW_GROUP_ROWS = 64
 
@@ -95,6 +95,21 @@ def load_dataset(source: str | Path | None = None, split: str | None = None) -> 
     )
 
 
+def image_problem(sample: Mapping[str, Any]) -> str | None:
+    """Decode the image of a sample, and say in one sentence why it cannot be decoded; None if it can.
+
+    Parameters
+    ----------
+    sample : mapping
+        As a `SampleDataset` gives it, with its image.
+    """
+    try:
+        decode_image(sample[IMAGE_COLUMN], sample["id"])
+    except DatasetError as error:
+        return str(error)
+    return None
+
+
 def check_images(dataset: SampleDataset, workers: int | None = None) -> None:
     """Decode every image of a dataset, as an evaluation will.
 
@@ -110,17 +125,9 @@ def check_images(dataset: SampleDataset, workers: int | None = None) -> None:
     DatasetError
         With one sentence on the first image that cannot be decoded, and the number of the others.
     """
-
-    def problem(index: int) -> str | None:
-        sample = dataset[index]
-        try:
-            decode_image(sample[IMAGE_COLUMN], sample["id"])
-        except DatasetError as error:
-            return str(error)
-        return None
-
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        found = [text for text in pool.map(problem, range(len(dataset))) if text is not None]
+        problems = pool.map(lambda index: image_problem(dataset[index]), range(len(dataset)))
+        found = [problem for problem in problems if problem is not None]
     if found:
         more = len(found) - 1
         raise DatasetError(found[0] + (f" ({more} more {'image' if more == 1 else 'images'})" if more else ""))

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from PIL import Image
 
+from benchc_tasks.scorers.questions import describe
+
 __all__ = ["ChatFormat"]
 
 PROBE = "A"
@@ -182,7 +184,7 @@ class ChatFormat:
         except Exception as fault:
             raise ValueError(
                 f"the chat template of {type(self._processor).__name__} cannot be rendered "
-                f"({type(fault).__name__}: {fault}): correct the checkpoint's chat_template.jinja"
+                f"({describe(fault)}): correct the checkpoint's chat_template.jinja"
             ) from fault
         try:
             answered = self._render(PROBE, 1, answer=PROBE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+import os
+
+from benchc_tasks.file_states import file_states
 
 __all__ = ["checkpoint_state"]
 
@@ -24,9 +26,6 @@ def checkpoint_state(name: str, commit: str | None = None) -> str:
         For a folder a hash of its files' names, sizes and times of change; weights are not read. Else the id and its
         commit.
     """
-    folder = Path(name)
-    if not folder.is_dir():
+    if not os.path.isdir(name):
         return f"{name}@{commit}"
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    states = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return hashlib.sha256(repr(states).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(file_states(name)).encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from benchc_metrics.conditions import Condition
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.scorers.questions import Question, ScoringError, describe
 
-__all__ = ["Inquiry", "group_requests"]
+__all__ = ["Inquiry", "group_requests", "shown_question"]
 
 Documents = Mapping[str, Mapping[str, Any]]
 """lmms-eval's `task_dict`: task, then split, then a sequence of docs."""
@@ -91,6 +91,15 @@ class Inquiry:
         return Question(self.name, self.context, tuple(self.options), images)
 
 
+def shown_question(request: Instance) -> tuple[str, SampleUnderCondition] | None:
+    """Return the prompt and the picture of a loglikelihood request; None if its picture does not say what it shows.
+
+    Requests for which they are equal show the model the same thing, whatever task asks.
+    """
+    context, _, doc_to_visual, *_ = request.args
+    return (context, doc_to_visual) if _knows_itself(doc_to_visual) else None
+
+
 def group_requests(requests: Sequence[Instance], documents: Documents) -> list[Inquiry]:
     """Group loglikelihood requests by what the model sees.
 
@@ -110,8 +119,8 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
     inquiries: dict[object, Inquiry] = {}
     for place, request in enumerate(requests):
         context, continuation, doc_to_visual, doc_id, task, split = request.args
-        picture = doc_to_visual if _knows_itself(doc_to_visual) else (task, split, doc_id, doc_to_visual)
-        inquiry = inquiries.get((context, picture))
+        asked = shown_question(request) or (context, (task, split, doc_id, doc_to_visual))
+        inquiry = inquiries.get(asked)
         if inquiry is None:
             sample = f"doc {doc_id} of task {task!r}"
             name = sample
@@ -119,7 +128,7 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
                 sample = f"sample {doc_to_visual.sample!r}"
                 name = f"{sample} under {doc_to_visual.condition}"
             inquiry = Inquiry(name, sample, context, doc_to_visual, _DocFinder(documents, task, split, doc_id))
-            inquiries[context, picture] = inquiry
+            inquiries[asked] = inquiry
         inquiry.add(place, continuation if isinstance(continuation, str) else continuation(inquiry.find_doc()))
     return list(inquiries.values())
 
