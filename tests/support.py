@@ -1,12 +1,26 @@
-"""Small datasets for tests of several rooms."""
+"""Small datasets, and what is logged, for tests of several rooms."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from loguru import logger
 from PIL import Image
+
+
+@contextmanager
+def logged(level: str = "WARNING", written: str = "{message}") -> Iterator[list[str]]:
+    """Collect what is logged inside the block, from a level on; `written` is loguru's format of a line."""
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line).strip()), level=level, format=written)
+    try:
+        yield lines
+    finally:
+        logger.remove(sink)
 
 
 def encoded(pixels: np.ndarray) -> bytes:

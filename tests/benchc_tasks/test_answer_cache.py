@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from disks import disk
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
-from loguru import logger
 
 from benchc_metrics.conditions import Condition
 from benchc_tasks import answer_cache
@@ -19,6 +18,7 @@ from benchc_tasks.answer_cache import AnswerCache, AnswersNotKeptError
 from benchc_tasks.answer_files import SYNC_INTERVAL
 from benchc_tasks.corruptions import Picture, corruption, unregister
 from benchc_tasks.pictures import ConditionedPicture
+from support import logged
 
 CONDITIONS = (Condition(None, 0), *(Condition("fog", severity) for severity in range(1, 6)))
 
@@ -98,10 +98,8 @@ def in_database(root: Path) -> int:
 
 @pytest.fixture
 def messages() -> Iterator[list[str]]:
-    lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line).strip()), level="INFO", format="{level} {message}")
-    yield lines
-    logger.remove(sink)
+    with logged("INFO", "{level} {message}") as lines:
+        yield lines
 
 
 def test_answers_are_in_the_order_of_the_requests_whether_asked_or_found(tmp_path, messages):

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from disks import disk
 from lmms_eval.caching.response_cache import ResponseCache
-from loguru import logger
 
 from benchc_tasks import answer_files
 from benchc_tasks.answer_files import SYNC_INTERVAL, Answer, AnswerFolder, AnswerLog, is_answer
+from support import logged
 
 MANY = 3 * SYNC_INTERVAL + 100
 
@@ -80,10 +80,8 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def warnings() -> Iterator[list[str]]:
-    lines: list[str] = []
-    sink = logger.add(lambda line: lines.append(str(line).strip()), level="WARNING", format="{message}")
-    yield lines
-    logger.remove(sink)
+    with logged() as lines:
+        yield lines
 
 
 def stored(folder: AnswerFolder) -> dict[str, str]:
@@ -91,7 +89,7 @@ def stored(folder: AnswerFolder) -> dict[str, str]:
         return dict(database.execute("SELECT cache_key, response FROM responses"))
 
 
-def logged(path: Path) -> list[str]:
+def in_log(path: Path) -> list[str]:
     return [json.loads(line)["cache_key"] for line in path.read_bytes().splitlines()]
 
 
@@ -165,7 +163,7 @@ def test_a_killed_process_loses_nothing_that_was_written(tmp_path, warnings):
     assert folder.find({"key-000007", "another"}) == {"key-000007": "[-7.5, true]"}
     folder.merge()
     assert stored(folder) == responses(MANY)
-    assert sorted(logged(folder.log)) == sorted(responses(MANY))
+    assert sorted(in_log(folder.log)) == sorted(responses(MANY))
     assert not list(tmp_path.glob("runs/benchc-*"))
     assert folder.find(responses(MANY)) == responses(MANY)
     assert warnings == []
@@ -177,7 +175,7 @@ def test_merging_again_adds_only_what_is_new(tmp_path):
         killed_run(tmp_path, 200, first=first)
         folder.merge()
     assert stored(folder) == responses(300)
-    assert len(logged(folder.log)) == 300
+    assert len(in_log(folder.log)) == 300
 
 
 def test_what_is_kept_first_stays(tmp_path):
@@ -337,7 +335,7 @@ def test_a_process_killed_at_any_moment_of_a_merge_loses_nothing(tmp_path, warni
         assert folder.find(responses(500)) == responses(500), number
         folder.merge()
         assert stored(folder) == responses(500), number
-        assert set(logged(folder.log)) == set(responses(500)), number
+        assert set(in_log(folder.log)) == set(responses(500)), number
         folder.merge()
         assert [path.name for path in root.glob("runs/*")] == [".benchc-merge.lock"]
     assert number > 10
@@ -449,7 +447,7 @@ def test_a_log_ends_with_a_whole_line_where_the_disk_gets_full(tmp_path):
             write(log, SYNC_INTERVAL - 8, first=4)
         (path,) = log.folder.glob("*.jsonl")
         assert 4 < log.written < SYNC_INTERVAL
-        assert logged(path) == list(responses(log.written))
+        assert in_log(path) == list(responses(log.written))
         assert path.read_bytes().endswith(b"\n")
         small.make_room()
         log.close()
@@ -499,7 +497,7 @@ def test_two_processes_may_merge_at_once(tmp_path):
     merging = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(2)]
     assert [process.wait(timeout=60) for process in merging] == [0, 0]
     assert stored(AnswerFolder(tmp_path)) == responses(1000)
-    assert len(logged(tmp_path / "cache.audit.jsonl")) == 1000
+    assert len(in_log(tmp_path / "cache.audit.jsonl")) == 1000
 
 
 def test_keeping_an_answer_takes_little_time(tmp_path):

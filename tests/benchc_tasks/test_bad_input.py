@@ -25,7 +25,6 @@ from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
-from loguru import logger
 from PIL import Image, ImageFile
 from safetensors.torch import load_file, save_file
 
@@ -37,7 +36,7 @@ from benchc_tasks.datasets import DatasetError, decode_image, load_dataset, writ
 from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
 from benchc_tasks.scorers.model import BenchCModel
 from benchc_tasks.task import BenchCTask
-from support import rows_of_samples
+from support import logged, rows_of_samples
 from task_yamls import tasks_path
 
 TASK = "benchc_gaussian_noise"
@@ -230,15 +229,12 @@ def task_manager() -> TaskManager:
 
 
 def evaluate(model: lmms, dataset: Path, tasks: str = TASK) -> Evaluation:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as caught:
+    with logged() as lines, pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         patch.setenv("BENCHC_DATASET", str(dataset))
         results = simple_evaluate(
             model=model, tasks=[tasks], task_manager=task_manager(), bootstrap_iters=0, log_samples=True
         )
-    logger.remove(sink)
     assert results is not None
     records = {
         task: {record.sample: record for record in (SampleRecord.from_json_dict(row["benchc"]) for row in rows)}

@@ -20,7 +20,6 @@ from lmms_eval.models import get_model
 from lmms_eval.protocol import ChatMessages
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import Collator, load_yaml_config, make_table
-from loguru import logger
 from openai_server import Asked, OpenAIServer, Reply, refusal
 
 from benchc_metrics.generation_records import GenerationRecord
@@ -33,7 +32,7 @@ from benchc_tasks.pictures import ConditionedPicture
 from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL, find_backend
 from benchc_tasks.scorers.model import BenchCModel
 from benchc_tasks.task import conditions_of
-from support import rows_of_samples
+from support import logged, rows_of_samples
 from task_yamls import tasks_path
 
 LETTERS = "ABCD"
@@ -243,10 +242,8 @@ def test_a_picture_that_cannot_be_decoded_is_an_invalid_sample_and_leaves_the_ot
     rows[2]["image"] = rows[2]["image"][: len(rows[2]["image"]) // 2]
     write_dataset(tmp_path / "broken.parquet", rows)
     task = make_task(dataset_path=str(tmp_path / "broken.parquet"))
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING")
-    results = evaluated(model(), [task])
-    logger.remove(sink)
+    with logged() as lines:
+        results = evaluated(model(), [task])
     found = records(results)
     (broken,) = [record for record in found if record.invalid]
     assert broken.sample == rows[2]["id"]
@@ -261,12 +258,8 @@ def test_a_picture_that_cannot_be_decoded_is_an_invalid_sample_and_leaves_the_ot
 
 def test_the_results_say_that_ras_is_not_defined(dataset, tmp_path):
     generation_task._tell_that_ras_is_not_defined.cache_clear()
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    try:
+    with logged() as lines:
         results = evaluated(SimpleModel(), WEATHER)
-    finally:
-        logger.remove(sink)
     assert [line.strip() for line in lines].count(RAS_NOTICE) == 1
     for name in WEATHER:
         assert results["results"][name]["ras,none"] == "not defined"
@@ -281,12 +274,10 @@ def test_the_results_say_that_ras_is_not_defined(dataset, tmp_path):
 def test_the_notice_is_that_of_rank_0_only(dataset, monkeypatch):
     generation_task._tell_that_ras_is_not_defined.cache_clear()
     monkeypatch.setenv("RANK", "1")
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
     try:
-        make_task()
+        with logged() as lines:
+            make_task()
     finally:
-        logger.remove(sink)
         generation_task._tell_that_ras_is_not_defined.cache_clear()
     assert RAS_NOTICE not in [line.strip() for line in lines]
 

@@ -10,11 +10,11 @@ import pytest
 from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
-from loguru import logger
 
 from benchc_tasks.answer_cache import AnswerCache
 from benchc_tasks.plugin import add_answer_cache, add_task_folder
 from benchc_tasks.task import BenchCTask
+from support import logged
 
 METRICS = {
     "acc_clean",
@@ -105,12 +105,8 @@ def test_what_is_not_expected_is_left_untouched_with_one_sentence(method):
     class TaskManager:
         initialize_tasks = method
 
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    try:
+    with logged() as lines:
         assert not add_task_folder(TaskManager)
-    finally:
-        logger.remove(sink)
     assert len(lines) == 1
     assert "--include_path" in lines[0]
     assert TaskManager.initialize_tasks is method
@@ -160,12 +156,8 @@ def test_a_changed_response_cache_is_left_untouched_with_one_sentence(changed, m
 
     setattr(ResponseCache, changed, method)
     before = dict(vars(ResponseCache))
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    try:
+    with logged() as lines:
         assert not add_answer_cache(ResponseCache)
-    finally:
-        logger.remove(sink)
     assert len(lines) == 1
     assert f"ResponseCache.{changed}" in lines[0]
     assert dict(vars(ResponseCache)) == before

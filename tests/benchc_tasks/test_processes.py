@@ -33,7 +33,7 @@ from benchc_tasks.processes import (
     processes_on_this_machine,
 )
 from benchc_tasks.scorers.model import ONE_PROCESS
-from support import rows_of_samples
+from support import logged, rows_of_samples
 from task_yamls import tasks_path
 
 GROUP = "benchc-digital"
@@ -185,10 +185,8 @@ def test_two_processes_go_on_from_what_one_has_answered_and_the_other_way_round(
     run, _ = two
     # Rank 0 has samples 0, 2 and 4, of which 0 was answered before; lmms-eval fills rank 1 up to as many requests.
     assert sorted(re.findall(r"(?<!\d)(\d+ of \d+) answers were found", run.output)) == ["0 of 270", "60 of 270"]
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="INFO")
-    again = in_this_process(use_cache=str(cache))
-    logger.remove(sink)
+    with logged("INFO") as lines:
+        again = in_this_process(use_cache=str(cache))
     assert any("420 of 420 answers were found" in line for line in lines)
     assert again.records == one.records
     assert again.figures() == one.figures()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from loguru import logger
 
 from benchc_tasks.scorers.model import BenchCModel
 from benchc_tasks.scorers.questions import Question, ScoringError
+from support import logged
 
 FAMILIES = ("llava", "llava_onevision", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "internvl", "idefics3", "gemma3")
 LETTERS = ("A", "B", "C", "D")
@@ -165,12 +165,10 @@ def test_a_batch_that_does_not_fit_is_halved(
         if len(named["input_ids"]) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING")
-    passes = count_passes(model)
-    scorer._model.register_forward_pre_hook(starve, with_kwargs=True)
-    halved = scorer.score(scorer.prepare(questions))
-    logger.remove(sink)
+    with logged() as lines:
+        passes = count_passes(model)
+        scorer._model.register_forward_pre_hook(starve, with_kwargs=True)
+        halved = scorer.score(scorer.prepare(questions))
     assert passes == [5, 2, 3, 1, 2]
     assert "a batch of 5 failed and is tried in halves (OutOfMemoryError: CUDA out of memory)" in lines[0]
     for one, other in zip(expected, halved, strict=True):

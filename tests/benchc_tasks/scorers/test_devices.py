@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate import Accelerator
-from loguru import logger
 
 from benchc_tasks.scorers.devices import available_cores, choose_device, choose_dtype, torch_threads
+from support import logged
 
 CUDA = torch.cuda.is_available()
 
@@ -19,10 +19,8 @@ def test_cuda_if_there_else_the_cpu(wanted: str | None) -> None:
 @pytest.mark.skipif(CUDA, reason="a CUDA device is there")
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:1"])
 def test_cuda_that_is_not_there_becomes_the_cpu_with_a_warning(wanted: str) -> None:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING")
-    device = choose_device(wanted, Accelerator())
-    logger.remove(sink)
+    with logged() as lines:
+        device = choose_device(wanted, Accelerator())
     assert device == torch.device("cpu")
     assert f"device {wanted!r} was asked for and torch sees no CUDA device: benchc runs on the CPU" in lines[0]
 

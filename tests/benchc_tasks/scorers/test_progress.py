@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from lmms_eval.api.instance import Instance
-from loguru import logger
 
 from benchc_tasks.scorers.progress import Progress
 from benchc_tasks.scorers.questions import OptionScore, Outcome, ScoringError
 from benchc_tasks.scorers.requests import Inquiry
+from support import logged
 
 TASKS = ("benchc_fog", "benchc_snow")
 SCORES: Outcome = [OptionScore(-1.0, True)]
@@ -30,10 +30,8 @@ class Clock:
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
     """What is logged, level first."""
-    written: list[str] = []
-    sink = logger.add(lambda line: written.append(str(line).strip()), level="INFO", format="{level} {message}")
-    yield written
-    logger.remove(sink)
+    with logged("INFO", "{level} {message}") as lines:
+        yield lines
 
 
 @pytest.fixture

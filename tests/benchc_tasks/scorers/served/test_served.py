@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from loguru import logger
 from openai_server import HANG, MODEL, Asked, OpenAIServer, Reply, answer, completion, distribution, refusal
 from PIL import Image
 
@@ -24,6 +23,7 @@ from benchc_tasks.scorers.requests import Inquiry
 from benchc_tasks.scorers.served.backend import load_served_backend
 from benchc_tasks.scorers.served.reading import Reading
 from benchc_tasks.scorers.served.scoring import ServedChoiceScorer, load_served_scorer
+from support import logged
 
 KEY = "sk-test-0123456789abcdefghij"
 LETTERS = ("A", "B", "C", "D")
@@ -764,12 +764,15 @@ def test_no_folder_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_changes_nothing_is_said() -> None:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="WARNING", format="{message}")
-    arguments = {"model": MODEL, "base_url": "http://127.0.0.1:9/v1", "video_fps": 2, "mcp_server_path": "nowhere.py"}
-    load_served_backend("async_openai", {key: value for key, value in arguments.items() if key != "video_fps"})
-    load_served_backend("openai", {key: value for key, value in arguments.items() if key != "mcp_server_path"})
-    logger.remove(sink)
+    with logged() as lines:
+        arguments = {
+            "model": MODEL,
+            "base_url": "http://127.0.0.1:9/v1",
+            "video_fps": 2,
+            "mcp_server_path": "nowhere.py",
+        }
+        load_served_backend("async_openai", {key: value for key, value in arguments.items() if key != "video_fps"})
+        load_served_backend("openai", {key: value for key, value in arguments.items() if key != "mcp_server_path"})
     assert [line.strip() for line in lines] == [
         "backend 'async_openai': mcp_server_path changes nothing where options are scored",
         "backend 'openai': video_fps changes nothing where options are scored",
