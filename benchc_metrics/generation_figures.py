@@ -1,6 +1,6 @@
 """The figures of generated answers, from the options that they name; their definitions are those of choice scoring.
 
-A pair is valid if both its conditions are, as in `benchc_metrics.sample_figures`.
+A pair is valid if both its conditions are, as in `benchc_metrics.metrics.sample_metrics`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchc_metrics.generation_aggregators import PairedCounts, SampleShare
 from benchc_metrics.generation_records import RAS_NOT_DEFINED, GenerationRecord
+from benchc_tasks.stacks.lmms_eval.generation_aggregators import PairedCounts, SampleShare
 
 __all__ = ["GENERATION_METRICS", "FiguresOfPredictions", "figures_of_predictions", "generation_figures"]
 

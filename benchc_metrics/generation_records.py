@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from benchc_metrics.conditions import fault_of_conditions
 from benchc_metrics.letters import REASONING_TAGS, ParsedAnswer, parse_letter
-from benchc_metrics.options import LETTERS
+from benchc_metrics.responses import LETTERS
 from benchc_metrics.schemas import record_of_schema
 
 __all__ = [

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.conditions import fault_of_conditions
-from benchc_metrics.options import (
+from benchc_metrics.responses import (
     WIDER_PRECISION,
     OptionResponse,
     checked_response,

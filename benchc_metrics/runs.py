@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import SEVERITIES, in_paper_order
 from benchc_metrics.conditions import Condition
-from benchc_metrics.options import option_distribution
 from benchc_metrics.records import GENERATED_ANSWERS, SampleRecord, read_samples_log
+from benchc_metrics.responses import option_distribution
 
 __all__ = ["Run", "RunMetadata", "read_run", "read_runs"]
 

@@ -1,1 +1,1 @@
-"""Bench-C up to the model's answer: corruptions, datasets, selection, scorers and the lmms-eval task."""
+"""Bench-C up to the model's response: corruptions, datasets, selection, models and the stacks' tasks."""

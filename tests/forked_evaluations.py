@@ -201,9 +201,9 @@ def _import_everything() -> None:
     for module in (
         "lmms_eval.__main__",
         "transformers.models.auto",
-        "benchc_tasks.answer_cache",
-        "benchc_tasks.scorers.model",
-        "benchc_tasks.task",
+        "benchc_tasks.stacks.lmms_eval.answer_cache",
+        "benchc_tasks.stacks.lmms_eval.model",
+        "benchc_tasks.stacks.lmms_eval.task",
     ):
         importlib.import_module(module)
     from lmms_eval.tasks import TaskManager
@@ -239,7 +239,7 @@ def _evaluate(folder: str, arguments: list[str], environment: dict[str, str], di
 
 
 def _count_conditions(path: str) -> None:
-    from benchc_tasks.scorers.choice import TransformersChoiceScorer
+    from benchc_tasks.models.choice import TransformersChoiceScorer
 
     score = TransformersChoiceScorer.score
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -253,7 +253,7 @@ def _count_conditions(path: str) -> None:
 
 
 def _die_in_merge(moment: int) -> None:
-    from benchc_tasks.answer_cache import AnswerCache
+    from benchc_tasks.stacks.lmms_eval.answer_cache import AnswerCache
 
     finalize = AnswerCache.finalize
     passed = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 
 __all__ = ["vllm_checkpoint"]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
 from benchc_metrics.conditions import CLEAN, Condition
 from benchc_metrics.leaderboard.schema import ANSWERS_FILE, SAMPLES_SCHEMA, SAMPLES_VERSION
-from benchc_metrics.options import option_distribution
+from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import Run, RunMetadata
 
 __all__ = ["CONDITIONS", "AnswerTable", "answers_to_parquet"]

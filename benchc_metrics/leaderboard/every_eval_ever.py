@@ -22,10 +22,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from benchc_metrics import ras
-from benchc_metrics.figures import FIGURES, PairValues
 from benchc_metrics.leaderboard.answers import CONDITIONS
 from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
+from benchc_metrics.metrics import ras
+from benchc_metrics.metrics.sums import FIGURES, PairValues
 from benchc_metrics.runs import Run
 
 __all__ = ["EvaluationLog", "InstanceLog", "evaluation_log", "instance_logs", "log_paths"]

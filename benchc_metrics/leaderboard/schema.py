@@ -16,7 +16,7 @@ from typing import Annotated, Literal, TypeAlias
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from benchc_metrics.statistics import CONFIDENCE_LEVEL, RESAMPLES, SEED
+from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
 __all__ = [
     "ANSWERS_FILE",
@@ -140,7 +140,7 @@ class SourceFacts(_Strict):
 
 
 class BootstrapFacts(_Strict):
-    """How the intervals were made; see `benchc_metrics.statistics`."""
+    """How the intervals were made; see `benchc_metrics.statistics.resampling`."""
 
     resamples: Annotated[int, Field(ge=2, le=1_000_000)]
     seed: int

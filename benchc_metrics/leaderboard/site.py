@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
-from benchc_metrics.estimates import EstimatedRun, estimate
-from benchc_metrics.figures import FIGURES, HEADLINE, PairValues, View, whole_run
+from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
-from benchc_metrics.report.analysis import Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, View, whole_run
+from benchc_metrics.pages.page import render_page
+from benchc_metrics.pages.wording import joined
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
-from benchc_metrics.report.findings import MILD, find_all
-from benchc_metrics.report.page import render_page
-from benchc_metrics.report.wording import joined
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics import RESAMPLES, holm, paired_comparison
+from benchc_metrics.statistics.estimates import EstimatedRun, estimate
+from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
 
 __all__ = ["Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
 

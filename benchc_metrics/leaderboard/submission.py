@@ -16,8 +16,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES
-from benchc_metrics.estimates import EstimatedRun, estimate
-from benchc_metrics.figures import FIGURES, condition_views, whole_run
 from benchc_metrics.leaderboard.answers import answers_to_parquet
 from benchc_metrics.leaderboard.eval_results import write_eval_results
 from benchc_metrics.leaderboard.every_eval_ever import dump, evaluation_log, instance_logs, log_paths
@@ -40,7 +38,9 @@ from benchc_metrics.leaderboard.schema import (
     SubmissionRecord,
     Versions,
 )
+from benchc_metrics.metrics.sums import FIGURES, condition_views, whole_run
 from benchc_metrics.runs import Run
+from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 
 __all__ = ["SubmissionDetails", "derived_files", "figures_of_run", "what_is_missing", "write_submission"]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from benchc_metrics.figures import FIGURES, HEADLINE
-from benchc_metrics.report.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
-from benchc_metrics.report.charts import (
+from benchc_metrics.findings.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.sentences import MILD, find_all
+from benchc_metrics.metrics.sums import FIGURES, HEADLINE
+from benchc_metrics.pages.charts import (
     Chart,
     Line,
     Point,
@@ -21,12 +22,11 @@ from benchc_metrics.report.charts import (
     points_with_intervals,
     reliability_diagram,
 )
-from benchc_metrics.report.findings import MILD, find_all
+from benchc_metrics.pages.page import render_page
+from benchc_metrics.pages.wording import MISSING, joined, number, percent, with_interval
 from benchc_metrics.report.gallery import Card, ShowSample, candidates, show_card
-from benchc_metrics.report.page import render_page
-from benchc_metrics.report.wording import MISSING, joined, number, percent, with_interval
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics import RESAMPLES
+from benchc_metrics.statistics.resampling import RESAMPLES
 
 __all__ = [
     "ModelCharts",

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchc_metrics.conditions import Condition
-from benchc_metrics.options import LETTERS
-from benchc_metrics.ras import prediction
-from benchc_metrics.report.analysis import RunAnalysis
+from benchc_metrics.findings.analysis import RunAnalysis
+from benchc_metrics.metrics.ras import prediction
+from benchc_metrics.responses import LETTERS
 
 __all__ = ["Candidate", "Card", "OptionBars", "ShowSample", "ShownSample", "candidates", "show_card"]
 

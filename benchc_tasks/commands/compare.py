@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from benchc_metrics.estimates import ComparedRuns, Estimate, EstimatedRun, compare, estimate
-from benchc_metrics.figures import FIGURES, HEADLINE, PairValues, corruption_views, whole_run
+from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, corruption_views, whole_run
+from benchc_metrics.pages.tables import Cell, Column, Probability, Table
 from benchc_metrics.runs import read_runs
-from benchc_metrics.tables import Cell, Column, Probability, Table
+from benchc_metrics.statistics.estimates import ComparedRuns, Estimate, EstimatedRun, compare, estimate
 from benchc_tasks.commands.output import add_bootstrap_arguments, add_format_arguments, print_in_format
 from benchc_tasks.commands.summary import notes_on_runs
 

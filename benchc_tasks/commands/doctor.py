@@ -98,7 +98,7 @@ def check_plugin() -> tuple[bool, str]:
         )
     import lmms_eval.models
 
-    from benchc_tasks.plugin import tasks_are_registered
+    from benchc_tasks.stacks.lmms_eval.plugin import tasks_are_registered
 
     if "benchc" not in lmms_eval.models.list_available_models():
         return False, "lmms-eval did not take the model `benchc`; install benchc again"
@@ -131,10 +131,9 @@ def check_opencv() -> tuple[bool, str]:
 def check_bundled() -> tuple[bool, str]:
     """Check that the demonstration set and model came with the package."""
     from benchc_tasks.datasets import load_dataset
-    from benchc_tasks.datasets.sources import DEMONSTRATION
-    from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
+    from benchc_tasks.demonstration import DEMONSTRATION_MODEL, DEMONSTRATION_SET
 
-    samples = load_dataset(DEMONSTRATION)
+    samples = load_dataset(DEMONSTRATION_SET)
     if not (DEMONSTRATION_MODEL / "config.json").is_file():
         return False, "the demonstration model is missing; install benchc again"
     return True, f"{len(samples)} samples and a model"

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
-from benchc_tasks.datasets.sources import DEMONSTRATION
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 from task_yamls import tasks_path
 
 __all__ = ["add_parser", "run"]
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     console.print(_package_table())
     console.print(_corruption_table())
-    console.print(_dataset_table({"bundled": load_dataset(DEMONSTRATION), "in use": load_dataset()}))
+    console.print(_dataset_table({"bundled": load_dataset(DEMONSTRATION_SET), "in use": load_dataset()}))
     console.print(_task_table())
     console.print(f"[bold]Backends[/bold] that lmms-eval offers for backend=...\n{', '.join(_backends())}")
     return 0

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from benchc_metrics.statistics import CONFIDENCE_LEVEL, RESAMPLES, SEED
-from benchc_metrics.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
+from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
+from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
 __all__ = ["add_bootstrap_arguments", "add_format_arguments", "print_in_format"]
 

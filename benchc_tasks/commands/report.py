@@ -19,7 +19,7 @@ from benchc_metrics.conditions import CLEAN, Condition
 from benchc_metrics.runs import Run, read_runs
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
-from benchc_tasks.pictures import ConditionedPicture
+from benchc_tasks.stacks.pictures import ConditionedPicture
 
 if TYPE_CHECKING:
     from benchc_metrics.report.gallery import ShowSample

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from benchc_metrics.estimates import EstimatedRun, estimate
-from benchc_metrics.figures import (
+from benchc_metrics.metrics.sums import (
     FIGURES,
     HEADLINE,
     View,
@@ -17,8 +16,9 @@ from benchc_metrics.figures import (
     severity_views,
     whole_run,
 )
+from benchc_metrics.pages.tables import Cell, Column, Table, figure_column
 from benchc_metrics.runs import Run, read_runs
-from benchc_metrics.tables import Cell, Column, Table, figure_column
+from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 from benchc_tasks.commands.output import add_bootstrap_arguments, add_format_arguments, print_in_format
 
 __all__ = ["add_parser", "run", "summary_table"]

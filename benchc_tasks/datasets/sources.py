@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from benchc_tasks.datasets.schema import DatasetError, reason_of
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 
-__all__ = ["DEMONSTRATION", "SOURCE_VARIABLE", "DatasetFiles", "choose_files", "find_files"]
+__all__ = ["SOURCE_VARIABLE", "DatasetFiles", "choose_files", "find_files"]
 
 SOURCE_VARIABLE = "BENCHC_DATASET"
-DEMONSTRATION = Path(__file__).parent / "demonstration" / "data.parquet"
 
 _HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?", re.ASCII)
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-(?P<count>\d{5})")
@@ -64,7 +64,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
         If there is no such dataset, it lacks a shard, or it leaves open which files are meant.
     """
     if source is None:
-        source = os.environ.get(SOURCE_VARIABLE) or DEMONSTRATION
+        source = os.environ.get(SOURCE_VARIABLE) or DEMONSTRATION_SET
     given = str(source)
     hub = _HUB_ID.fullmatch(given)
     try:
@@ -86,7 +86,9 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     if not path.is_file():
         _check_shards(chosen, given)
     paths = tuple(folder / name for name in chosen)
-    is_demonstration = DEMONSTRATION.exists() and any(path.exists() and path.samefile(DEMONSTRATION) for path in paths)
+    is_demonstration = DEMONSTRATION_SET.exists() and any(
+        path.exists() and path.samefile(DEMONSTRATION_SET) for path in paths
+    )
     return DatasetFiles("the bundled demonstration set" if is_demonstration else given, paths, is_demonstration)
 
 

@@ -28,14 +28,14 @@ from lmms_eval.utils import load_yaml_config
 from PIL import Image, ImageFile
 from safetensors.torch import load_file, save_file
 
-from benchc_metrics.options import NO_ANSWER
 from benchc_metrics.records import SampleRecord
-from benchc_tasks.cli import main
+from benchc_metrics.responses import NO_ANSWER
+from benchc_tasks.commands.cli import main
 from benchc_tasks.corruptions import CORRUPTIONS
 from benchc_tasks.datasets import DatasetError, decode_image, load_dataset, write_dataset
-from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
-from benchc_tasks.scorers.model import BenchCModel
-from benchc_tasks.task import BenchCTask
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
+from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from support import logged, rows_of_samples
 from task_yamls import tasks_path
 

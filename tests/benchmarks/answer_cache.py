@@ -20,10 +20,10 @@ from lmms_eval.caching.response_cache import ResponseCache
 from lmms_eval.utils import load_yaml_config
 from loguru import logger
 
-from benchc_tasks.answer_cache import AnswerCache
-from benchc_tasks.scorers.model import BenchCModel
-from benchc_tasks.scorers.requests import group_requests
-from benchc_tasks.task import BenchCTask
+from benchc_tasks.stacks.lmms_eval.answer_cache import AnswerCache
+from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+from benchc_tasks.stacks.lmms_eval.requests import group_requests
+from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from task_yamls import tasks_path
 
 CORRUPTIONS = ("brightness", "contrast", "fog")

@@ -32,10 +32,11 @@ from lmms_eval.api.model import lmms
 from benchc_metrics.conditions import CLEAN, Condition
 from benchc_tasks.corruptions import SEVERITIES
 from benchc_tasks.datasets import SampleDataset, load_dataset
-from benchc_tasks.pictures import ConditionedPicture
-from benchc_tasks.prompting import LETTERS, Prompt
-from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL, find_backend
-from benchc_tasks.scorers.model import BenchCModel
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
+from benchc_tasks.models.backends import find_backend
+from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+from benchc_tasks.stacks.pictures import ConditionedPicture
+from benchc_tasks.stacks.prompting import LETTERS, Prompt
 
 OWN, OURS = "lmms-eval's own way", "benchc"
 OPTIONS = 4

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from benchc_metrics.conditions import Condition
     from benchc_tasks.datasets import SampleDataset
-    from benchc_tasks.scorers.model import BenchCModel
+    from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
 os.environ |= {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
 
@@ -51,8 +51,8 @@ def make_requests(samples: SampleDataset, conditions: Sequence[Condition]) -> li
     """Ask for every option of every sample under every condition; one list for each sample and condition."""
     from lmms_eval.api.instance import Instance
 
-    from benchc_tasks.pictures import ConditionedPicture
-    from benchc_tasks.prompting import LETTERS, Prompt
+    from benchc_tasks.stacks.pictures import ConditionedPicture
+    from benchc_tasks.stacks.prompting import LETTERS, Prompt
 
     prompt = Prompt(pre_prompt="", post_prompt=INSTRUCTION)
     return [
@@ -82,7 +82,7 @@ def start_engines(stack: ExitStack, samples: SampleDataset) -> dict[str, BenchCM
     from vllm_server import SERVED_NAME, vllm_server
     from vllm_support import vllm_checkpoint
 
-    from benchc_tasks.scorers.model import BenchCModel
+    from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     checkpoint = str(vllm_checkpoint(folder / "model"))
@@ -163,7 +163,7 @@ def main() -> None:
     from benchc_metrics.conditions import CLEAN, Condition
     from benchc_tasks.corruptions import SEVERITIES
     from benchc_tasks.datasets import load_dataset
-    from benchc_tasks.scorers.devices import available_cores
+    from benchc_tasks.models.devices import available_cores
 
     samples = load_dataset()
     rounds = [

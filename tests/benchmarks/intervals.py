@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from run_folders import made_run
 
-from benchc_metrics.estimates import compare, estimate
-from benchc_metrics.figures import PairValues, condition_views, corruption_views, whole_run
-from benchc_metrics.statistics import bootstrap_intervals
+from benchc_metrics.metrics.sums import PairValues, condition_views, corruption_views, whole_run
+from benchc_metrics.statistics.estimates import compare, estimate
+from benchc_metrics.statistics.resampling import bootstrap_intervals
 
 DRAWS = 200
 BINS = 15

@@ -15,7 +15,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.sample_figures import METRICS, run_figures
+from benchc_metrics.metrics.sample_metrics import METRICS, run_figures
 
 MODELS, SAMPLES, CONDITIONS, OPTIONS = 13, 849, 96, 4
 SECONDS_ALLOWED, GIBIBYTES_ALLOWED = 3.0, 2.0

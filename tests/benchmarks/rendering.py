@@ -40,9 +40,9 @@ from transformers import Qwen2VLImageProcessor
 from benchc_metrics.conditions import CLEAN, Condition
 from benchc_tasks.corruptions import CORRUPTIONS, SEVERITIES
 from benchc_tasks.datasets import decode_image
-from benchc_tasks.pictures import ConditionedPicture
-from benchc_tasks.scorers.devices import available_cores
-from benchc_tasks.scorers.rendering import map_ahead
+from benchc_tasks.models.devices import available_cores
+from benchc_tasks.models.rendering import map_ahead
+from benchc_tasks.stacks.pictures import ConditionedPicture
 
 CONDITIONS = (CLEAN, *(Condition(name, severity) for name in CORRUPTIONS for severity in SEVERITIES))
 PARAMETERS = 7e9

@@ -83,7 +83,7 @@ def main() -> int:
             [
                 sys.executable,
                 "-m",
-                "benchc_tasks.cli",
+                "benchc_tasks.commands.cli",
                 "report",
                 *runs,
                 "-o",

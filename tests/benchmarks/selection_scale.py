@@ -98,7 +98,7 @@ def measure(folder: Path, samples: int) -> tuple[float, float, float]:
         write_pool(pool, samples)
         write_answers(answers, pool, samples)
     output = tempfile.mkdtemp(dir=folder)
-    command = [sys.executable, "-c", "import sys; from benchc_tasks.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-c", "import sys; from benchc_tasks.commands.cli import main; sys.exit(main())"]
     command += ["select", str(pool), "--answers", str(answers)]
     start = time.perf_counter()
     process = subprocess.Popen([*command, "--size", str(SIZE), "-o", output])

@@ -28,13 +28,13 @@ from vllm_support import vllm_checkpoint
 
 from benchc_tasks.corruptions import corrupt
 from benchc_tasks.datasets import decode_image, load_dataset
-from benchc_tasks.prompting import LETTERS, question_with_options
-from benchc_tasks.scorers.model import BenchCModel
-from benchc_tasks.scorers.questions import ChoiceScorer, Outcome, Question, ScoringError
-from benchc_tasks.scorers.served.backend import load_served_backend
-from benchc_tasks.scorers.served.reading import ServedChat
-from benchc_tasks.scorers.served.requests import ServedModel
-from benchc_tasks.scorers.served.scoring import ServedChoiceScorer
+from benchc_tasks.models.questions import ChoiceScorer, Outcome, Question, ScoringError
+from benchc_tasks.models.served.backend import load_served_backend
+from benchc_tasks.models.served.reading import ServedChat
+from benchc_tasks.models.served.requests import ServedModel
+from benchc_tasks.models.served.scoring import ServedChoiceScorer
+from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+from benchc_tasks.stacks.prompting import LETTERS, question_with_options
 
 FAR = 0.2
 LOOK_AHEAD = 3

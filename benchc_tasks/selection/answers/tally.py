@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-from benchc_metrics.options import option_distribution
+from benchc_metrics.responses import option_distribution
 from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, AnswerSource, Labels
 from benchc_tasks.selection.pool import Pool
 

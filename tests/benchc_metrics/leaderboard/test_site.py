@@ -13,14 +13,14 @@ from run_folders import made_run
 from submissions import CREATED, DETAILS, QUICK
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES
-from benchc_metrics.estimates import compare, estimate
-from benchc_metrics.figures import HEADLINE, PairValues
 from benchc_metrics.leaderboard import site as site_module
 from benchc_metrics.leaderboard.site import Submission, build_site, filter_views, site_steps, undistinguished_groups
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
-from benchc_metrics.report.wording import number
-from benchc_metrics.statistics import holm
+from benchc_metrics.metrics.sums import HEADLINE, PairValues
+from benchc_metrics.pages.wording import number
+from benchc_metrics.statistics.estimates import compare, estimate
+from benchc_metrics.statistics.resampling import holm
 
 MODELS = (("lab/steady-7b", 0.1), ("other/shaky", 0.8), ("lab/middling", 0.35))
 

@@ -15,15 +15,15 @@ from run_folders import made_run
 from submissions import CREATED, DETAILS, QUICK
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES
-from benchc_metrics.estimates import estimate
-from benchc_metrics.figures import FIGURES, condition_views
 from benchc_metrics.leaderboard.answers import CONDITIONS
 from benchc_metrics.leaderboard.eval_results import eval_results_of, parse_eval_results
 from benchc_metrics.leaderboard.every_eval_ever import EvaluationLog, InstanceLog
 from benchc_metrics.leaderboard.schema import CELL_FIGURES, STANDARD_BOOTSTRAP, parse_record
 from benchc_metrics.leaderboard.submission import SubmissionDetails, what_is_missing, write_submission
 from benchc_metrics.leaderboard.verification import read_submission, verify
-from benchc_metrics.statistics import CONFIDENCE_LEVEL, RESAMPLES, SEED
+from benchc_metrics.metrics.sums import FIGURES, condition_views
+from benchc_metrics.statistics.estimates import estimate
+from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
 
 @pytest.fixture

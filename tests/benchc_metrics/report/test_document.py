@@ -14,11 +14,11 @@ from PIL import Image
 from run_folders import made_run
 
 from benchc_metrics.conditions import Condition
-from benchc_metrics.figures import HEADLINE
-from benchc_metrics.report.analysis import RunAnalysis
+from benchc_metrics.findings.analysis import RunAnalysis
+from benchc_metrics.metrics.sums import HEADLINE
+from benchc_metrics.pages.wording import number
 from benchc_metrics.report.document import charts_of_all, curves, render_report, report_steps, short_names
 from benchc_metrics.report.gallery import ShownSample, ShowSample
-from benchc_metrics.report.wording import number
 from benchc_metrics.runs import Run
 
 HOSTILE = "</script><script>alert('run')</script><img src=x onerror=alert(1)> & \"quoted\" <b>bold</b>"

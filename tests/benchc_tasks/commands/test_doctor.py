@@ -15,7 +15,7 @@ def examined(first_on_path: Path | None = None) -> tuple[int, str]:
     if first_on_path is not None:
         environment["PYTHONPATH"] = os.pathsep.join([str(first_on_path), environment.get("PYTHONPATH", "")])
     finished = subprocess.run(
-        [sys.executable, "-m", "benchc_tasks.cli", "doctor"],
+        [sys.executable, "-m", "benchc_tasks.commands.cli", "doctor"],
         capture_output=True,
         text=True,
         env=environment,

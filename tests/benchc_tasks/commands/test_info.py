@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchc_tasks.cli import main
+from benchc_tasks.commands.cli import main
 from benchc_tasks.corruptions import CORRUPTIONS
 from benchc_tasks.datasets import write_dataset
 from support import rows_of_samples

@@ -10,7 +10,7 @@ from run_folders import made_run
 from submissions import CREATED, DETAILS
 
 from benchc_metrics.leaderboard.submission import write_submission
-from benchc_tasks.cli import main
+from benchc_tasks.commands.cli import main
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import write_dataset
 from support import rows_of_samples

@@ -11,7 +11,7 @@ from run_folders import made_run, write_run
 
 from benchc_metrics.conditions import CLEAN, Condition
 from benchc_metrics.runs import read_run
-from benchc_tasks.cli import main
+from benchc_tasks.commands.cli import main
 from benchc_tasks.commands.report import sample_viewer
 from benchc_tasks.corruptions import ENGINE_VERSION, condition_seed, corrupt
 from benchc_tasks.datasets import decode_image, load_dataset, write_dataset

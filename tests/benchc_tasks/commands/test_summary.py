@@ -8,9 +8,9 @@ from argparse import ArgumentParser
 import pytest
 from run_folders import made_run, write_run
 
-from benchc_metrics.estimates import estimate
-from benchc_metrics.figures import HEADLINE, severity_views
+from benchc_metrics.metrics.sums import HEADLINE, severity_views
 from benchc_metrics.runs import read_run
+from benchc_metrics.statistics.estimates import estimate
 from benchc_tasks.commands import compare, summary
 
 CORRUPTIONS = ("gaussian_noise", "snow", "fog")

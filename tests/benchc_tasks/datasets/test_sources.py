@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchc_tasks.datasets import SOURCE_VARIABLE, DatasetError, load_dataset, write_dataset
-from benchc_tasks.datasets.sources import DEMONSTRATION, choose_files, find_files
+from benchc_tasks.datasets.sources import choose_files, find_files
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 
 COMMIT = "c" * 40
 
@@ -40,7 +41,7 @@ def test_without_a_variable_it_is_the_demonstration(monkeypatch, value):
         monkeypatch.delenv(SOURCE_VARIABLE, raising=False)
     else:
         monkeypatch.setenv(SOURCE_VARIABLE, value)
-    for dataset in (load_dataset(), load_dataset(DEMONSTRATION)):
+    for dataset in (load_dataset(), load_dataset(DEMONSTRATION_SET)):
         assert dataset.is_demonstration
         assert dataset.source == "the bundled demonstration set"
         assert dataset[:2].is_demonstration

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchc_tasks.cli import main
+from benchc_tasks.commands.cli import main
 from benchc_tasks.datasets import load_dataset, write_dataset
 
 SIZE = ["--size", "12"]
@@ -231,7 +231,7 @@ def test_answers_of_one_model_are_not_enough(world: Any, capsys: pytest.CaptureF
 
 def test_the_same_bits_in_every_run_whatever_the_number_of_threads(world: Any) -> None:
     answers = world.write_table()
-    script = "import sys; from benchc_tasks.cli import main; sys.exit(main())"
+    script = "import sys; from benchc_tasks.commands.cli import main; sys.exit(main())"
     for threads in ("1", "2"):
         arguments = ["select", "pool", "--answers", answers, *SIZE, "-o", f"threads-{threads}"]
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_IO_THREADS")

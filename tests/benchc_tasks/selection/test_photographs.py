@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from benchc_tasks.cli import main
+from benchc_tasks.commands.cli import main
 from benchc_tasks.datasets import load_dataset
-from benchc_tasks.scorers.backends import DEMONSTRATION_MODEL
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 
 PHOTOGRAPHS = Path(__file__).parents[4] / "shared" / "photo-mcq"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchc_tasks.cli import build_parser, main
+from benchc_tasks.commands.cli import build_parser, main
 from benchc_tasks.commands.pool import BENCHMARK_NAMES
 from benchc_tasks.datasets import load_dataset
 from benchc_tasks.datasets.pools import BENCHMARKS, hub_rows, local_rows

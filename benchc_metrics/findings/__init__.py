@@ -1,0 +1,1 @@
+"""Sentences that the data of a set of runs support."""

@@ -1,0 +1,1 @@
+"""The metrics, as functions of distributions and of sums over samples."""

@@ -1,0 +1,249 @@
+"""The Robustness Alignment Score (RAS), what it is made of, and the patterns beside it.
+
+For a sample with K options, the right one y, and an option distribution p:
+
+- uncertainty `U(p) = -sum_k p_k ln p_k / ln K`, with 0 ln 0 = 0
+- confidence `c(p) = max_k p_k`, prediction `argmax_k p_k` (the lowest index on a tie)
+- correctness `a(p)` = 1 if the prediction is y, else 0
+- calibration alignment `A(p) = 1 - |a(p) - c(p)|`
+
+and for a pair of the clean p and the corrupted q, `RAS = (A(q) - A(p)) - |U(q) - U(p)|`.
+
+Arrays are shaped as in `benchc_metrics.responses`. A distribution of nan, which an invalid condition has, gives nan
+(and False, and the prediction -1).
+
+References
+----------
+arXiv 2511.19032 (Bench-C) says what RAS is made of, its range and its split; the exact expression is ours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchc_metrics.responses import answer_indices, option_counts
+
+__all__ = [
+    "PairPatterns",
+    "calibration_alignment",
+    "confidence",
+    "correctness",
+    "patterns",
+    "prediction",
+    "robustness_alignment_score",
+    "uncertainty",
+]
+
+
+class PairPatterns(NamedTuple):
+    """What became of each pair; every field is an array of bool, False for an invalid pair.
+
+    Attributes
+    ----------
+    erroneous_confidence : ndarray of bool
+        Wrong under corruption, and confidence rose or stayed.
+    hesitation : ndarray of bool
+        Right under corruption, and uncertainty rose.
+    flip : ndarray of bool
+        The prediction changed.
+    destroyed : ndarray of bool
+        Right when clean, wrong under corruption.
+    corrected : ndarray of bool
+        Wrong when clean, right under corruption.
+    """
+
+    erroneous_confidence: NDArray[np.bool_]
+    hesitation: NDArray[np.bool_]
+    flip: NDArray[np.bool_]
+    destroyed: NDArray[np.bool_]
+    corrected: NDArray[np.bool_]
+
+
+def uncertainty(p: ArrayLike, option_count: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Entropy of the option distribution over that of the uniform one, `-sum_k p_k ln p_k / ln K`.
+
+    Parameters
+    ----------
+    p : array_like of float, shape (..., options)
+        Option distributions; a padded option has the probability 0.
+    option_count : array_like of int, optional
+        Each sample's own K; the width of the options axis where it is not given.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        In [0, 1]: 0 for a certain model, 1 for a uniform distribution.
+
+    Raises
+    ------
+    ValueError
+        If an option count is below 2 or above the width of the options axis.
+    """
+    probabilities = np.asarray(p, dtype=np.float64)
+    counts = option_counts(probabilities.shape, option_count)
+    # ln 1 stands in for ln 0, so that 0 ln 0 is 0 while nan stays nan.
+    logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    entropy = -np.einsum("...k,...k->...", probabilities, logarithms)
+    # Rounding can leave the interval by an ulp, and RAS would leave its range with it.
+    return np.asarray(np.clip(entropy / np.log(counts), 0.0, 1.0))
+
+
+def confidence(p: ArrayLike) -> NDArray[np.float64]:
+    """Probability of the most probable option, `max_k p_k`, in [1/K, 1].
+
+    Parameters
+    ----------
+    p : array_like of float, shape (..., options)
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+    """
+    return np.asarray(np.max(np.asarray(p, dtype=np.float64), axis=-1))
+
+
+def prediction(p: ArrayLike) -> NDArray[np.int64]:
+    """Index of the most probable option, the lowest index on a tie, and -1 where the distribution is nan.
+
+    Parameters
+    ----------
+    p : array_like of float, shape (..., options)
+
+    Returns
+    -------
+    ndarray of int64, shape (...)
+    """
+    probabilities = np.asarray(p, dtype=np.float64)
+    return np.where(np.isnan(probabilities[..., 0]), -1, probabilities.argmax(axis=-1))
+
+
+def correctness(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
+    """Whether the prediction is the right option: 1.0, 0.0, or nan where the distribution is nan.
+
+    Parameters
+    ----------
+    p : array_like of float, shape (..., options)
+    answer : array_like of int
+        Index of the right option, one entry a sample (see `benchc_metrics.responses`).
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+
+    Raises
+    ------
+    ValueError
+        If an answer is not an integer, or none of the options.
+    """
+    probabilities = np.asarray(p, dtype=np.float64)
+    predicted = prediction(probabilities)
+    return np.where(predicted < 0, np.nan, predicted == answer_indices(probabilities.shape, answer))
+
+
+def calibration_alignment(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
+    """How well confidence meets correctness, `1 - |a(p) - c(p)|`.
+
+    Parameters
+    ----------
+    p : array_like of float, shape (..., options)
+    answer : array_like of int
+        Index of the right option, one entry a sample.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        In [0, 1]: 1 for a sure and right answer, 0 for a sure and wrong one.
+
+    Raises
+    ------
+    ValueError
+        If an answer is not an integer, or none of the options.
+    """
+    return 1.0 - np.abs(correctness(p, answer) - confidence(p))
+
+
+def robustness_alignment_score(
+    clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike, option_count: ArrayLike | None = None
+) -> NDArray[np.float64]:
+    """RAS of each pair: the shift of calibration alignment less the size of the shift of uncertainty.
+
+    Everything in this project that shows a RAS asks this function; another expression goes here.
+
+    Parameters
+    ----------
+    clean : array_like of float, shape (..., options)
+        Option distributions on the clean image; (samples, 1, options) serves all conditions of a sample.
+    corrupted : array_like of float, shape (..., options)
+        Option distributions under corruption, as many axes as `clean`.
+    answer : array_like of int
+        Index of the right option, one entry a sample.
+    option_count : array_like of int, optional
+        Each sample's own K; the width of the options axis where it is not given.
+
+    Returns
+    -------
+    ndarray of float64, the leading shape of `clean` and `corrupted` together
+        In [-2, 1]: 0 where the distribution did not change, negative where it degraded, positive only where
+        calibration alignment improved by more than uncertainty moved; nan for an invalid pair.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not meet, an answer is none of the options, or an option count is impossible.
+
+    Notes
+    -----
+    `dA - |dU|`, after arXiv 2511.19032; exact expression ours. The upper end of the range is attained, the lower one is
+    the limit for many options: the lowest score is `-(2 - 1/K)` for K >= 3 options, and `-log2 3 = -1.585` for two.
+    """
+    _check_pair(clean, corrupted)
+    alignment_shift = calibration_alignment(corrupted, answer) - calibration_alignment(clean, answer)
+    uncertainty_shift = uncertainty(corrupted, option_count) - uncertainty(clean, option_count)
+    return np.asarray(alignment_shift - np.abs(uncertainty_shift))
+
+
+def patterns(
+    clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike, option_count: ArrayLike | None = None
+) -> PairPatterns:
+    """Sort each pair into the patterns of answers under corruption.
+
+    Parameters
+    ----------
+    clean, corrupted, answer, option_count
+        As in `robustness_alignment_score`.
+
+    Returns
+    -------
+    PairPatterns
+        Arrays of bool of the leading shape of `clean` and `corrupted` together. Their means over valid pairs are the
+        rates that reports show.
+
+    Raises
+    ------
+    ValueError
+        As in `robustness_alignment_score`.
+    """
+    _check_pair(clean, corrupted)
+    clean_correct, corrupted_correct = correctness(clean, answer), correctness(corrupted, answer)
+    clean_prediction, corrupted_prediction = prediction(clean), prediction(corrupted)
+    # A comparison with nan is False, so that an invalid pair shows no pattern; predictions are compared apart.
+    return PairPatterns(
+        erroneous_confidence=(corrupted_correct == 0) & (confidence(corrupted) >= confidence(clean)),
+        hesitation=(corrupted_correct == 1) & (uncertainty(corrupted, option_count) > uncertainty(clean, option_count)),
+        flip=(clean_prediction != corrupted_prediction) & (clean_prediction >= 0) & (corrupted_prediction >= 0),
+        destroyed=(clean_correct == 1) & (corrupted_correct == 0),
+        corrected=(clean_correct == 0) & (corrupted_correct == 1),
+    )
+
+
+def _check_pair(clean: ArrayLike, corrupted: ArrayLike) -> None:
+    """Refuse a pair of different option axes, which broadcasting would let pass or misread."""
+    clean_shape, corrupted_shape = np.shape(clean), np.shape(corrupted)
+    if len(clean_shape) != len(corrupted_shape) or clean_shape[-1:] != corrupted_shape[-1:]:
+        raise ValueError(
+            f"clean distributions of shape {clean_shape} and corrupted ones of shape {corrupted_shape} do not pair: "
+            "give both as many axes, and the same options"
+        )

@@ -1,0 +1,155 @@
+"""From a matplotlib figure to SVG that stands inside a page and takes the page's colours and letters."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchc_metrics.pages.palette import COLOURS
+
+__all__ = ["colour", "new_axes", "styled", "svg"]
+
+_NAMES = tuple(COLOURS)
+_PLACEHOLDER = re.compile(r"#5a([0-9a-f]{2})c3")
+_POINTS_PER_INCH = 72
+
+_WITHOUT_USE = re.compile(r"<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>|<!--.*?-->", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_TAG_REWRITES = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # A page has each id once, and only what is referred to needs one.
+        (r"^<g id=\"[^\"]*\"", "<g"),
+        (r" (?:version|xmlns|xmlns:xlink)=\"[^\"]*\"", ""),
+        (r"^(<svg[^>]*?) width=\"[^\"]*\" height=\"[^\"]*\"", r"\1"),
+        (r" xlink:href=", " href="),
+        (r" transform=\"rotate\(-0 [^\"]*\"", ""),
+        # The page's letters, however this version of matplotlib writes a font.
+        (r"font-family: [^;\"]*;? ?", ""),
+        (r"(font: [^;\"]*?px) [^;\"]*", r"\1 var(--font)"),
+        (r"\s*\n\s*", " "),
+    )
+)
+
+_STYLE = {
+    # Names of models are other people's text: a dollar sign is a dollar sign.
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 11.0,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 11.0,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+}
+
+
+def colour(name: str) -> str:
+    """Return the stand-in that matplotlib is given for one of `COLOURS`; `svg` puts the CSS variable in its place.
+
+    Parameters
+    ----------
+    name : str
+        A name in `COLOURS`.
+
+    Returns
+    -------
+    str
+        A colour in hexadecimal.
+    """
+    return f"#5a{_NAMES.index(name):02x}c3"
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Within it, figures have the report's style; whatever style the caller has set for matplotlib is left alone."""
+    ink, muted, line = colour("ink"), colour("muted"), colour("line")
+    colours = {
+        "text.color": ink,
+        "axes.labelcolor": muted,
+        "axes.edgecolor": line,
+        "axes.titlecolor": ink,
+        "xtick.color": line,
+        "ytick.color": line,
+        "xtick.labelcolor": ink,
+        "ytick.labelcolor": ink,
+        "grid.color": line,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+        "savefig.facecolor": "none",
+    }
+    settings: Any = {**_STYLE, **colours}
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        yield
+
+
+def new_axes(width: float, height: float, *, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Make a figure of one pair of axes, all lengths in CSS pixels.
+
+    Parameters
+    ----------
+    width, height : float
+        Size of the figure.
+    left, right, top, bottom : float
+        Margins around the axes.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    figure = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), dpi=_POINTS_PER_INCH)
+    box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
+    return figure.add_axes(box)
+
+
+def svg(axes: Axes, name: str) -> str:
+    """Write the figure of some axes as one `<svg>` element.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    name : str
+        Unique on its page; identifiers inside the drawing are made from it.
+
+    Returns
+    -------
+    str
+        Text as text, colours as CSS variables, sized by its box alone; the same figure gives the same characters.
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": f"benchc {name}"}):
+        cast(Figure, axes.figure).savefig(
+            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
+    drawn = buffer.getvalue()
+    drawn = _WITHOUT_USE.sub("", drawn[drawn.index("<svg") :])
+    return re.sub(r">\s+<", "><", _TAG.sub(_rewritten_tag, drawn)).strip()
+
+
+def _rewritten_tag(found: re.Match[str]) -> str:
+    """Rewrite what matplotlib wrote; text between tags is other people's and stays as it is."""
+    tag = found[0]
+    for pattern, replacement in _TAG_REWRITES:
+        tag = pattern.sub(replacement, tag)
+    return _PLACEHOLDER.sub(lambda placeholder: f"var(--{_NAMES[int(placeholder[1], 16)]})", tag)

@@ -1,0 +1,331 @@
+"""Tables of figures with their intervals, for the terminal, papers, spreadsheets and programs.
+
+A table is built once, with numbers; each writer decides how a cell looks. Text for people has three decimals, CSV and
+JSON have all of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, isnan
+from typing import Any, TypeAlias
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from benchc_metrics.metrics.sums import FIGURES
+from benchc_metrics.statistics.estimates import Estimate
+
+__all__ = [
+    "TABLES_SCHEMA",
+    "Cell",
+    "Column",
+    "Probability",
+    "Table",
+    "figure_column",
+    "print_tables",
+    "to_csv",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+]
+
+TABLES_SCHEMA = "benchc.tables/1"
+"""Name and version of what `to_json` writes."""
+
+UNDEFINED = "–"  # a dash is what papers print for no value
+
+WIDEST_LABEL = 24
+"""A longer name of a model takes two lines, as its figures do with their intervals."""
+
+
+class Probability(float):
+    """A p-value, which is shown with four decimals."""
+
+
+Cell: TypeAlias = str | int | Probability | Estimate | None
+"""None is an empty cell."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+        For programs: the key in JSON, the head in CSV.
+    title : str
+        For people.
+    """
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of figures.
+
+    Attributes
+    ----------
+    title : str
+    columns : tuple of Column
+        The first `labels` of them name a row.
+    rows : tuple of tuples of Cell
+        One cell a column.
+    labels : int
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    labels: int = 1
+
+
+def figure_column(name: str) -> Column:
+    """Head the column of a figure, with an arrow to its better end."""
+    figure = FIGURES[name]
+    return Column(name, f"{figure.title} {'↑' if figure.higher_is_better else '↓'}")
+
+
+def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console) -> None:
+    """Print tables for a person; one wider than the console is cut into several with the same rows."""
+    for table in tables:
+        console.print(table.title, style="bold", markup=False, highlight=False)
+        for part in _cut_to_width(_without_idle_columns(table), console.width):
+            console.print(_rich_table(part))
+    for note in notes:
+        console.print(note, style="italic", markup=False, highlight=False)
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """Write tables in GitHub's Markdown."""
+    return "\n".join(_markdown_table(_without_idle_columns(table)) for table in tables)
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    r"""Write tables in LaTeX, which need `\usepackage{booktabs}`."""
+    return "\n".join(_latex_table(_without_idle_columns(table)) for table in tables)
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """Write tables of the same columns as one CSV: a figure takes three columns, itself, `_low` and `_high`.
+
+    Raises
+    ------
+    ValueError
+        If the tables' columns differ.
+    """
+    if len({table.columns for table in tables}) > 1:
+        raise ValueError("tables of different columns do not fit into one CSV: write them one by one")
+    rows = [row for table in tables for row in table.rows]
+    is_estimate = [any(isinstance(row[place], Estimate) for row in rows) for place in range(len(tables[0].columns))]
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(
+        name
+        for column, wide in zip(tables[0].columns, is_estimate, strict=True)
+        for name in ((column.name, f"{column.name}_low", f"{column.name}_high") if wide else (column.name,))
+    )
+    for row in rows:
+        writer.writerow(
+            value
+            for cell, wide in zip(row, is_estimate, strict=True)
+            for value in (_csv_estimate(cell) if wide else [_plain(cell)])
+        )
+    return written.getvalue()
+
+
+def to_json(tables: Sequence[Table], facts: dict[str, Any], notes: Sequence[str]) -> str:
+    """Write tables in strict JSON: an estimate is `{"value", "low", "high"}`, and null is undefined or without limit.
+
+    Parameters
+    ----------
+    tables : sequence of Table
+    facts : dict
+        What the figures were made from, written beside the tables.
+    notes : sequence of str
+    """
+    written = {
+        "schema": TABLES_SCHEMA,
+        **facts,
+        "notes": list(notes),
+        "tables": [
+            {
+                "title": table.title,
+                "rows": [
+                    {column.name: _json_cell(cell) for column, cell in zip(table.columns, row, strict=True)}
+                    for row in table.rows
+                ],
+            }
+            for table in tables
+        ],
+    }
+    return json.dumps(written, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _number(value: float, decimals: int = 3) -> str:
+    if not isfinite(value):
+        return UNDEFINED
+    # Adding zero makes the "-0.000" of a small negative number plain.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def _value_and_interval(cell: Cell) -> tuple[str, str]:
+    """Write a cell, and its interval beside it (empty where there is none)."""
+    if cell is None:
+        return "", ""
+    if isinstance(cell, Estimate):
+        interval = "" if isnan(cell.low) else f"[{_number(cell.low)}, {_number(cell.high)}]"
+        return _number(cell.value), interval
+    if isinstance(cell, Probability):
+        return _number(cell, 4), ""
+    return str(cell), ""
+
+
+def _on_one_line(cell: Cell) -> str:
+    return " ".join(part for part in _value_and_interval(cell) if part)
+
+
+def _rich_table(table: Table) -> RichTable:
+    rich = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
+    for place, column in enumerate(table.columns):
+        is_label = place < table.labels
+        rich.add_column(
+            _escaped(column.title),
+            justify="left" if is_label else "right",
+            overflow="fold",
+            max_width=WIDEST_LABEL if is_label else None,
+        )
+    for row in table.rows:
+        rich.add_row(*(_escaped("\n".join(part for part in _value_and_interval(cell) if part)) for cell in row))
+    return rich
+
+
+def _escaped(text: str) -> str:
+    """Names are other people's text: what looks like rich's markup is shown."""
+    return text.replace("[", "\\[")
+
+
+def _cut_to_width(table: Table, width: int) -> list[Table]:
+    """Cut a table into as few parts as fit, of even numbers of columns, each with the columns that name a row."""
+    widths = [_text_width(table, place) + 2 for place in range(len(table.columns))]
+    free = width - 2 - sum(min(label, WIDEST_LABEL + 2) for label in widths[: table.labels])
+    figures = range(table.labels, len(table.columns))
+    for number in range(1, len(figures) + 1):
+        parts = [part.tolist() for part in np.array_split(figures, number)]
+        if all(sum(widths[place] for place in part) <= free for part in parts):
+            break
+    return [_with_columns(table, [*range(table.labels), *part]) for part in parts]
+
+
+def _without_idle_columns(table: Table) -> Table:
+    """Leave out what tells a person nothing: an empty column, and a name that all rows share beside another one."""
+    places = [place for place in range(len(table.columns)) if any(row[place] is not None for row in table.rows)]
+    for place in range(table.labels):
+        labels = [each for each in places if each < table.labels]
+        if place in labels and len(labels) > 1 and len({row[place] for row in table.rows}) == 1:
+            places.remove(place)
+    return _with_columns(table, places)
+
+
+def _with_columns(table: Table, places: Sequence[int]) -> Table:
+    return Table(
+        table.title,
+        tuple(table.columns[place] for place in places),
+        tuple(tuple(row[place] for place in places) for row in table.rows),
+        sum(place < table.labels for place in places),
+    )
+
+
+def _text_width(table: Table, place: int) -> int:
+    cells = [part for row in table.rows for part in _value_and_interval(row[place])]
+    words = table.columns[place].title.split()
+    return max(len(text) for text in (*cells, *words))
+
+
+def _markdown_table(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = ["---" if place < table.labels else "---:" for place in range(len(table.columns))]
+    rows = [line([_on_one_line(cell) for cell in row]) for row in table.rows]
+    return "\n".join([f"**{table.title}**", "", line([c.title for c in table.columns]), line(rule), *rows, ""])
+
+
+_LATEX_CHARACTERS = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "↑": r"$\uparrow$",
+        "↓": r"$\downarrow$",
+        UNDEFINED: "--",
+    }
+)
+
+
+def _latex_table(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "    " + " & ".join(cells) + r" \\"
+
+    alignment = "l" * table.labels + "r" * (len(table.columns) - table.labels)
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"  \centering",
+            f"  \\caption{{{table.title.translate(_LATEX_CHARACTERS)}}}",
+            f"  \\begin{{tabular}}{{{alignment}}}",
+            r"    \toprule",
+            line([column.title.translate(_LATEX_CHARACTERS) for column in table.columns]),
+            r"    \midrule",
+            *(line([_latex_cell(cell) for cell in row]) for row in table.rows),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex_cell(cell: Cell) -> str:
+    value, interval = _value_and_interval(cell)
+    if isinstance(cell, str):
+        return value.translate(_LATEX_CHARACTERS)
+    if not interval:
+        return f"${value}$" if value and value != UNDEFINED else value.translate(_LATEX_CHARACTERS)
+    return f"${value}$ {{\\scriptsize ${interval}$}}"
+
+
+def _plain(cell: Cell) -> str | int | float | None:
+    if isinstance(cell, float):
+        return float(cell) if isfinite(cell) else None
+    if isinstance(cell, Estimate):
+        raise TypeError("an estimate is three numbers")
+    return cell
+
+
+def _csv_estimate(cell: Cell) -> list[float | None]:
+    if not isinstance(cell, Estimate):
+        return [None, None, None]
+    return [value if isfinite(value) else None for value in cell]
+
+
+def _json_cell(cell: Cell) -> Any:
+    if isinstance(cell, Estimate):
+        return {name: value if isfinite(value) else None for name, value in cell._asdict().items()}
+    return _plain(cell)

@@ -1,0 +1,252 @@
+"""Figures of runs with their intervals, and runs compared: what tables, reports and submissions show.
+
+`estimate` and `compare` are the two questions; both answer for as many views of a run as are asked for at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_metrics.metrics.sums import FIGURES, PairValues, View, calibration_noise, figures_of_sums, whole_run
+from benchc_metrics.runs import Run
+from benchc_metrics.statistics.resampling import (
+    CONFIDENCE_LEVEL,
+    RESAMPLES,
+    SEED,
+    Comparison,
+    Intervals,
+    bootstrap_intervals,
+    holm,
+    paired_comparison,
+)
+
+__all__ = [
+    "ComparedRuns",
+    "Difference",
+    "Estimate",
+    "EstimatedRun",
+    "check_comparable",
+    "compare",
+    "estimate",
+]
+
+_METHODS = tuple(figure.interval for figure in FIGURES.values())
+_BOUNDS = ([figure.minimum for figure in FIGURES.values()], [figure.maximum for figure in FIGURES.values()])
+_COLUMN = {name: number for number, name in enumerate(FIGURES)}
+
+
+class Estimate(NamedTuple):
+    """A figure with its interval; nan where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """A difference of two runs' figures, first less second; nan where undefined.
+
+    Attributes
+    ----------
+    value, low, high : float
+    p_value : float
+        Of the sign-flip test, by itself.
+    p_adjusted : float
+        After Holm, over the views that were compared together.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, eq=False)
+class EstimatedRun:
+    """All figures of a run in some views.
+
+    Attributes
+    ----------
+    run : Run
+    views : tuple of View
+    intervals : Intervals
+        Arrays of shape (views, figures), figures in the order of `FIGURES`.
+    resamples, seed, level
+        How the intervals were made.
+    """
+
+    run: Run
+    views: tuple[View, ...]
+    intervals: Intervals
+    resamples: int
+    seed: int
+    level: float
+
+    def of(self, figure: str, view: str | None = None) -> Estimate:
+        """One figure in the view of this name, the first view by default."""
+        place = 0 if view is None else [each.name for each in self.views].index(view)
+        return Estimate(*(float(values[place, _COLUMN[figure]]) for values in self.intervals))
+
+    def values(self, figure: str) -> NDArray[np.float64]:
+        """One figure in all views, shape (views,)."""
+        return self.intervals.estimate[:, _COLUMN[figure]]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedRuns:
+    """How two runs differ in some views, first less second.
+
+    Attributes
+    ----------
+    first, second : Run
+    views : tuple of View
+    comparison : Comparison
+        Arrays of shape (views, figures), figures in the order of `FIGURES`.
+    p_adjusted : ndarray of float64, shape (views, figures)
+        Holm over the views, figure by figure.
+    notes : tuple of str
+        What a reader should be told, a sentence each.
+    """
+
+    first: Run
+    second: Run
+    views: tuple[View, ...]
+    comparison: Comparison
+    p_adjusted: NDArray[np.float64]
+    notes: tuple[str, ...]
+
+    def of(self, figure: str, view: str | None = None) -> Difference:
+        """One figure in the view of this name, the first view by default."""
+        place = 0 if view is None else [each.name for each in self.views].index(view)
+        return Difference(*(float(values[place, _COLUMN[figure]]) for values in (*self.comparison, self.p_adjusted)))
+
+
+def estimate(
+    run: Run | PairValues,
+    views: Sequence[View] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    level: float = CONFIDENCE_LEVEL,
+) -> EstimatedRun:
+    """Estimate all figures of a run with their bootstrap intervals.
+
+    Parameters
+    ----------
+    run : Run or PairValues
+        The latter saves computing the pairs again.
+    views : sequence of View, optional
+        The whole run by default.
+    resamples, seed, level
+        As in `benchc_metrics.statistics.resampling.bootstrap_intervals`.
+
+    Returns
+    -------
+    EstimatedRun
+
+    Raises
+    ------
+    ValueError
+        If a view names a corruption that was not run.
+    """
+    pairs = run if isinstance(run, PairValues) else PairValues.of_run(run)
+    chosen = tuple(views) if views is not None else (whole_run(pairs.run),)
+    intervals = bootstrap_intervals(
+        pairs.stacked_terms(chosen),
+        figures_of_sums,
+        methods=_METHODS,
+        bounds=_BOUNDS,
+        noise=calibration_noise,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+    )
+    return EstimatedRun(pairs.run, chosen, intervals, resamples, seed, level)
+
+
+def compare(
+    first: Run | PairValues,
+    second: Run | PairValues,
+    views: Sequence[View] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+    level: float = CONFIDENCE_LEVEL,
+) -> ComparedRuns:
+    """Compare two runs over the same samples, first less second.
+
+    Parameters
+    ----------
+    first, second : Run or PairValues
+    views : sequence of View, optional
+        The whole run by default; views given together are one family for Holm's correction.
+    resamples, seed, level
+        As in `benchc_metrics.statistics.resampling.paired_comparison`.
+
+    Returns
+    -------
+    ComparedRuns
+
+    Raises
+    ------
+    ValueError
+        As `check_comparable`, or if a view names a corruption that was not run.
+    """
+    one, other = (run if isinstance(run, PairValues) else PairValues.of_run(run) for run in (first, second))
+    notes = check_comparable(one.run, other.run)
+    chosen = tuple(views) if views is not None else (whole_run(one.run),)
+    comparison = paired_comparison(
+        one.stacked_terms(chosen),
+        other.stacked_terms(chosen),
+        figures_of_sums,
+        methods=_METHODS,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+    )
+    return ComparedRuns(one.run, other.run, chosen, comparison, holm(comparison.p_value), notes)
+
+
+def check_comparable(first: Run, second: Run) -> tuple[str, ...]:
+    """Refuse runs whose answers cannot be paired.
+
+    Returns
+    -------
+    tuple of str
+        Sentences about what differs and does not forbid the comparison.
+
+    Raises
+    ------
+    ValueError
+        If dataset, engine version, prompt, samples or corruptions differ; names both runs and the reason.
+    """
+    between = f"{first.name} and {second.name} cannot be compared"
+    for name, words in (
+        ("dataset", "they are over different datasets, {} and {}"),
+        ("engine", "their images are of different corruption engines, {} and {}"),
+        ("prompt", "their prompts differ, {!r} and {!r}"),
+    ):
+        values = getattr(first.metadata, name), getattr(second.metadata, name)
+        if values[0] != values[1]:
+            raise ValueError(f"{between}: {words.format(*values)}; evaluate both the same way")
+    alone = sorted(set(first.sample_ids) ^ set(second.sample_ids))
+    if alone:
+        raise ValueError(
+            f"{between}: {len(alone)} samples are in one of them only, first {alone[0]!r}; evaluate without --limit"
+        )
+    if first.corruptions != second.corruptions:
+        apart = sorted(set(first.corruptions) ^ set(second.corruptions))
+        raise ValueError(f"{between}: {', '.join(apart)} was run in one of them only; evaluate the same tasks")
+    if first.metadata.length_normalised != second.metadata.length_normalised:
+        losses = first if first.metadata.length_normalised else second
+        return (
+            f"{losses.name} was scored by mean losses and the other by summed log-likelihoods: only their accuracies "
+            "and flips can be compared.",
+        )
+    return ()

@@ -1,1 +1,0 @@
-"""The bundled demonstration set: generated scenes with multiple-choice questions, and the script that makes them."""

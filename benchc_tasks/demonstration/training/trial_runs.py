@@ -1,0 +1,220 @@
+"""Several honest runs to look at: relatives of the demonstration model, evaluated by lmms-eval.
+
+    python -m benchc_tasks.demonstration.training.trial_runs -o FOLDER
+
+A model goes through some more steps of the last stage of training: once as the demonstration model did, once with
+Gaussian noise on half of the pictures. That gives five models: the one that both began with, and each training at half
+of its way and at its end. Each is evaluated over the bundled demonstration set, under all conditions.
+
+What is kept of each run, in `FOLDER/runs/MODEL`, is what `benchc` reads: the results file, and compressed samples logs
+with the answers rounded to four digits behind the point. The figures are of tiny models over generated pictures: they
+show how things work, and say nothing about any published model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from benchc_metrics.records import RECORD_KEY
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
+from benchc_tasks.demonstration.training.stages import train_jointly
+from benchc_tasks.demonstration.training.streams import Stream
+
+__all__ = ["ABOUT", "MODELS", "TRIALS", "Trial", "keep_answers", "main", "train_trial"]
+
+DIGITS = 4
+STAGE = 4
+"""Number of the stream of pictures; those of the demonstration model's own training are below."""
+
+ABOUT = (
+    "Trial data: tiny models over generated pictures, which show how things work and say nothing about any published "
+    "model. “start” is the model that the others began with; “plain” had some more steps of the last stage of the "
+    "demonstration model's training, “noise-augmented” the same steps with Gaussian noise on half of the pictures; "
+    "“half” marks a training at half of its way. Answers are rounded to four digits behind the point."
+)
+"""What the runs are, for `benchc report --about`."""
+
+_RESULTS_KEYS = ("configs", "n-samples", "lmms_eval_version", "date", "model_name")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training that begins with the given model.
+
+    Attributes
+    ----------
+    name : str
+        Of its models; the one of half the way is `NAME-half`.
+    noise : float
+        Largest standard deviation of the noise on half of the pictures, on a scale from 0 to 1.
+    """
+
+    name: str
+    noise: float
+
+
+TRIALS = (Trial("plain", 0.0), Trial("noise-augmented", 0.3))
+START = "start"
+MODELS = (START, *(f"{trial.name}{suffix}" for trial in TRIALS for suffix in ("-half", "")))
+
+
+def train_trial(trial: Trial, start: Path, output: Path, steps: int, batch: int, say: Callable[[str], None]) -> None:
+    """Train one trial and write its two models.
+
+    Parameters
+    ----------
+    trial : Trial
+    start : Path
+        The model that it begins with.
+    output : Path
+        Folder of the models.
+    steps, batch : int
+        Number of steps, and pictures a step.
+    say : callable
+        Is handed a line of progress every few steps.
+    """
+    model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
+    processor = AutoProcessor.from_pretrained(start)
+
+    def save(name: str) -> None:
+        model.save_pretrained(output / name)
+        processor.save_pretrained(output / name)
+
+    halfway = f"step-{3 * max(1, steps // 6)}"
+
+    def checkpoint(name: str) -> None:
+        if name == halfway:
+            save(f"{trial.name}-half")
+
+    torch.manual_seed(STAGE)
+    model.train()
+    stream = Stream(processor.tokenizer, seed=0, stage=STAGE, noise=trial.noise)
+    train_jointly(model, stream, steps, batch, say, checkpoint=checkpoint)
+    save(trial.name)
+
+
+def evaluate(folder: Path, model: str, limit: int | None) -> Path:
+    """Run lmms-eval on a model, as a user would.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the model's folder `trial/MODEL` is.
+    model : str
+    limit : int or None
+        How many samples, from the first one on; all by default.
+
+    Returns
+    -------
+    Path
+        The folder that lmms-eval wrote.
+
+    Raises
+    ------
+    RuntimeError
+        If it left no results, which lmms-eval's exit status does not tell.
+    """
+    output = folder / "evaluations" / model
+    command = [sys.executable, "-m", "lmms_eval", "--model", "benchc", "--model_args", f"pretrained=trial/{model}"]
+    if limit is not None:
+        command += ["--limit", str(limit)]
+    subprocess.run(
+        [*command, "--tasks", "benchc", "--output_path", str(output.relative_to(folder)), "--log_samples"],
+        cwd=folder,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        check=True,
+    )
+    results = sorted(output.rglob("*_results.json"))
+    if not results:
+        raise RuntimeError(f"lmms-eval left no results of {model}: its output says why")
+    return results[-1].parent
+
+
+def keep_answers(source: Path, target: Path) -> None:
+    """Keep of a run what `benchc` reads.
+
+    Parameters
+    ----------
+    source : Path
+        The folder that lmms-eval wrote.
+    target : Path
+        The folder to write.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for file in source.glob("*_results.json"):
+        results = json.loads(file.read_text(encoding="utf-8"))
+        (target / file.name).write_text(json.dumps(_shortened_results(results), indent=1), encoding="utf-8")
+    for file in source.glob("*_samples_benchc_*.jsonl"):
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        text = "".join(json.dumps(_shortened_row(row), separators=(",", ":")) + "\n" for row in rows)
+        # Without a time of writing the same run gives the same bytes.
+        (target / f"{file.name}.gz").write_bytes(gzip.compress(text.encode("utf-8"), 9, mtime=0))
+
+
+def _shortened_results(results: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: results[key] for key in _RESULTS_KEYS if key in results}
+    kept["configs"] = {
+        task: {"metadata": config.get("metadata", {})}
+        for task, config in results["configs"].items()
+        if isinstance(config, dict)
+    }
+    config = results["config"]
+    kept["config"] = {key: config.get(key) for key in ("model", "model_args")}
+    kept["config"]["resolved_cli_args"] = {"timezone": config.get("resolved_cli_args", {}).get("timezone")}
+    return kept
+
+
+def _shortened_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    record = dict(row[RECORD_KEY])
+    record["log_likelihoods"] = [
+        None if options is None else [None if value is None else round(value, DIGITS) for value in options]
+        for options in record["log_likelihoods"]
+    ]
+    return {"doc_id": row["doc_id"], RECORD_KEY: record}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, evaluate, and keep what is needed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchc_tasks.demonstration.training.trial_runs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for models and runs")
+    parser.add_argument("--start", type=Path, help="model to begin with; the bundled one by default")
+    parser.add_argument("--steps", type=int, default=120, help="steps of each training (%(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="pictures a step (%(default)s)")
+    parser.add_argument("--limit", type=int, help="samples of each evaluation; all by default")
+    parser.add_argument("--threads", type=int, default=1, help="number of processor threads (%(default)s)")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+    train_all(chosen.output / "trial", chosen.start or DEMONSTRATION_MODEL, chosen.steps, chosen.batch)
+    for name in MODELS:
+        keep_answers(evaluate(chosen.output, name, chosen.limit), chosen.output / "runs" / name)
+    (chosen.output / "runs" / "ABOUT.txt").write_text(f"{ABOUT}\n", encoding="utf-8")
+
+
+def train_all(models: Path, start: Path, steps: int, batch: int) -> None:
+    """Write all of `MODELS`; trainings whose model is there already are not made again."""
+    if not (models / START).is_dir():
+        AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32).save_pretrained(models / START)
+        AutoProcessor.from_pretrained(start).save_pretrained(models / START)
+    for trial in TRIALS:
+        if not (models / trial.name).is_dir():
+            train_trial(trial, models / START, models, steps, batch, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()

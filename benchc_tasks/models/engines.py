@@ -1,0 +1,154 @@
+"""Which scorer answers for which `backend`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
+from benchc_tasks.models.backends import LoadedModel, load_backend, load_checkpoint
+from benchc_tasks.models.chat import ChatFormat
+from benchc_tasks.models.choice import TransformersChoiceScorer
+from benchc_tasks.models.devices import choose_dtype
+from benchc_tasks.models.questions import ChoiceScorer
+from benchc_tasks.models.vllm import BATCH_SIZE, VllmChoiceScorer, start_engine
+
+__all__ = ["EngineSettings", "build_scorer"]
+
+SERVED_BACKENDS = (
+    "openai",
+    "openai_compatible",
+    "openai_compatible_chat",
+    "async_openai",
+    "async_openai_compatible",
+    "async_openai_compatible_chat",
+)
+"""lmms-eval's names of its backends for OpenAI-compatible servers."""
+
+AUTOMATIC_BATCH_SIZE = {"cuda": 16, "cpu": 8}
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the user asked of an engine.
+
+    Attributes
+    ----------
+    backend : str or None
+        An lmms-eval model; None for a checkpoint that transformers loads.
+    pretrained : str or None
+        Folder, hub id, or the name under which a server has the model.
+    arguments : mapping
+        What is left of `--model_args`: the backend's own arguments.
+    device : torch.device
+        Where the model is to run, if it runs in this process.
+    dtype : str or None
+        Precision of the weights.
+    batch_size : int or str
+        Questions that the engine is given at once, or "auto".
+    max_batch_size : int or None
+        The most that "auto" chooses.
+    system_prompt : str or None
+        Text of a system message.
+    template_settings : mapping
+        What else the chat template is told, such as `enable_thinking`.
+    """
+
+    backend: str | None
+    pretrained: str | None
+    arguments: Mapping[str, Any]
+    device: torch.device
+    dtype: str | None = None
+    batch_size: int | str = 1
+    max_batch_size: int | None = None
+    system_prompt: str | None = None
+    template_settings: Mapping[str, Any] | None = None
+
+
+def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    """Build the scorer of a backend.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        What the user asked for.
+
+    Raises
+    ------
+    ValueError
+        If an argument names nothing that exists; the message says what and the cure.
+    EngineError
+        If the engine can answer nothing.
+    """
+    if settings.backend == "vllm":
+        return _vllm_scorer(settings)
+    if settings.backend in SERVED_BACKENDS:
+        return _served_scorer(settings)
+    automatic = AUTOMATIC_BATCH_SIZE.get(settings.device.type, 1)
+    size = _batch_size(settings.batch_size, settings.max_batch_size, automatic)
+    loaded = _load(settings)
+    chat = ChatFormat(
+        loaded.processor,
+        loaded.tokenizer,
+        system_prompt=settings.system_prompt,
+        template_settings=settings.template_settings,
+    )
+    return TransformersChoiceScorer(loaded.model, chat, size)
+
+
+def _vllm_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    arguments = dict(settings.arguments)
+    model = settings.pretrained or arguments.pop("model", None)
+    if not model or "model" in arguments:
+        raise ValueError("backend 'vllm' needs one model: give pretrained, a folder or a hub id")
+    # 1 is lmms-eval's own default: vLLM cuts its batches itself, and can only out of questions that it has.
+    wanted = "auto" if str(settings.batch_size) == "1" else settings.batch_size
+    size = _batch_size(wanted, settings.max_batch_size, BATCH_SIZE)
+    engine = start_engine(str(model), arguments, dtype=settings.dtype)
+    template = {"chat_template": engine.chat_template} if engine.chat_template else {}
+    chat = ChatFormat(
+        engine.processor,
+        engine.processor.tokenizer,
+        system_prompt=settings.system_prompt,
+        template_settings={**template, **(settings.template_settings or {})},
+    )
+    return VllmChoiceScorer(engine.client, chat, size)
+
+
+def _served_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    from benchc_tasks.models.served.scoring import load_served_scorer  # the client library, a second's import
+
+    if settings.dtype:
+        raise ValueError(f"dtype has no meaning for backend {settings.backend!r}: the server decides it")
+    named = {"pretrained": settings.pretrained} if settings.pretrained else {}
+    return load_served_scorer(
+        str(settings.backend),
+        {**named, **settings.arguments},
+        system_prompt=settings.system_prompt,
+        template_settings=settings.template_settings,
+    )
+
+
+def _load(settings: EngineSettings) -> LoadedModel:
+    dtype = choose_dtype(settings.dtype, settings.device)
+    if settings.backend:
+        named = {"pretrained": settings.pretrained} if settings.pretrained else {}
+        arguments = {**named, **settings.arguments}
+        return load_backend(settings.backend, arguments, device=settings.device, dtype=dtype)
+    pretrained = str(settings.pretrained or DEMONSTRATION_MODEL)
+    return load_checkpoint(pretrained, settings.arguments, device=settings.device, dtype=dtype)
+
+
+def _batch_size(wanted: int | str, limit: int | None, automatic: int) -> int:
+    """Choose a batch size; lmms-eval's own `auto:N` is `auto`."""
+    if not re.fullmatch(r"auto(:\d+)?|0*[1-9]\d*", str(wanted)):
+        raise ValueError(f"batch_size is {wanted!r}: give a number of 1 or more, or auto")
+    if limit is not None and not re.fullmatch(r"0*[1-9]\d*", str(limit)):
+        raise ValueError(f"max_batch_size is {limit!r}: give a number of 1 or more, or leave it out")
+    if not str(wanted).startswith("auto"):
+        return int(wanted)
+    return automatic if limit is None else min(automatic, int(limit))

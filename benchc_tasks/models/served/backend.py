@@ -1,0 +1,233 @@
+"""The client and the settings of lmms-eval's backends for OpenAI-compatible servers."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import openai
+from loguru import logger
+
+from benchc_tasks.models.backends import find_backend
+
+__all__ = ["PLACEHOLDER_KEY", "ServedBackend", "load_served_backend"]
+
+Arguments: TypeAlias = Mapping[str, Any]
+
+PLACEHOLDER_KEY = "no-key"
+"""Sent to a server of one's own where no key is set; the client can't be built without one."""
+
+MODEL_ARGUMENTS = ("model", "model_version", "pretrained")
+CONCURRENCY_ARGUMENTS = ("num_concurrent", "num_cpus")
+USED_ARGUMENTS = {
+    *MODEL_ARGUMENTS,
+    *CONCURRENCY_ARGUMENTS,
+    "azure_openai",
+    "base_url",
+    "enable_thinking_kwarg",
+    "httpx_trust_env",
+    "max_retries",
+    "retry_backoff_s",
+    "timeout",
+}
+ADDRESS_VARIABLES = ("OPENAI_API_BASE", "OPENAI_BASE_URL")
+SECRET_NAME = re.compile(r"(key|token|secret|password)$", re.IGNORECASE)
+
+DEFAULT_ATTEMPTS = 5
+DEFAULT_BACKOFF = 1.0
+DEFAULT_CONCURRENCY = 32
+DEFAULT_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True)
+class ServedBackend:
+    """Where a model is served, and how it may be asked.
+
+    Attributes
+    ----------
+    client : openai.OpenAI
+        Knows the address and the key; tries nothing twice by itself.
+    model : str
+        The name under which the server has the model.
+    attempts : int
+        How often a request is sent before it counts as failed, 1 or more.
+    backoff : float
+        Seconds before the second attempt, 0 or more; doubled for each further one.
+    timeout : float
+        Seconds that a request may take.
+    concurrency : int
+        Requests that may be on their way at once, 1 or more.
+    enable_thinking : bool or None
+        What lmms-eval's `enable_thinking_kwarg` says to the chat template; None where it is not given.
+    """
+
+    client: openai.OpenAI
+    model: str
+    attempts: int = DEFAULT_ATTEMPTS
+    backoff: float = DEFAULT_BACKOFF
+    timeout: float = DEFAULT_TIMEOUT
+    concurrency: int = DEFAULT_CONCURRENCY
+    enable_thinking: bool | None = None
+
+
+def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
+    """Build lmms-eval's backend and take its client and its settings.
+
+    Parameters
+    ----------
+    name : str
+        `openai` or `async_openai`, or another name that lmms-eval has for them.
+    arguments : mapping
+        Its arguments, and `pretrained` as another word for `model`. Where `timeout` is not given it is 120 s, and where
+        the number of concurrent requests is not given it is 32.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unknown, has no sensible value or holds a key, if no model is named, or if there is neither a
+        key nor an address.
+    """
+    _refuse_secrets(arguments)
+    backend_class = find_backend(name)
+    known = _parameters(backend_class)
+    _refuse_unknown(name, arguments, known)
+    limits = _limits(arguments)
+    settings = _class_settings(name, arguments, known)
+    try:
+        client = _client_of(backend_class(**settings))
+    # A backend may fail in any way; its arguments are named without their values.
+    except Exception as fault:
+        reason = str(fault).strip().partition("\n")[0]
+        raise ValueError(
+            f"backend {name!r} could not be built with {', '.join(arguments)}: {type(fault).__name__}: {reason}"
+        ) from None
+    _check_address(str(client.base_url))
+    return ServedBackend(
+        client=client.with_options(max_retries=0, timeout=limits["timeout"]),
+        model=settings["model"],
+        attempts=int(limits["attempts"]),
+        backoff=limits["backoff"],
+        timeout=limits["timeout"],
+        concurrency=int(limits["concurrency"]),
+        enable_thinking=_as_bool(arguments.get("enable_thinking_kwarg")),
+    )
+
+
+def _limits(arguments: Arguments) -> dict[str, float]:
+    concurrency = next((name for name in CONCURRENCY_ARGUMENTS if name in arguments), CONCURRENCY_ARGUMENTS[0])
+    return {
+        "timeout": _number("timeout", arguments.get("timeout"), DEFAULT_TIMEOUT, above=0),
+        "attempts": _number("max_retries", arguments.get("max_retries"), DEFAULT_ATTEMPTS, least=1),
+        "backoff": _number("retry_backoff_s", arguments.get("retry_backoff_s"), DEFAULT_BACKOFF, least=0),
+        "concurrency": _number(concurrency, arguments.get(concurrency), DEFAULT_CONCURRENCY, least=1),
+    }
+
+
+def _class_settings(name: str, arguments: Arguments, known: set[str]) -> dict[str, Any]:
+    """Return what lmms-eval's class is built with: what concerns generation alone is left out."""
+    settings = {key: arguments[key] for key in USED_ARGUMENTS.difference(MODEL_ARGUMENTS).intersection(arguments)}
+    settings["model"] = _model_name(name, arguments)
+    if "work_dir" in known:
+        settings["work_dir"] = ""  # else the class makes a folder that nobody removes
+    address = str(arguments.get("base_url") or _first_set(ADDRESS_VARIABLES) or "")
+    _check_address(unquote(address))
+    if not os.getenv("OPENAI_API_KEY") and not settings.get("azure_openai"):
+        if not address:
+            raise ValueError(
+                f"backend {name!r} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
+                "give base_url=http://HOST:PORT/v1"
+            )
+        settings["api_key"] = PLACEHOLDER_KEY
+    return settings
+
+
+def _client_of(backend: Any) -> openai.OpenAI:
+    client: openai.OpenAI | openai.AsyncOpenAI = backend.client
+    if isinstance(client, openai.OpenAI):
+        return client
+    # Threads wait for the answers here, whichever backend is named: one way to ask for both.
+    return openai.OpenAI(api_key=client.api_key, base_url=client.base_url)
+
+
+def _refuse_secrets(arguments: Arguments) -> None:
+    for argument in arguments:
+        if SECRET_NAME.search(argument):
+            raise ValueError(
+                f"{argument} must not stand in --model_args, which lmms-eval prints and stores: set OPENAI_API_KEY in "
+                "the environment"
+            )
+
+
+def _refuse_unknown(name: str, arguments: Arguments, known: set[str]) -> None:
+    for argument in arguments:
+        if argument not in known | {"pretrained"}:
+            close = difflib.get_close_matches(argument, sorted(known), n=3)
+            raise ValueError(
+                f"argument {argument!r} is unknown to benchc and to the backend {name!r}; close to it: "
+                f"{', '.join(close) or 'none'}"
+            )
+    if unused := sorted(arguments.keys() - USED_ARGUMENTS):
+        logger.warning(f"backend {name!r}: {', '.join(unused)} changes nothing where options are scored")
+
+
+def _parameters(backend_class: type) -> set[str]:
+    """Return what a class and those that it hands its arguments on to take by name."""
+    return {
+        parameter.name
+        for parent in backend_class.__mro__
+        if "__init__" in vars(parent) and parent.__module__.startswith("lmms_eval.models.")
+        for parameter in inspect.signature(parent).parameters.values()
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+
+
+def _model_name(name: str, arguments: Arguments) -> str:
+    given = [argument for argument in MODEL_ARGUMENTS if arguments.get(argument) not in (None, "")]
+    if len(given) != 1:
+        what = f"{' and '.join(given)} are given" if given else "none is named"
+        raise ValueError(f"backend {name!r} scores one model, and {what}: give model=NAME, as the server calls it")
+    return str(arguments[given[0]])
+
+
+def _check_address(address: str) -> None:
+    """Refuse what is no address, and one that holds a key; such an address is not repeated in the message."""
+    if not address:
+        return
+    parts = urlsplit(address)
+    if parts.username is not None or parts.password is not None or parts.query:
+        raise ValueError(
+            "base_url must hold neither a user's name nor a password nor a query, since lmms-eval prints and stores "
+            "it: set OPENAI_API_KEY in the environment"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"base_url {address!r} is no address: give http://HOST:PORT/v1")
+
+
+def _first_set(variables: tuple[str, ...]) -> str | None:
+    return next((value for variable in variables if (value := os.getenv(variable))), None)
+
+
+def _number(name: str, given: Any, default: float, *, least: float = -math.inf, above: float = -math.inf) -> float:
+    if given is None:
+        return default
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number >= least and number > above):
+        bound = f"of {least:g} or more" if math.isfinite(least) else f"above {above:g}"
+        raise ValueError(f"{name} is {given!r}: give a number {bound}")
+    return number
+
+
+def _as_bool(given: Any) -> bool | None:
+    if given is None:
+        return None
+    return given.strip().lower() == "true" if isinstance(given, str) else bool(given)

@@ -1,0 +1,1 @@
+"""The evaluation frameworks that benchc plugs into; nothing else imports one."""

@@ -1,0 +1,48 @@
+"""The filter of Bench-C's tasks: lmms-eval's face of `benchc_metrics.responses`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lmms_eval.api.filter import Filter
+
+from benchc_metrics.responses import CheckedResponse, checked_response
+
+__all__ = ["OptionLogLikelihoodFilter"]
+
+
+class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has no types
+    """Turn whatever a backend returned for each (condition, option) into `[value, is_greedy]`.
+
+    In a task's YAML:
+
+    ```yaml
+    filter_list:
+      - name: none
+        filter:
+          - function: !function benchc_tasks.stacks.lmms_eval.filters.OptionLogLikelihoodFilter
+    ```
+    """
+
+    def apply(self, resps: Sequence[Sequence[object]], docs: Sequence[Any]) -> list[CheckedResponse]:
+        """Read the first response of every request.
+
+        Parameters
+        ----------
+        resps : sequence of sequences
+            For each request its responses, one for each repeat; a log-likelihood does not vary between them.
+        docs : sequence
+            The requests' rows, not looked at.
+
+        Returns
+        -------
+        list
+            For each request `[value, is_greedy]`, or `{"invalid": reason}`; one bad response raises nothing.
+        """
+        return [
+            checked_response(responses[0])
+            if responses
+            else {"invalid": "the backend returned no response: its own log may say why"}
+            for responses in resps
+        ]

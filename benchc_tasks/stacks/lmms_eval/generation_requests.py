@@ -1,0 +1,152 @@
+"""Requests for a generated answer that every model of lmms-eval can serve.
+
+lmms-eval's models take a request in one of two forms, of which a task of a class of its own is told neither:
+
+- simple: `(context, settings, doc_to_visual, doc_id, task, split)`
+- chat: `(context, doc_to_messages, settings, doc_id, task, split)`
+
+So the second and the third argument are made for both: settings that can be called with a doc. A model that batches
+calls the first request's function for all docs of the batch, whatever their tasks and conditions are. So the functions
+know no condition: the doc does, because the doc id does by which a model looks it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, SupportsIndex, overload
+
+from PIL import Image
+
+from benchc_metrics.conditions import Condition
+from benchc_tasks.datasets import DatasetError, SampleDataset
+from benchc_tasks.stacks.pictures import ConditionedPicture
+from benchc_tasks.stacks.prompting import Prompt
+
+__all__ = ["ConditionedDocId", "ConditionedDocs", "SettingsAndMessages", "SettingsAndPictures"]
+
+BLANK_SIZE = (64, 64)
+"""Pixels of what stands for a picture that cannot be decoded."""
+
+PICTURE_KEY = "benchc_picture"
+"""Where a doc that was looked up with its condition has its `ConditionedPicture`."""
+
+
+class ConditionedDocId(int):
+    """The id of a doc - a sample's place in its dataset - that says under which condition the sample is asked.
+
+    Attributes
+    ----------
+    dataset : str
+        The dataset's fingerprint.
+    condition : Condition
+    """
+
+    dataset: str
+    condition: Condition
+
+    def __new__(cls, doc_id: int, dataset: str, condition: Condition) -> ConditionedDocId:
+        """Keep the id with dataset and condition."""
+        made = super().__new__(cls, doc_id)
+        made.dataset, made.condition = dataset, condition
+        return made
+
+    def __reduce__(self) -> tuple[type[ConditionedDocId], tuple[int, str, Condition]]:
+        """Pickle and copy with dataset and condition."""
+        return ConditionedDocId, (int(self), self.dataset, self.condition)
+
+
+class ConditionedDocs(Sequence[dict[str, Any]]):
+    """Samples as a model looks them up: by a `ConditionedDocId` with their condition, by a number without.
+
+    Parameters
+    ----------
+    samples : SampleDataset
+    """
+
+    def __init__(self, samples: SampleDataset) -> None:
+        self._samples = samples
+
+    @property
+    def features(self) -> dict[str, str]:
+        """From a sample's keys to the names of their types."""
+        return self._samples.features
+
+    def __len__(self) -> int:
+        """Count the samples."""
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> SampleDataset: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> dict[str, Any] | SampleDataset:
+        """Give a sample.
+
+        Raises
+        ------
+        ValueError
+            If the doc id is of another dataset, which happens where a model batches requests of several tasks.
+        """
+        if not isinstance(index, ConditionedDocId):
+            return self._samples[index]
+        if index.dataset != self._samples.fingerprint:
+            raise ValueError(
+                "the model put requests over two datasets into one batch: run their tasks one after the other, or with "
+                "--batch_size 1"
+            )
+        sample = self._samples[index]
+        return {**sample, PICTURE_KEY: ConditionedPicture(index.dataset, sample["id"], index.condition)}
+
+
+class SettingsAndPictures(dict[str, Any]):
+    """Settings of generation for a chat model, and the `doc_to_visual` of a simple one."""
+
+    def __call__(self, doc: Mapping[str, Any]) -> list[Image.Image]:
+        """Render the picture of a sample under the condition with which it was looked up.
+
+        One that cannot be decoded is blank, because a model of lmms-eval would end the run of all samples over it;
+        `GenerationTask` lets no answer to it count.
+
+        Raises
+        ------
+        ValueError
+            If it was looked up without one.
+        """
+        picture: ConditionedPicture | None = doc.get(PICTURE_KEY)
+        if picture is None:
+            raise ValueError(
+                f"sample {doc['id']!r} was looked up without its condition: the model changes lmms-eval's doc ids, "
+                "and benchc-gen tasks cannot be run with it"
+            )
+        try:
+            return picture(doc)
+        except DatasetError:
+            return [Image.new("RGB", BLANK_SIZE)]
+
+
+class SettingsAndMessages(dict[str, Any]):
+    """Settings of generation for a simple model, and the `doc_to_messages` of a chat model.
+
+    Parameters
+    ----------
+    settings : mapping
+        As lmms-eval's `generation_kwargs`.
+    prompt : Prompt
+        The words around a question.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], prompt: Prompt) -> None:
+        super().__init__(settings)
+        self._prompt = prompt
+
+    def __call__(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Make the message of a user: the picture, and the prompt behind it.
+
+        Raises
+        ------
+        ValueError
+            As in `SettingsAndPictures`.
+        """
+        pictures = [{"type": "image", "url": picture} for picture in SettingsAndPictures()(doc)]
+        text = {"type": "text", "text": self._prompt.text(doc["question"], doc["options"])}
+        return [{"role": "user", "content": [*pictures, text]}]

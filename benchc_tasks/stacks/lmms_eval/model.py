@@ -1,0 +1,225 @@
+"""The model `benchc`: lmms-eval's face of the choice scorer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, closing
+from typing import Any, NoReturn, TypeAlias
+
+import torch
+from accelerate import Accelerator
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.model import lmms
+from loguru import logger
+
+from benchc_metrics.responses import NO_ANSWER
+from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
+from benchc_tasks.models.engines import EngineSettings, build_scorer
+from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
+from benchc_tasks.stacks.lmms_eval.pipeline import score_ahead
+from benchc_tasks.stacks.lmms_eval.requests import group_requests
+from benchc_tasks.stacks.processes import fail_together, is_one_in_place_of_several
+from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
+
+__all__ = ["BenchCModel"]
+
+ONE_PROCESS = (
+    "accelerate launch --cpu starts a single process, however many it is asked for: this run is one process. "
+    "For several on a CPU use torchrun --nproc_per_node, or accelerate launch --multi_gpu, which need no GPU here."
+)
+
+Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
+"""A continuation's log-likelihood, whether it is greedy, and the probability that the engine did not show, where it
+shows less than all; or, where there is no answer, `NO_ANSWER` and why."""
+
+
+class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
+    """Option log-likelihoods by one forward pass for a sample under a condition.
+
+    Parameters
+    ----------
+    backend : str, optional
+        The lmms-eval model whose model and processor are used. Without it, transformers loads `pretrained`.
+    pretrained : str, optional
+        Folder or hub id of the checkpoint. Without it and without `backend`, the bundled demonstration model.
+    batch_size : int or str
+        Conditions in a forward pass; "auto" chooses.
+    max_batch_size : int, optional
+        The most that "auto" chooses.
+    device : str, optional
+        CUDA if there, else the CPU.
+    dtype : str, optional
+        Precision of the weights, or "auto" for the checkpoint's own. float32 on a CPU, else the checkpoint's own.
+    system_prompt : str, optional
+        A system message, or the path of a file with it.
+    enable_thinking : bool, optional
+        Handed to the chat template.
+    render_threads : int, optional
+        Background threads that render images; half of the cores, 8 at most.
+    look_ahead : int
+        Batches that may wait rendered.
+    heartbeat : float
+        Seconds between two lines in the log that say how far the run is, where there is no terminal.
+    **arguments
+        The backend's; without a backend, those of `benchc_tasks.models.backends.load_checkpoint`.
+
+    Raises
+    ------
+    ValueError
+        If an argument names nothing that exists; the message says what and the cure.
+    EngineError
+        If the engine can answer nothing.
+    """
+
+    is_simple = True
+
+    @fail_together()
+    def __init__(
+        self,
+        backend: str | None = None,
+        pretrained: str | None = None,
+        batch_size: int | str = 1,
+        max_batch_size: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        system_prompt: str | None = None,
+        enable_thinking: bool | None = None,
+        render_threads: int | None = None,
+        look_ahead: int = 3,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        **arguments: Any,
+    ) -> None:
+        super().__init__()
+        self.accelerator = Accelerator()
+        if is_one_in_place_of_several(os.environ):
+            logger.warning(ONE_PROCESS)
+        self._rank = self.accelerator.process_index
+        self._world_size = self.accelerator.num_processes
+        self._device = choose_device(device, self.accelerator)
+        threads = max(1, min(8, available_cores() // 2)) if render_threads is None else render_threads
+        self._render_threads = _positive("render_threads", threads)
+        self._look_ahead = _positive("look_ahead", look_ahead)
+        if not isinstance(heartbeat, (int, float)) or heartbeat <= 0:
+            raise ValueError(f"heartbeat is {heartbeat!r}: give a number of seconds above 0")
+        self._heartbeat = heartbeat
+        self._scorer: ChoiceScorer[Any] | None = build_scorer(
+            EngineSettings(
+                backend=backend,
+                pretrained=pretrained,
+                arguments=arguments,
+                device=self._device,
+                dtype=dtype,
+                batch_size=batch_size,
+                max_batch_size=max_batch_size,
+                system_prompt=self._resolve_system_prompt(system_prompt),
+                template_settings=None if enable_thinking is None else {"enable_thinking": enable_thinking},
+            )
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        return self._device
+
+    @property
+    def fingerprint(self) -> str:
+        """What the answers depend on beside `--model_args`; see `ChoiceScorer`."""
+        return self._working_scorer().fingerprint
+
+    def loglikelihood(self, requests: Sequence[Instance]) -> list[Answer]:
+        """Score continuations.
+
+        Parameters
+        ----------
+        requests : sequence of lmms_eval.api.instance.Instance
+            See `benchc_tasks.stacks.lmms_eval.requests.group_requests`.
+
+        Returns
+        -------
+        list of Answer
+            One for each request, in order. A question that cannot be answered is no fault of the others.
+
+        Raises
+        ------
+        EngineError
+            If the engine answers nothing more.
+        """
+        return list(self.stream_loglikelihood(requests))
+
+    def stream_loglikelihood(self, requests: Sequence[Instance]) -> Generator[Answer, None, None]:
+        """Score continuations and give each answer as soon as it and those before it are there.
+
+        Parameters
+        ----------
+        requests : sequence of lmms_eval.api.instance.Instance
+            As in `loglikelihood`.
+
+        Yields
+        ------
+        Answer
+            As `loglikelihood` returns them.
+
+        Raises
+        ------
+        EngineError
+            If the engine answers nothing more.
+        """
+        scorer = self._working_scorer()
+        if not requests:
+            return
+        inquiries = group_requests(requests, self.task_dict)
+        progress = Progress(
+            requests, len(inquiries), rank=self.rank, world_size=self.world_size, heartbeat=self._heartbeat
+        )
+        batches = score_ahead(inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead)
+        waiting: dict[int, Answer] = {}
+        following = 0
+        with fail_together(), progress, closing(batches):
+            while following < len(requests):
+                with self._spare_cores():
+                    batch = next(batches)
+                progress.update(batch)
+                for inquiry, outcome in batch:
+                    waiting.update((place, _answer(outcome, option)) for place, option in inquiry.places)
+                while following in waiting:
+                    yield waiting.pop(following)
+                    following += 1
+
+    def generate_until(self, requests: Sequence[Instance]) -> NoReturn:
+        """Refuse to generate."""
+        raise NotImplementedError(
+            "benchc scores options and does not generate: run tasks that generate with the backend itself as --model"
+        )
+
+    def generate_until_multi_round(self, requests: Sequence[Instance]) -> NoReturn:
+        """Refuse to generate."""
+        self.generate_until(requests)
+
+    def clean(self) -> None:
+        """Give the model's memory back; nothing can be scored afterwards."""
+        self._scorer = None
+        super().clean()
+
+    def _working_scorer(self) -> ChoiceScorer[Any]:
+        if self._scorer is None:
+            raise RuntimeError("the benchc model was cleaned up and scores nothing more: build it anew")
+        return self._scorer
+
+    def _spare_cores(self) -> AbstractContextManager[None]:
+        """Leave the rendering threads their cores while the model computes on the others."""
+        on_cpu = self._device.type == "cpu"
+        return torch_threads(available_cores() - self._render_threads if on_cpu else torch.get_num_threads())
+
+
+def _answer(outcome: Outcome, option: int) -> Answer:
+    if isinstance(outcome, ScoringError):
+        return f"{NO_ANSWER}{outcome}"
+    log_likelihood, is_greedy, missing_mass = outcome[option]
+    return (log_likelihood, is_greedy) if missing_mass is None else (log_likelihood, is_greedy, missing_mass)
+
+
+def _positive(name: str, number: object) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{name} is {number!r}: give a number of 1 or more")
+    return number

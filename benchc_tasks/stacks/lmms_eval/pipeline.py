@@ -1,0 +1,105 @@
+"""From inquiries to what came of them: pictures rendered ahead, batches prepared ahead, one bad question left out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from math import isnan
+from typing import Any
+
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
+from benchc_tasks.models.rendering import in_batches, map_ahead
+from benchc_tasks.stacks.lmms_eval.requests import Inquiry
+
+__all__ = ["MOST_FAILING_SAMPLES", "score_ahead"]
+
+MOST_FAILING_SAMPLES = 20
+"""So many samples in a row without one answer are the engine's fault and not theirs."""
+
+
+def score_ahead(
+    inquiries: Sequence[Inquiry], scorer: ChoiceScorer[Any], *, threads: int, look_ahead: int
+) -> Generator[list[tuple[Inquiry, Outcome]], None, None]:
+    """Score inquiries batch by batch, in order.
+
+    Parameters
+    ----------
+    inquiries : sequence of Inquiry
+        What is asked.
+    scorer : ChoiceScorer
+        Who is asked. Batches are cut before anything is rendered, so that they do not depend on the threads.
+    threads : int
+        Background threads that render.
+    look_ahead : int
+        How many batches may wait rendered.
+
+    Yields
+    ------
+    list of (Inquiry, Outcome)
+        One batch. A question whose image cannot be rendered or that cannot be scored has a `ScoringError` as outcome.
+
+    Raises
+    ------
+    EngineError
+        If the engine says so, or has failed on `MOST_FAILING_SAMPLES` samples in a row.
+    """
+    size = scorer.batch_size
+    rendered = map_ahead(_render, inquiries, threads=threads, look_ahead=look_ahead * size)
+    prepared = map_ahead(partial(_prepare, scorer), in_batches(rendered, size), threads=1, look_ahead=look_ahead - 1)
+    failing: dict[str, str] = {}
+    with closing(rendered), closing(prepared):
+        for batch, ready in zip(in_batches(inquiries, size), prepared, strict=True):
+            outcomes = ready.score(scorer)
+            for inquiry, outcome, was_asked in zip(batch, outcomes, ready.asked, strict=True):
+                if not isinstance(outcome, ScoringError):
+                    failing.clear()
+                elif was_asked:
+                    failing[inquiry.sample] = str(outcome)
+            if len(failing) >= MOST_FAILING_SAMPLES:
+                raise EngineError(
+                    f"the conditions of {len(failing)} samples in a row could not be scored, so that the run stops; "
+                    f"the last of them: {list(failing.values())[-1]}"
+                )
+            yield list(zip(batch, outcomes, strict=True))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Questions of which some could not be rendered, and the scorer's input for the others."""
+
+    rendered: Sequence[Question | ScoringError]
+    prepared: Any
+
+    @property
+    def asked(self) -> list[bool]:
+        return [isinstance(question, Question) for question in self.rendered]
+
+    def score(self, scorer: ChoiceScorer[Any]) -> list[Outcome]:
+        scored = iter(scorer.score(self.prepared) if any(self.asked) else [])
+        return [
+            _without_nan(question, next(scored)) if isinstance(question, Question) else question
+            for question in self.rendered
+        ]
+
+
+def _render(inquiry: Inquiry) -> Question | ScoringError:
+    try:
+        return inquiry.question()
+    except ScoringError as fault:
+        return fault
+
+
+def _prepare(scorer: ChoiceScorer[Any], rendered: Sequence[Question | ScoringError]) -> _Batch:
+    questions = [question for question in rendered if isinstance(question, Question)]
+    return _Batch(rendered, scorer.prepare(questions) if questions else None)
+
+
+def _without_nan(question: Question, outcome: Outcome) -> Outcome:
+    if isinstance(outcome, ScoringError) or not any(isnan(score.log_likelihood) for score in outcome):
+        return outcome
+    return ScoringError(
+        f"{question.name}: the model's log-likelihoods are nan, as half precision can make them: "
+        "try dtype=bfloat16 or dtype=float32"
+    )

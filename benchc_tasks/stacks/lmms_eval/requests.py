@@ -1,0 +1,148 @@
+"""lmms-eval's requests, one an option, as questions with all their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeGuard
+
+from lmms_eval.api.instance import Instance
+from PIL import Image
+
+from benchc_metrics.conditions import Condition
+from benchc_tasks.datasets import DatasetError
+from benchc_tasks.models.questions import Question, ScoringError, describe
+
+__all__ = ["Inquiry", "group_requests", "shown_question"]
+
+Documents = Mapping[str, Mapping[str, Any]]
+"""lmms-eval's `task_dict`: task, then split, then a sequence of docs."""
+
+
+class SampleUnderCondition(Protocol):
+    """A `doc_to_visual` that says what it shows, as `benchc_tasks.stacks.pictures.ConditionedPicture` does.
+
+    Two equal ones show the same picture, whatever task they come from.
+    """
+
+    sample: str
+    condition: Condition
+
+    def __call__(self, doc: Any) -> list[Image.Image]:
+        """Render the picture."""
+        ...
+
+
+@dataclass
+class Inquiry:
+    """All requests that show the model the same prompt and the same picture.
+
+    Attributes
+    ----------
+    name : str
+        What an error message calls it.
+    sample : str
+        The sample that it shows, whatever the condition.
+    context : str
+        The prompt.
+    doc_to_visual : callable or None
+        Renders the images from the doc.
+    find_doc : callable
+        Returns the doc.
+    options : dict of str to int
+        The distinct continuations and their numbers, in the order in which they were first asked for.
+    places : list of (int, int)
+        For each request, its place among all requests and the number of its option.
+    """
+
+    name: str
+    sample: str
+    context: str
+    doc_to_visual: Callable[[Any], Any] | None
+    find_doc: Callable[[], Any]
+    options: dict[str, int] = field(default_factory=dict)
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, place: int, continuation: str) -> None:
+        """Note that the request at `place` asks for `continuation`."""
+        self.places.append((place, self.options.setdefault(continuation, len(self.options))))
+
+    def question(self) -> Question:
+        """Render the images; thread-safe if `doc_to_visual` is.
+
+        Raises
+        ------
+        ScoringError
+            If an image cannot be rendered, or what comes back is no image.
+        """
+        try:
+            visuals = self.doc_to_visual(self.find_doc()) if self.doc_to_visual is not None else None
+        except DatasetError as fault:
+            reason = str(fault).removeprefix(f"{self.sample}: ")
+            raise ScoringError(f"{self.name}: {reason}") from fault
+        except Exception as fault:
+            raise ScoringError(f"{self.name}: the image could not be rendered ({describe(fault)})") from fault
+        images = tuple(visuals or ())
+        for image in images:
+            if not isinstance(image, Image.Image):
+                raise ScoringError(
+                    f"{self.name}: doc_to_visual returned a {type(image).__name__}, and benchc scores images only"
+                )
+        return Question(self.name, self.context, tuple(self.options), images)
+
+
+def shown_question(request: Instance) -> tuple[str, SampleUnderCondition] | None:
+    """Return the prompt and the picture of a loglikelihood request; None if its picture does not say what it shows.
+
+    Requests for which they are equal show the model the same thing, whatever task asks.
+    """
+    context, _, doc_to_visual, *_ = request.args
+    return (context, doc_to_visual) if _knows_itself(doc_to_visual) else None
+
+
+def group_requests(requests: Sequence[Instance], documents: Documents) -> list[Inquiry]:
+    """Group loglikelihood requests by what the model sees.
+
+    Parameters
+    ----------
+    requests : sequence of lmms_eval.api.instance.Instance
+        Their arguments are context, continuation (or a function of the doc), doc_to_visual, doc_id, task and split.
+    documents : mapping
+        lmms-eval's `task_dict`.
+
+    Returns
+    -------
+    list of Inquiry
+        In the order in which they are first asked for. A picture that equals another, such as the clean picture of a
+        sample that many tasks ask for, is in one inquiry.
+    """
+    inquiries: dict[object, Inquiry] = {}
+    for place, request in enumerate(requests):
+        context, continuation, doc_to_visual, doc_id, task, split = request.args
+        asked = shown_question(request) or (context, (task, split, doc_id, doc_to_visual))
+        inquiry = inquiries.get(asked)
+        if inquiry is None:
+            sample = f"doc {doc_id} of task {task!r}"
+            name = sample
+            if _knows_itself(doc_to_visual):
+                sample = f"sample {doc_to_visual.sample!r}"
+                name = f"{sample} under {doc_to_visual.condition}"
+            inquiry = Inquiry(name, sample, context, doc_to_visual, _DocFinder(documents, task, split, doc_id))
+            inquiries[asked] = inquiry
+        inquiry.add(place, continuation if isinstance(continuation, str) else continuation(inquiry.find_doc()))
+    return list(inquiries.values())
+
+
+@dataclass(frozen=True)
+class _DocFinder:
+    documents: Documents
+    task: str
+    split: str
+    doc_id: int
+
+    def __call__(self) -> Any:
+        return self.documents[self.task][self.split][self.doc_id]
+
+
+def _knows_itself(doc_to_visual: object) -> TypeGuard[SampleUnderCondition]:
+    return hasattr(doc_to_visual, "sample") and hasattr(doc_to_visual, "condition")

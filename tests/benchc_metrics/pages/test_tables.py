@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from benchc_metrics.metrics.sums import HEADLINE
+from benchc_metrics.pages.tables import (
+    TABLES_SCHEMA,
+    Column,
+    Probability,
+    Table,
+    figure_column,
+    print_tables,
+    to_csv,
+    to_json,
+    to_latex,
+    to_markdown,
+)
+from benchc_metrics.statistics.estimates import Estimate
+
+NAN = float("nan")
+TABLE = Table(
+    "A title with 95 %",
+    (
+        Column("run", "model"),
+        Column("view", "view"),
+        figure_column("ras"),
+        Column("p_value", "p"),
+        Column("gone", "gone"),
+    ),
+    (
+        ("lab/model_1 [bold]x[/bold]", "all", Estimate(-0.25, -0.3001, 0.0004), Probability(0.00012), None),
+        ("a|b", "all", Estimate(NAN, NAN, NAN), Probability(NAN), None),
+        ("c & d", "all", Estimate(0.5, NAN, NAN), Probability(1.0), None),
+    ),
+    labels=2,
+)
+
+
+def printed(tables, width, notes=()):
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    print_tables(tables, notes, console)
+    return console.file.getvalue()
+
+
+def test_a_person_sees_values_over_intervals():
+    text = printed([TABLE], 100, ["A note [red]of[/red] one."])
+    assert "A title with 95 %" in text
+    assert "RAS ↑" in text
+    assert "-0.250" in text
+    assert "[-0.300, 0.000]" in text
+    assert "0.0001" in text
+    assert "A note [red]of[/red] one." in text
+    # Names are shown as they are, never read as markup.
+    assert "[bold]x[/bold]" in text
+    assert "nan" not in text
+
+
+def test_what_says_nothing_is_left_out_for_people_only():
+    for text in (printed([TABLE], 100), to_markdown([TABLE]), to_latex([TABLE])):
+        assert "gone" not in text
+        assert "view" not in text
+    assert "gone" in to_csv([TABLE])
+    assert "view" in to_csv([TABLE])
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+@pytest.mark.parametrize("name", ["m", "an-organisation/a-model-with-a-very-long-name-of-60-characters"])
+def test_a_table_is_no_wider_than_the_terminal(width, name):
+    columns = (Column("run", "model"), *map(figure_column, HEADLINE))
+    rows = ((name, *(Estimate(-0.1234, -0.5678, -0.0123) for _ in HEADLINE)),) * 3
+    text = printed([Table("Figures", columns, rows)], width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert text.count("[-0.568, -0.012]") == 3 * len(HEADLINE)
+    assert "…" not in text
+
+
+def test_markdown():
+    lines = to_markdown([TABLE]).splitlines()
+    assert lines[:4] == ["**A title with 95 %**", "", "| model | RAS ↑ | p |", "| --- | ---: | ---: |"]
+    assert lines[4] == "| lab/model_1 [bold]x[/bold] | -0.250 [-0.300, 0.000] | 0.0001 |"
+    assert lines[5] == "| a\\|b | – | – |"
+    assert lines[6] == "| c & d | 0.500 | 1.0000 |"
+
+
+def test_latex():
+    text = to_latex([TABLE])
+    assert r"\caption{A title with 95 \%}" in text
+    assert r"\begin{tabular}{lrr}" in text
+    assert r"model & RAS $\uparrow$ & p \\" in text
+    assert r"lab/model\_1 [bold]x[/bold] & $-0.250$ {\scriptsize $[-0.300, 0.000]$} & $0.0001$ \\" in text
+    assert r"a|b & -- & -- \\" in text
+    assert r"c \& d & $0.500$ & $1.0000$ \\" in text
+
+
+def test_csv_has_all_digits():
+    head, first, second, third = csv.reader(io.StringIO(to_csv([TABLE])))
+    assert head == ["run", "view", "ras", "ras_low", "ras_high", "p_value", "gone"]
+    assert first == ["lab/model_1 [bold]x[/bold]", "all", "-0.25", "-0.3001", "0.0004", "0.00012", ""]
+    assert second == ["a|b", "all", "", "", "", "", ""]
+    assert third == ["c & d", "all", "0.5", "", "", "1.0", ""]
+
+
+def test_csv_of_several_tables_is_one():
+    assert len(to_csv([TABLE, TABLE]).splitlines()) == 7
+    other = Table("Other", (Column("run", "model"),), (("a",),))
+    with pytest.raises(ValueError, match="different columns"):
+        to_csv([TABLE, other])
+
+
+def test_json_is_strict_and_has_all_digits():
+    written = json.loads(
+        to_json([TABLE], {"resamples": 10}, ["a note"]), parse_constant=lambda constant: pytest.fail(constant)
+    )
+    assert (written["schema"], written["resamples"], written["notes"]) == (TABLES_SCHEMA, 10, ["a note"])
+    (table,) = written["tables"]
+    assert table["rows"][0] == {
+        "run": "lab/model_1 [bold]x[/bold]",
+        "view": "all",
+        "ras": {"value": -0.25, "low": -0.3001, "high": 0.0004},
+        "p_value": 0.00012,
+        "gone": None,
+    }
+    assert table["rows"][1]["ras"] == {"value": None, "low": None, "high": None}

@@ -1,0 +1,163 @@
+"""Served models against a real engine: vLLM's server with the bundled model, on loopback."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from vllm_server import SERVED_NAME, vllm_server, why_no_vllm
+from vllm_support import vllm_checkpoint
+
+from benchc_tasks.corruptions import corrupt
+from benchc_tasks.datasets import decode_image, load_dataset
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, OptionScore, Question
+from benchc_tasks.models.served.backend import load_served_backend
+from benchc_tasks.models.served.reading import Reading, ServedChat
+from benchc_tasks.models.served.requests import ServedModel
+from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
+from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+from benchc_tasks.stacks.prompting import LETTERS, question_with_options
+
+if reason := why_no_vllm():
+    if os.environ.get("BENCHC_REQUIRE_VLLM") == "1":
+        raise ModuleNotFoundError(reason)
+    pytest.skip(reason, allow_module_level=True)
+
+INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
+NEAR_TIE = 0.01
+"""Two most probable options whose probabilities differ by less may change places."""
+MEAN_DIFFERENCE = 0.01
+"""The largest mean absolute difference of option probabilities; what is found is a hundred thousand times smaller."""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("served")
+    checkpoint = vllm_checkpoint(folder / "model")
+    with vllm_server(checkpoint, folder / "server.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Question]:
+    """The bundled set, every sample clean and under one corruption, severity by severity in turns."""
+    asked = []
+    for number, sample in enumerate(load_dataset(None, None)):
+        clean = decode_image(sample["image"], sample=sample["id"])
+        text = question_with_options(sample["question"], sample["options"]) + INSTRUCTION
+        options = tuple(LETTERS[: len(sample["options"])])
+        noisy = corrupt(clean, "gaussian_noise", 1 + number % 5, seed=number)
+        asked += [
+            Question(f"{sample['id']} {kind}", text, options, (image,))
+            for kind, image in (("clean", clean), ("noisy", noisy))
+        ]
+    return asked
+
+
+def answers(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[list[OptionScore]]:
+    """Score all; none may be invalid."""
+    size = scorer.batch_size
+    batches = [scorer.prepare(questions[start : start + size]) for start in range(0, len(questions), size)]
+    outcomes = [outcome for batch in batches for outcome in scorer.score(batch)]
+    assert all(isinstance(outcome, list) for outcome in outcomes), outcomes
+    return outcomes
+
+
+def probabilities(scores: Sequence[OptionScore]) -> np.ndarray:
+    weights = np.exp([score.log_likelihood for score in scores])
+    return weights / weights.sum()
+
+
+@pytest.fixture(scope="module")
+def expected(questions: list[Question]) -> list[np.ndarray]:
+    """The option distributions by transformers in this process, in float32."""
+    scorer = BenchCModel(batch_size=8, dtype="float32", device="cpu")._scorer
+    assert scorer is not None
+    return [probabilities(scores) for scores in answers(scorer, questions)]
+
+
+@pytest.fixture
+def served(url: str) -> Callable[..., ServedChoiceScorer]:
+    def build(backend: str = "openai", *, exact: bool = True, **arguments: Any) -> ServedChoiceScorer:
+        loaded = load_served_backend(backend, {"model": SERVED_NAME, "base_url": url, **arguments})
+        return ServedChoiceScorer(ServedModel(loaded), ServedChat(), concurrency=loaded.concurrency, exact=exact)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("backend", "exact"), [("openai", True), ("openai", False), ("async_openai", True)], ids=["ids", "text", "async"]
+)
+def test_a_served_model_answers_as_the_model_in_this_process(
+    backend: str,
+    exact: bool,
+    served: Callable[..., ServedChoiceScorer],
+    questions: list[Question],
+    expected: list[np.ndarray],
+) -> None:
+    scorer = served(backend, exact=exact)
+    assert scorer._reading == (Reading(by_id=True, top=None) if exact else Reading(by_id=False, top=20))
+    found = answers(scorer, questions)
+    assert all((score.missing_mass is None) is exact for scores in found for score in scores)
+    differences = [np.abs(probabilities(scores) - there) for scores, there in zip(found, expected, strict=True)]
+    assert float(np.mean(np.concatenate(differences))) < MEAN_DIFFERENCE
+    for question, scores, there in zip(questions, found, expected, strict=True):
+        best, second = np.sort(there)[[-1, -2]]
+        if best - second > NEAR_TIE:
+            assert probabilities(scores).argmax() == there.argmax(), question.name
+    assert len({int(there.argmax()) for there in expected}) == 4
+
+
+def test_what_is_not_shown_is_the_mass_of_the_other_tokens(
+    served: Callable[..., ServedChoiceScorer], questions: list[Question]
+) -> None:
+    """By text and by ids the options' probabilities are the same, and what the text path does not see is small."""
+    some = questions[:12]
+    by_ids, by_text = answers(served(), some), answers(served(exact=False), some)
+    for exact, visible in zip(by_ids, by_text, strict=True):
+        for one, other in zip(exact, visible, strict=True):
+            assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-4)
+            assert one.is_greedy is other.is_greedy
+        shown = sum(math.exp(score.log_likelihood) for score in visible)
+        assert all(0 <= (score.missing_mass or 0) <= 1 - shown + 1e-6 for score in visible)
+
+
+def test_the_fingerprint_names_the_engine_and_stays_the_same(served: Callable[..., ServedChoiceScorer]) -> None:
+    first = served().fingerprint
+    assert '"version": "0.' in first
+    assert '"system": "vllm-' in first
+    assert served(num_concurrent=3).fingerprint == first
+    assert served(exact=False).fingerprint != first
+
+
+def test_a_wrong_name_of_the_model(url: str) -> None:
+    with pytest.raises(EngineError, match=rf"has no model 'bundle' \(404: .*\): give model= one of {SERVED_NAME}$"):
+        load_served_scorer("openai", {"model": "bundle", "base_url": url})
+
+
+def test_a_wrong_address_of_the_server(url: str) -> None:
+    with pytest.raises(
+        EngineError, match=r"answers chats \(404: Not Found\): correct base_url, which mostly ends in /v1"
+    ):
+        load_served_scorer("openai", {"model": SERVED_NAME, "base_url": url.removesuffix("/v1") + "/v2"})
+
+
+def test_lmms_eval_with_a_served_model(
+    url: str, lmms_eval: Callable[..., Any], questions: list[Question], expected: list[np.ndarray]
+) -> None:
+    served = f"backend=openai,base_url={url},model={SERVED_NAME}"
+    evaluation = lmms_eval(
+        ["--model", "benchc", "--model_args", served, "--tasks", "benchc_gaussian_noise", "--limit", "2"]
+    )
+    figures = evaluation.results["results"]["benchc_gaussian_noise"]
+    assert figures["invalid_pairs,none"] == 0
+    assert figures["length_normalised,none"] == 0
+    records = [row["benchc"] for row in evaluation.samples("benchc_gaussian_noise")]
+    assert [record["sample"] for record in records] == [questions[0].name.split()[0], questions[2].name.split()[0]]
+    for record, there in zip(records, expected[::2], strict=False):
+        clean = np.exp(record["log_likelihoods"][0])
+        assert clean / clean.sum() == pytest.approx(there, abs=1e-4)

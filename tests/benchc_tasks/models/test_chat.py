@@ -1,0 +1,162 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers as hf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from benchc_tasks.models.chat import ChatFormat
+
+PIECES = ["<unk>", "<pad>", "<s>", "</s>", "▁", ":", "A", "B", "▁A", "▁B", "▁ASSISTANT", "▁USER", "▁Q", "?", "▁▁A"]
+VICUNA = (
+    "{% for message in messages %}{{ message['role'] | upper if message['role'] == 'assistant' else 'USER' }}: "
+    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }} {% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+
+
+@pytest.fixture
+def pieces() -> Any:
+    """A tokenizer of word pieces that mark the space before a word and put one at the beginning, as sentencepiece's."""
+    tokenizer = Tokenizer(models.Unigram([(piece, -(len(piece) ** -1.0)) for piece in PIECES], unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    tokenizer.decoder = decoders.Metaspace()
+    return hf.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>"
+    )
+
+
+@pytest.fixture
+def parts(checkpoint: Callable[[str], Path]) -> tuple[Any, Any]:
+    processor = hf.AutoProcessor.from_pretrained(checkpoint("llava"))
+    return processor, processor.tokenizer
+
+
+def with_template(parts: tuple[Any, Any], template: str | None) -> tuple[Any, Any]:
+    for part in parts:
+        part.chat_template = template
+    return parts
+
+
+def names(tokenizer: Any, tokens: tuple[int, ...]) -> list[str]:
+    return tokenizer.convert_ids_to_tokens(list(tokens))
+
+
+def test_an_option_is_tokenised_as_it_stands_behind_the_prompt(parts: tuple[Any, Any], pieces: Any) -> None:
+    """Alone, "A" would become the piece with a space before it."""
+    processor, _ = with_template(parts, VICUNA.replace("ASSISTANT:", "ASSISTANT:\n"))
+    processor.tokenizer = pieces
+    chat = ChatFormat(processor, pieces)
+    assert names(pieces, tuple(pieces.encode("A", add_special_tokens=False))) == ["▁A"]
+    assert names(pieces, chat.option_tokens("ASSISTANT:", "A")) == ["A"]
+
+
+def test_the_template_s_space_before_an_answer_belongs_to_the_option(parts: tuple[Any, Any], pieces: Any) -> None:
+    """The template writes "ASSISTANT:" as the prompt and "ASSISTANT: A" as the answer."""
+    processor, _ = with_template(parts, VICUNA)
+    processor.tokenizer = pieces
+    chat = ChatFormat(processor, pieces)
+    prompt = chat.prompt("Q?", 1)
+    assert prompt == "USER: Q? ASSISTANT:"
+    assert names(pieces, chat.option_tokens(prompt, "B")) == ["▁B"]
+    assert names(pieces, chat.option_tokens(prompt, " B")) == ["▁B"]
+
+
+def test_where_the_tokenizer_merges_across_the_border_the_option_stands_alone(
+    parts: tuple[Any, Any], pieces: Any
+) -> None:
+    processor, _ = with_template(parts, VICUNA.replace("ASSISTANT:", "ASSISTANT: "))
+    processor.tokenizer = pieces
+    chat = ChatFormat(processor, pieces)
+    assert names(pieces, tuple(pieces.encode("ASSISTANT: ", add_special_tokens=False)))[-1] == "▁"
+    assert names(pieces, tuple(pieces.encode("ASSISTANT: A", add_special_tokens=False)))[-1] == "▁A"
+    assert names(pieces, chat.option_tokens("ASSISTANT: ", "A")) == ["▁A"]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if messages[-1]['role'] == 'assistant' %}{{ raise_exception('no answers') }}{% endif %}USER Q A",
+        "{% if add_generation_prompt %}prompt{% else %}something else A{% endif %}",
+        "prompt{% if not add_generation_prompt %}<think></think>A{% endif %}",
+        "prompt{% if not add_generation_prompt %}  {% endif %}",
+    ],
+    ids=["refuses answers", "answers otherwise", "text between", "answers nothing"],
+)
+def test_only_white_space_that_the_template_writes_leads_to_an_option(parts: tuple[Any, Any], template: str) -> None:
+    chat = ChatFormat(*with_template(parts, template))
+    tokenizer = parts[1]
+    assert chat.option_tokens("prompt\n", "B") == tuple(tokenizer.encode("B", add_special_tokens=False))
+
+
+def test_the_prompt_holds_system_message_images_and_text_in_this_order(parts: tuple[Any, Any]) -> None:
+    chat = ChatFormat(*parts, system_prompt="Be brief.")
+    assert chat.prompt("What?", 2) == (
+        "<|im_start|>system\nBe brief.<|im_end|>\n"
+        "<|im_start|>user\n<image>\n<image>\nWhat?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_settings_reach_the_template(parts: tuple[Any, Any]) -> None:
+    parts = with_template(parts, "{{ 'thinks' if enable_thinking else 'does not' }}")
+    for thinking, text in ((True, "thinks"), (False, "does not")):
+        chat = ChatFormat(*parts, template_settings={"enable_thinking": thinking})
+        assert chat.prompt("What?", 0) == text
+
+
+def test_the_tokenizer_s_template_serves_where_the_processor_has_none(parts: tuple[Any, Any]) -> None:
+    processor, tokenizer = parts
+    tokenizer.chat_template, processor.chat_template = processor.chat_template, None
+    assert ChatFormat(processor, tokenizer).prompt("What?", 1).count("<image>") == 1
+
+
+def test_a_processor_without_a_template_is_refused(parts: tuple[Any, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^LlavaProcessor has no chat template: save one with the checkpoint"):
+        ChatFormat(*with_template(parts, None))
+
+
+@pytest.mark.parametrize("template", ["{% for x in %}", "{{ 1 / 0 }}", "{{ raise_exception('no') }}"])
+def test_a_broken_template_is_refused(parts: tuple[Any, Any], template: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^the chat template of LlavaProcessor cannot be rendered \(\w+: .+\): correct the checkpoint's",
+    ):
+        ChatFormat(*with_template(parts, template))
+
+
+@pytest.mark.parametrize("begin", ["", "<s>"])
+def test_no_token_marks_the_beginning_twice(
+    parts: tuple[Any, Any], begin: str, make_picture: Callable[..., Any]
+) -> None:
+    """A tokenizer that adds the token, and a template that may write it."""
+    processor, tokenizer = with_template(parts, begin + parts[0].chat_template)
+    post = tokenizer.backend_tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    post.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)])
+    chat = ChatFormat(processor, tokenizer)
+    prompt = chat.prompt("What?", 1)
+    tokens = chat.model_input([prompt], [[make_picture(1)]])["input_ids"][0].tolist()
+    assert tokens.count(tokenizer.bos_token_id) == 1
+    assert tokens[0] == tokenizer.bos_token_id
+    place = chat.prompt_tokens(prompt).index(tokenizer.convert_tokens_to_ids(chat.image_token))
+    expanded = tokens.count(tokens[place])
+    assert chat.prompt_tokens(prompt) == tokens[:place] + tokens[place + expanded - 1 :]
+    assert expanded > 1
+
+
+def test_batches_are_padded_on_the_left_even_without_a_token_for_it(
+    parts: tuple[Any, Any], make_picture: Callable[..., Any]
+) -> None:
+    processor, tokenizer = parts
+    tokenizer.pad_token = None
+    tokenizer.padding_side = "right"
+    chat = ChatFormat(processor, tokenizer)
+    prompts = [chat.prompt(text, 1) for text in ("What?", "What is this, and where is it?")]
+    batch = chat.model_input(prompts, [[make_picture(1)], [make_picture(2)]])
+    lengths = batch["attention_mask"].sum(1).tolist()
+    assert lengths[0] < lengths[1] == batch["input_ids"].shape[1]
+    assert batch["attention_mask"][0, -lengths[0] :].all()
+    alone = chat.model_input(prompts[:1], [[make_picture(1)]])["input_ids"]
+    assert batch["input_ids"][0, -lengths[0] :].tolist() == alone[0].tolist()

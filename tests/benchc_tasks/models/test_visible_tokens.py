@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchc_tasks.models.questions import Question, ScoringError
+from benchc_tasks.models.visible_tokens import missing_mass, only_token, score_visible_options
+
+QUESTION = Question("sample 'one' under fog@3", "Which?", ("A", "B"), ())
+
+
+def shown(**probabilities: float) -> list[tuple[str, float]]:
+    return [(token, math.log(value)) for token, value in probabilities.items()]
+
+
+def test_scores_stand_in_the_order_of_the_options_whatever_order_the_engine_shows() -> None:
+    first, second = score_visible_options(QUESTION, ("A", "B"), shown(C=0.5, B=0.3, A=0.1))
+    assert math.exp(first.log_likelihood) == pytest.approx(0.1)
+    assert math.exp(second.log_likelihood) == pytest.approx(0.3)
+    assert not first.is_greedy
+    assert not second.is_greedy
+
+
+def test_what_is_not_shown_is_recorded_with_every_option() -> None:
+    scores = score_visible_options(QUESTION, ("A", "B"), shown(A=0.6, B=0.1, the=0.05))
+    assert [score.missing_mass for score in scores] == [pytest.approx(0.25)] * 2
+    assert [score.is_greedy for score in scores] == [True, False]
+
+
+def test_nothing_is_missing_where_tokens_were_asked_for_by_name() -> None:
+    scores = score_visible_options(QUESTION, (7, 9), [(7, -3.0), (9, -4.0), (2, -0.1)], asked_for_by_name=True)
+    assert scores == [(-3.0, False, None), (-4.0, False, None)]
+
+
+def test_an_option_that_is_not_shown_is_never_guessed() -> None:
+    with pytest.raises(
+        ScoringError, match=r"^sample 'one' under fog@3: the options 'B' are not among the 2 tokens .* 0\.1 of"
+    ):
+        score_visible_options(QUESTION, ("A", "B"), shown(A=0.6, the=0.3))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.5])
+def test_what_is_no_log_probability_is_refused(value: float) -> None:
+    with pytest.raises(ScoringError, match="sample 'one' under fog@3: the engine gives token 'B' the log-probability"):
+        score_visible_options(QUESTION, ("A", "B"), [("A", -1.0), ("B", value)])
+
+
+def test_a_token_of_probability_zero_is_shown() -> None:
+    assert score_visible_options(QUESTION, ("A", "B"), [("A", 0.0), ("B", -math.inf)])[1].log_likelihood == -math.inf
+
+
+def test_rounding_above_zero_does_not_look_like_a_loss() -> None:
+    (first, _) = score_visible_options(QUESTION, ("A", "B"), [("A", 1e-6), ("B", -20.0)])
+    assert first == (0.0, True, 0.0)
+
+
+def test_an_engine_that_shows_nothing_is_no_answer() -> None:
+    with pytest.raises(ScoringError, match="shows no log-probabilities"):
+        score_visible_options(QUESTION, ("A", "B"), [])
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_of_two_tokens_with_one_text_the_most_probable_counts(order: slice) -> None:
+    entries = [("A", math.log(0.4)), ("A", math.log(0.1)), ("B", math.log(0.2))][order]
+    first, _ = score_visible_options(QUESTION, ("A", "B"), entries)
+    assert math.exp(first.log_likelihood) == pytest.approx(0.4)
+    assert first.missing_mass == pytest.approx(0.3)
+
+
+def test_of_two_equally_probable_tokens_one_is_greedy() -> None:
+    assert [score.is_greedy for score in score_visible_options(QUESTION, ("A", "B"), shown(B=0.5, A=0.5))] == [
+        False,
+        True,
+    ]
+
+
+def test_missing_mass_is_never_negative() -> None:
+    assert missing_mass([math.log(0.75), math.log(0.25) + 1e-9]) == 0.0
+    assert missing_mass([]) == 1.0
+
+
+def test_only_token_is_refused_for_none_and_for_several() -> None:
+    assert only_token(QUESTION, "A", (5,)) == 5
+    for tokens in ((), (5, 6)):
+        with pytest.raises(ScoringError, match=rf"^sample 'one' under fog@3: the option 'A' has {len(tokens)} tokens"):
+            only_token(QUESTION, "A", tokens)

@@ -1,0 +1,65 @@
+"""From lmms-eval's own files to a verified submission: what a user does, end to end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from submissions import DETAILS, QUICK
+
+from benchc_metrics.leaderboard.submission import write_submission
+from benchc_metrics.leaderboard.verification import verify
+from benchc_metrics.metrics.sums import FIGURES, corruption_views, whole_run
+from benchc_metrics.runs import read_run
+from benchc_metrics.statistics.estimates import estimate
+from benchc_tasks.commands.verify import sample_facts
+from benchc_tasks.corruptions import ENGINE_VERSION
+from benchc_tasks.datasets import load_dataset, write_dataset
+from support import rows_of_samples
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    path = tmp_path / "samples.parquet"
+    write_dataset(path, rows_of_samples(3))
+    return path
+
+
+def test_an_evaluation_is_read_submitted_and_verified(
+    tmp_path: Path, dataset: Path, lmms_eval: Callable[..., Any]
+) -> None:
+    evaluation = lmms_eval(
+        ["--model", "benchc", "--tasks", "benchc", "--batch_size", "16"], environment={"BENCHC_DATASET": str(dataset)}
+    )
+    results_file = next(evaluation.folder.rglob("*_results.json"), None)
+    assert results_file is not None, evaluation.output
+    run = read_run(results_file.parent)
+    assert (len(run.sample_ids), len(run.corruptions), run.missing, dict(run.invalid)) == (3, 19, (), {})
+    assert (run.metadata.engine, run.metadata.backend) == (ENGINE_VERSION, "benchc")
+    assert run.metadata.date is not None
+
+    found = estimate(run, (whole_run(run), *corruption_views(run)), resamples=QUICK.resamples, seed=QUICK.seed)
+    results = evaluation.results
+    for view, shown in (("all", results["groups"]["benchc"]), ("fog", results["results"]["benchc_fog"])):
+        for figure in FIGURES:
+            value = found.of(figure, view).value
+            reported = shown[f"{figure},none"]
+            assert value == pytest.approx(reported, abs=1e-9) or (math.isnan(value) and math.isnan(reported)), figure
+
+    samples = load_dataset(dataset)
+    record = write_submission(
+        run, tmp_path / "submission", replace(DETAILS, model_id="lab/demonstration"), bootstrap=QUICK
+    )
+    assert record.dataset.fingerprint == samples.fingerprint
+    verification = verify(
+        tmp_path / "submission",
+        engine=ENGINE_VERSION,
+        dataset=samples.fingerprint,
+        samples=sample_facts(samples),
+        bootstrap=QUICK,
+    )
+    assert verification.findings == ()

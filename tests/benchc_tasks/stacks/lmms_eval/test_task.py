@@ -1,0 +1,305 @@
+"""`BenchCTask` inside lmms-eval's own evaluator, with answers that the test computes."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from lmms_eval.api.model import lmms
+from lmms_eval.evaluator import simple_evaluate
+from lmms_eval.tasks import TaskManager
+from lmms_eval.utils import load_yaml_config
+
+from benchc_metrics.records import SampleRecord
+from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corruption, unregister
+from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
+from benchc_tasks.stacks.lmms_eval.task import BenchCTask, conditions_of
+from benchc_tasks.stacks.pictures import ConditionedPicture
+from support import encoded, rows_of_samples
+from task_yamls import tasks_path
+
+INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "data" / "samples.parquet"
+    write_dataset(path, rows_of_samples(5))
+    monkeypatch.setenv("BENCHC_DATASET", str(path))
+    return path
+
+
+def make_task(corruption: str = "fog", **settings: Any) -> BenchCTask:
+    config = load_yaml_config(str(tasks_path() / f"benchc_{corruption}.yaml"), mode="full")
+    return BenchCTask(config={**config, **settings})
+
+
+def built(task: BenchCTask) -> BenchCTask:
+    task.build_all_requests(limit=None, rank=0, world_size=1)
+    return task
+
+
+class PixelBackend(lmms):
+    """A backend whose answers are a simple function of the picture, so that a test can compute them too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def __repr__(self) -> str:
+        # lmms-eval's response cache knows a model by its text
+        return type(self).__name__
+
+    @staticmethod
+    def log_likelihoods(picture: Any, options: int) -> np.ndarray:
+        scores = np.asarray(picture, dtype=np.float64).mean(axis=(0, 1)).repeat(9)[:: 27 // max(options, 1)][:options]
+        scores = scores * np.arange(1, options + 1) / 64
+        return scores - np.log(np.exp(scores).sum())
+
+    def answer(self, log_likelihood: float) -> Any:
+        return (float(log_likelihood), True)
+
+    def loglikelihood(self, requests: list[Any]) -> list[Any]:
+        self.asked += len(requests)
+        answers = []
+        for request in requests:
+            _, letter, visual, doc_id, task, split = request.args
+            doc = self.task_dict[task][split][doc_id]
+            (picture,) = visual(doc)
+            answers.append(self.answer(self.log_likelihoods(picture, len(doc["options"]))["ABCD".index(letter)]))
+        return answers
+
+    def generate_until(self, requests: list[Any]) -> list[str]:
+        raise AssertionError("Bench-C asks for no generation")
+
+    generate_until_multi_round = generate_until
+
+
+class MeanLossBackend(PixelBackend):
+    """Returns what lmms-eval's llava, qwen_vl and others return: the mean loss over the continuation, and a bool."""
+
+    def answer(self, log_likelihood: float) -> Any:
+        return (float(-log_likelihood), True)
+
+
+class NanBackend(PixelBackend):
+    """Fails on one request of a run, as a model in half precision may."""
+
+    def loglikelihood(self, requests: list[Any]) -> list[Any]:
+        answers = super().loglikelihood(requests)
+        answers[2] = (float("nan"), False)
+        return answers
+
+
+@functools.cache
+def task_manager() -> TaskManager:
+    return TaskManager(include_path=str(tasks_path()), include_defaults=False)
+
+
+def evaluated(backend: lmms, tasks: str = "benchc_fog", **settings: Any) -> dict[str, Any]:
+    results = simple_evaluate(
+        model=backend, tasks=[tasks], task_manager=task_manager(), bootstrap_iters=0, log_samples=True, **settings
+    )
+    assert results is not None
+    return results
+
+
+def test_a_doc_becomes_one_request_for_each_condition_and_option(dataset):
+    task = built(make_task())
+    of_first = [instance for instance in task.instances if instance.doc_id == 0]
+    assert len(of_first) == 6 * 2
+    assert [instance.idx for instance in of_first] == list(range(12))
+    assert [instance.args[1] for instance in of_first] == ["A", "B"] * 6
+    conditions = [str(instance.args[2].condition) for instance in of_first[::2]]
+    assert conditions == ["clean", "fog@1", "fog@2", "fog@3", "fog@4", "fog@5"]
+    assert of_first[0].args[0] == f"What colour is shape 0?\nA. red\nB. blue{INSTRUCTION}"
+
+
+def test_the_picture_of_a_condition_is_the_corrupted_image_whoever_asks(dataset):
+    task = built(make_task("gaussian_noise"))
+    doc = task.dataset["test"][1]
+    clean, *corrupted = [
+        ConditionedPicture(task.samples.fingerprint, doc["id"], condition)(doc)[0]
+        for condition in conditions_of("gaussian_noise")
+    ]
+    assert np.array_equal(clean, decode_image(doc["image"], sample=doc["id"]))
+    strength = [np.abs(np.asarray(image, float) - np.asarray(clean, float)).mean() for image in corrupted]
+    assert strength == sorted(strength)
+    assert strength[0] > 1
+    other = ConditionedPicture(task.samples.fingerprint, "another id", conditions_of("gaussian_noise")[1])(doc)[0]
+    assert not np.array_equal(other, corrupted[0])
+
+
+def test_figures_and_record_are_those_of_the_answers(dataset):
+    results = evaluated(PixelBackend())
+    samples = results["samples"]["benchc_fog"]
+    assert [SampleRecord.from_json_dict(row["benchc"]).sample for row in samples] == [f"sample-{i}" for i in range(5)]
+    task = make_task()
+    for row, doc in zip(samples, task.dataset["test"], strict=True):
+        record = SampleRecord.from_json_dict(row["benchc"])
+        for condition, found in zip(task.conditions, record.log_likelihoods, strict=True):
+            (picture,) = ConditionedPicture(task.samples.fingerprint, doc["id"], condition)(doc)
+            assert found == pytest.approx(PixelBackend.log_likelihoods(picture, len(doc["options"])))
+        assert (record.engine, record.dataset) == (ENGINE_VERSION, task.samples.fingerprint)
+        assert record.prompt == "{question}\nA. {option}" + INSTRUCTION
+    figures = results["results"]["benchc_fog"]
+    right = [np.argmax(row["benchc"]["log_likelihoods"][0]) == row["benchc"]["answer"] for row in samples]
+    assert figures["acc_clean,none"] == pytest.approx(np.mean(right))
+    accuracy = figures["acc_clean,none"]
+    parts = [(accuracy, figures["ras_destructive,none"]), (1 - accuracy, figures["ras_corrective,none"])]
+    assert figures["ras,none"] == pytest.approx(sum(share * part for share, part in parts if share > 0))
+    assert figures["length_normalised,none"] == 0
+
+
+def test_mean_losses_give_the_same_figures_and_are_marked(dataset):
+    summed, losses = evaluated(PixelBackend()), evaluated(MeanLossBackend())
+    for name, value in summed["results"]["benchc_fog"].items():
+        if name.endswith(",none") and "stderr" not in name and name not in {"benchc,none", "length_normalised,none"}:
+            assert losses["results"]["benchc_fog"][name] == pytest.approx(value, nan_ok=True), name
+    assert losses["results"]["benchc_fog"]["length_normalised,none"] == 1.0
+    assert all(row["benchc"]["length_normalised"] for row in losses["samples"]["benchc_fog"])
+
+
+def test_one_bad_answer_is_an_invalid_pair_that_is_counted(dataset):
+    results = evaluated(NanBackend())
+    assert results["results"]["benchc_fog"]["invalid_pairs,none"] == 1
+    (reason,) = results["samples"]["benchc_fog"][0]["benchc"]["invalid"].items()
+    assert reason[0] == "fog@1"
+    assert "nan" in reason[1]
+
+
+def test_a_group_pools_its_answers_for_the_calibration_error(dataset):
+    results = evaluated(PixelBackend(), "benchc-weather")["results"]
+    names = ("snow", "frost", "fog", "brightness", "spatter")
+    group, tasks = results["benchc-weather"], [results[f"benchc_{name}"] for name in names]
+    merged = sum((task["ece_corrupted,none"].bins for task in tasks[1:]), tasks[0]["ece_corrupted,none"].bins)
+    assert group["ece_corrupted,none"] == pytest.approx(merged.error())
+    assert merged.answers == 5 * 5 * 5
+    assert group["ras,none"] == pytest.approx(np.mean([task["ras,none"] for task in tasks]))
+    assert group["ece_clean,none"] == pytest.approx(tasks[0]["ece_clean,none"])
+
+
+def test_limit_counts_samples(dataset):
+    assert len(evaluated(PixelBackend(), limit=2)["samples"]["benchc_fog"]) == 2
+
+
+def cached_answers(cache: Path) -> int:
+    with sqlite3.connect(cache / "cache.db") as answers:
+        return int(answers.execute("SELECT COUNT(*) FROM responses").fetchone()[0])
+
+
+def test_the_response_cache_serves_the_same_data_and_never_other_data(dataset, tmp_path):
+    cache = tmp_path / "cache"
+    first, again = PixelBackend(), PixelBackend()
+    fresh = evaluated(first, use_cache=str(cache))["results"]["benchc_fog"]
+    cached = evaluated(again, use_cache=str(cache))["results"]["benchc_fog"]
+    number = first.asked
+    assert number > 0
+    assert again.asked == 0
+    assert cached_answers(cache) == number
+    for name in ("ras,none", "nll_corrupted,none", "ece_corrupted,none"):
+        assert cached[name] == fresh[name]
+
+    rows = rows_of_samples(5)
+    pixels = np.array(decode_image(rows[3]["image"], sample="sample-3"))
+    pixels[20, 20, 0] ^= 1
+    rows[3]["image"] = encoded(pixels)
+    write_dataset(dataset, rows)
+    changed = PixelBackend()
+    evaluated(changed, use_cache=str(cache))
+    assert changed.asked == number
+    assert cached_answers(cache) == 2 * number
+
+
+def test_requests_that_lmms_eval_would_keep_without_their_pictures_are_refused(dataset):
+    with pytest.raises(ValueError, match=r"^--cache_requests cannot keep .* benchc_fog, .*: leave it out$"):
+        make_task().build_all_requests(limit=None, rank=0, world_size=1, cache_requests=True)
+
+
+def test_the_configuration_tells_what_answers_depend_on(dataset):
+    metadata = make_task().dump_config()["metadata"]
+    assert metadata["engine"] == ENGINE_VERSION
+    assert metadata["demonstration"] is False
+    assert metadata["dataset"] == make_task().samples.fingerprint
+    assert metadata["corruption"] == "fog"
+
+
+def test_dataset_path_wins_over_the_environment(dataset, tmp_path):
+    write_dataset(tmp_path / "other.parquet", rows_of_samples(2, seed=1))
+    assert len(make_task(dataset_path=str(tmp_path / "other.parquet")).samples) == 2
+    assert len(make_task().samples) == 5
+
+
+def test_without_a_name_it_is_the_bundled_set(monkeypatch):
+    monkeypatch.delenv("BENCHC_DATASET", raising=False)
+    task = make_task()
+    assert task.samples.is_demonstration
+    assert task.dump_config()["metadata"]["demonstration"] is True
+
+
+def test_faults_are_told_at_once_in_one_sentence(dataset, monkeypatch):
+    with pytest.raises(ValueError, match=r"metadata\.corruption is 'rain', which is none of gaussian_noise"):
+        make_task(metadata={"corruption": "rain"})
+    with pytest.raises(ValueError, match="benchc takes only split"):
+        make_task(dataset_kwargs={"token": True})
+    monkeypatch.setenv("BENCHC_DATASET", str(dataset.parent / "missing.parquet"))
+    with pytest.raises(DatasetError, match="does not exist"):
+        make_task()
+
+
+def test_a_missing_answer_is_an_error_that_names_the_sample(dataset):
+    task = make_task()
+    doc = task.dataset["test"][0]
+    with pytest.raises(ValueError, match="sample-0"):
+        task.process_results(doc, [[-0.5, True]] * 11)
+
+
+def test_prompt_settings_of_a_yaml_reach_the_requests(dataset):
+    task = built(
+        make_task(lmms_eval_specific_kwargs={"default": {"pre_prompt": "Look.\n", "post_prompt": "\nLetter:"}})
+    )
+    assert task.instances[0].args[0] == "Look.\nWhat colour is shape 0?\nA. red\nB. blue\nLetter:"
+
+
+def test_every_definition_names_a_corruption_and_the_groups_are_the_categories():
+    matched = task_manager().match_tasks(["benchc_*"])
+    assert len(matched) == len(set(matched)) == 19
+    groups = {
+        path.stem: yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)["task"]
+        for path in tasks_path().glob("benchc*.yaml")
+        if not path.stem.startswith(("benchc_", "benchc-gen"))
+    }
+    assert groups.pop("benchc") == [f"benchc_{name}" for name in CORRUPTIONS]
+    categories = {corruption.category for corruption in CORRUPTIONS.values()}
+    assert groups == {
+        f"benchc-{category}": [
+            f"benchc_{name}" for name, corruption in CORRUPTIONS.items() if corruption.category == category
+        ]
+        for category in categories
+    }
+
+
+@pytest.fixture
+def posterize():
+    @corruption("digital", levels=(32, 16, 8, 4, 2))
+    def posterize(picture: Picture, levels: int) -> np.ndarray:
+        step = 256 // levels
+        return picture.pixels // step * step
+
+    yield posterize
+    unregister("posterize")
+
+
+def test_a_twentieth_corruption_runs_through_a_task(dataset, posterize):
+    backend = PixelBackend()
+    task = make_task(task="benchc_posterize", metadata={"version": 1.0, "corruption": "posterize"})
+    results = simple_evaluate(model=backend, tasks=[task], bootstrap_iters=0, log_samples=True)
+    assert results is not None
+    record = SampleRecord.from_json_dict(results["samples"]["benchc_posterize"][0]["benchc"])
+    assert record.conditions == ("clean", *(f"posterize@{severity}" for severity in range(1, 6)))
+    assert record.log_likelihoods[0] != record.log_likelihoods[5]

@@ -1,0 +1,136 @@
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterator
+
+import pytest
+from lmms_eval.api.instance import Instance
+
+from benchc_tasks.models.questions import OptionScore, Outcome, ScoringError
+from benchc_tasks.stacks.lmms_eval.requests import Inquiry
+from benchc_tasks.stacks.progress import Progress
+from support import logged
+
+TASKS = ("benchc_fog", "benchc_snow")
+SCORES: Outcome = [OptionScore(-1.0, True)]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """What is logged, level first."""
+    with logged("INFO", "{level} {message}") as lines:
+        yield lines
+
+
+@pytest.fixture
+def requests(make_request: Callable[..., Instance]) -> list[Instance]:
+    return [make_request("What?", "A", None, doc_id, task=task) for task in TASKS for doc_id in range(4)]
+
+
+def asked(*places: int, sample: str = "sample 's'") -> Inquiry:
+    inquiry = Inquiry(f"{sample} under clean", sample, "What?", None, lambda: None)
+    for place in places:
+        inquiry.add(place, "A")
+    return inquiry
+
+
+def _pieces(terminal: int) -> Iterator[str]:
+    """Read what a terminal was sent, piece by piece, until its other end is closed."""
+    with contextlib.suppress(OSError):
+        while piece := os.read(terminal, 65536):
+            yield piece.decode()
+
+
+def test_each_task_is_told_when_all_its_answers_are_there(lines: list[str], requests: list[Instance]) -> None:
+    """The clean picture (place 0 and 4) belongs to both tasks."""
+    clock = Clock()
+    with Progress(requests, 7, clock=clock) as progress:
+        for seconds, places in enumerate(((0, 4), (5,), (6,), (1,), (7,), (2,), (3,)), start=1):
+            clock.seconds = 2.0 * seconds
+            progress.update([(asked(*places), SCORES)])
+    assert lines == [
+        "INFO benchc: benchc_snow is done, 1 of 2 tasks; 5 of 7 conditions (71%), 0.5 conditions/s, 00:04 left",
+        "INFO benchc: benchc_fog is done, 2 of 2 tasks; 7 of 7 conditions (100%), 0.5 conditions/s, 00:00 left",
+    ]
+
+
+def test_a_heartbeat_where_there_is_no_terminal(
+    lines: list[str], requests: list[Instance], capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    with Progress(requests, 8000, clock=clock, heartbeat=60) as progress:
+        for second in range(0, 200, 10):
+            clock.seconds = second
+            progress.update([(asked(), SCORES)] * 10)
+    assert lines == [
+        "INFO benchc: 70 of 8,000 conditions (1%), 1.2 conditions/s, 1:53:17 left",
+        "INFO benchc: 130 of 8,000 conditions (2%), 1.1 conditions/s, 2:01:04 left",
+        "INFO benchc: 190 of 8,000 conditions (2%), 1.1 conditions/s, 2:03:18 left",
+    ]
+    assert not capsys.readouterr().err
+
+
+def test_only_the_first_rank_speaks_of_progress_and_every_rank_of_faults(
+    lines: list[str], requests: list[Instance]
+) -> None:
+    clock = Clock()
+    with Progress(requests, 8, rank=1, world_size=2, clock=clock) as progress:
+        clock.seconds = 100.0
+        progress.update([(asked(*range(8)), ScoringError("sample 's' under clean: why"))])
+    assert lines == [
+        "WARNING sample 's' under clean: why",
+        "WARNING benchc: 1 of 1 conditions of rank 1 of 2 could not be scored and count as invalid, "
+        "samples concerned: 1; the first of them: sample 's' under clean: why",
+    ]
+
+
+def test_many_faults_are_counted_and_those_of_the_first_samples_told_once_each(
+    lines: list[str], requests: list[Instance]
+) -> None:
+    with Progress(requests, 3000, clock=Clock()) as progress:
+        for number in range(1500):
+            sample = f"sample '{number // 2}'"
+            progress.update([(asked(sample=sample), ScoringError(f"{sample} under fog@{number % 2}: why"))])
+            progress.update([(asked(), SCORES)])
+    *told, count = [line for line in lines if line.startswith("WARNING")]
+    assert told == [
+        *(f"WARNING sample '{number}' under fog@0: why" for number in range(9)),
+        "WARNING sample '9' under fog@0: why; further samples are only counted",
+    ]
+    assert "1,500 of 3,000 conditions could not be scored and count as invalid, samples concerned: 750; " in count
+    assert count.endswith("the first of them: sample '0' under fog@0: why")
+
+
+def test_a_bar_on_a_terminal_with_rate_and_time_left_and_no_heartbeat(
+    lines: list[str], requests: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real pseudo-terminal stands behind standard error."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    clock = Clock()
+    with os.fdopen(child, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with Progress(requests, 8, clock=clock, heartbeat=1) as progress:
+            clock.seconds = 50.0
+            progress.update([(asked(0), SCORES)] + [(asked(), SCORES)] * 3)
+            clock.seconds = 100.0
+            progress.update([(asked(1, 2, 3), SCORES)] + [(asked(), SCORES)] * 3)
+    shown = "".join(_pieces(parent))
+    os.close(parent)
+    assert "benchc: 100%" in shown
+    assert "8/8" in shown
+    assert "conditions/s" in shown
+    assert len(lines) == 1
+    assert "benchc_fog is done, 1 of 2 tasks" in lines[0]
