@@ -16,12 +16,12 @@ from openai_server import HANG, MODEL, Asked, OpenAIServer, Reply, answer, compl
 from PIL import Image
 
 from benchc_tasks.models.engines import SERVED_BACKENDS
+from benchc_tasks.models.pipeline import score_ahead
 from benchc_tasks.models.questions import EngineError, OptionScore, Question, ScoringError
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading
 from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
-from benchc_tasks.stacks.lmms_eval.pipeline import score_ahead
 from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 from support import logged
 

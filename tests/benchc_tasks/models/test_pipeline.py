@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchc_tasks.models.pipeline import MOST_FAILING_SAMPLES, score_ahead
 from benchc_tasks.models.questions import EngineError, OptionScore, Outcome, Question, ScoringError
-from benchc_tasks.stacks.lmms_eval.pipeline import MOST_FAILING_SAMPLES, score_ahead
 from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 
 

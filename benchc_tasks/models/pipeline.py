@@ -7,21 +7,39 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.rendering import in_batches, map_ahead
-from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 
-__all__ = ["MOST_FAILING_SAMPLES", "score_ahead"]
+__all__ = ["MOST_FAILING_SAMPLES", "Inquiry", "score_ahead"]
 
 MOST_FAILING_SAMPLES = 20
-"""So many samples in a row without one answer are the engine's fault and not theirs."""
+"""Abort after this many consecutive samples without one response."""
+
+
+class Inquiry(Protocol):
+    """A question whose pictures are still to be rendered.
+
+    Attributes
+    ----------
+    sample : str
+        The sample that it shows, whatever the condition.
+    """
+
+    sample: str
+
+    def question(self) -> Question:
+        """Render the pictures; raise `ScoringError` where that fails."""
+        ...
+
+
+AnyInquiry = TypeVar("AnyInquiry", bound=Inquiry)
 
 
 def score_ahead(
-    inquiries: Sequence[Inquiry], scorer: ChoiceScorer[Any], *, threads: int, look_ahead: int
-) -> Generator[list[tuple[Inquiry, Outcome]], None, None]:
+    inquiries: Sequence[AnyInquiry], scorer: ChoiceScorer[Any], *, threads: int, look_ahead: int
+) -> Generator[list[tuple[AnyInquiry, Outcome]], None, None]:
     """Score inquiries batch by batch, in order.
 
     Parameters
