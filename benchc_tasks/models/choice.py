@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from loguru import logger
 
+from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state
-from benchc_tasks.models.questions import OptionScore, Outcome, Question, ScoringError, describe
+from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
@@ -174,7 +175,7 @@ class TransformersChoiceScorer:
             raise ScoringError(f"{question.name}: {fault}") from fault
 
     @torch.inference_mode()
-    def _score(self, prepared: PreparedQuestions) -> list[list[OptionScore]]:
+    def _score(self, prepared: PreparedQuestions) -> list[list[OptionResponse]]:
         tails = list(_tails(prepared.options))
         prefix = self._read_prompts(prepared.inputs, keep_cache=bool(tails))
         device = prefix.log_probabilities.device
@@ -187,7 +188,7 @@ class TransformersChoiceScorer:
             rest, rest_greedy = self._read_tails(prefix, some)
             totals[places] += rest
             greedy[places] &= rest_greedy
-        scores = map(OptionScore, totals.tolist(), greedy.tolist())
+        scores = map(OptionResponse, totals.tolist(), greedy.tolist())
         return [[next(scores) for _ in options] for options in prepared.options]
 
     def _read_prompts(self, inputs: Any, *, keep_cache: bool) -> _Prefix:

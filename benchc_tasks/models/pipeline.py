@@ -115,7 +115,7 @@ def _prepare(scorer: ChoiceScorer[Any], rendered: Sequence[Question | ScoringErr
 
 
 def _without_nan(question: Question, outcome: Outcome) -> Outcome:
-    if isinstance(outcome, ScoringError) or not any(isnan(score.log_likelihood) for score in outcome):
+    if isinstance(outcome, ScoringError) or not any(isnan(score.value) for score in outcome):
         return outcome
     return ScoringError(
         f"{question.name}: the model's log-likelihoods are nan, as half precision can make them: "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from PIL import Image
 
-__all__ = ["ChoiceScorer", "EngineError", "OptionScore", "Outcome", "Question", "ScoringError", "describe"]
+from benchc_metrics.responses import OptionResponse
+
+__all__ = ["ChoiceScorer", "EngineError", "Outcome", "Question", "ScoringError", "describe"]
 
 Prepared = TypeVar("Prepared")
 
@@ -49,26 +51,9 @@ class Question:
     images: tuple[Image.Image, ...]
 
 
-class OptionScore(NamedTuple):
-    """The answer for one option.
-
-    Attributes
-    ----------
-    log_likelihood : float
-        Natural logarithm of the option's probability, summed over its tokens.
-    is_greedy : bool
-        Whether every token of the option is the most probable one at its place.
-    missing_mass : float or None
-        Probability of all tokens that the engine did not show, in [0, 1]; None where it shows the whole distribution.
-    """
-
-    log_likelihood: float
-    is_greedy: bool
-    missing_mass: float | None = None
-
-
-Outcome: TypeAlias = "list[OptionScore] | ScoringError"
-"""What came of one question: one score an option, in order, or why there is none."""
+Outcome: TypeAlias = "list[OptionResponse] | ScoringError"
+"""What came of one question: a response for each option (its log-likelihood summed over its tokens), in order, or why
+there is none."""
 
 
 class ChoiceScorer(Protocol[Prepared]):

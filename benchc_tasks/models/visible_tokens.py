@@ -9,7 +9,8 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from benchc_tasks.models.questions import OptionScore, Question, ScoringError
+from benchc_metrics.responses import OptionResponse
+from benchc_tasks.models.questions import Question, ScoringError
 
 __all__ = ["missing_mass", "only_token", "score_visible_options"]
 
@@ -25,7 +26,7 @@ def score_visible_options(
     visible: Iterable[tuple[Token, float]],
     *,
     asked_for_by_name: bool = False,
-) -> list[OptionScore]:
+) -> list[OptionResponse]:
     """Score the options of a question by what an engine shows of the distribution of one token.
 
     Parameters
@@ -43,7 +44,7 @@ def score_visible_options(
 
     Returns
     -------
-    list of OptionScore
+    list of OptionResponse
         One an option, in order. The missing mass is the same for all.
 
     Raises
@@ -66,7 +67,7 @@ def score_visible_options(
             f"the engine shows, and {missing_mass(value for _, value in shown):.2g} of the probability is hidden"
         )
     mass = None if asked_for_by_name else missing_mass(value for _, value in shown)
-    return [OptionScore(min(log_probabilities[token], 0.0), token == best, mass) for token in tokens]
+    return [OptionResponse(min(log_probabilities[token], 0.0), token == best, mass) for token in tokens]
 
 
 def missing_mass(log_probabilities: Iterable[float]) -> float:

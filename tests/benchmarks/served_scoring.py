@@ -82,7 +82,7 @@ def speed(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> float:
 
 def probabilities(outcomes: Sequence[Any]) -> list[np.ndarray]:
     """Return the option distribution of each answer."""
-    weights = [np.exp([option.log_likelihood for option in outcome]) for outcome in outcomes]
+    weights = [np.exp([option.value for option in outcome]) for outcome in outcomes]
     return [some / some.sum() for some in weights]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from benchc_tasks.models.questions import OptionScore, Question, ScoringError
+from benchc_metrics.responses import OptionResponse
+from benchc_tasks.models.questions import Question, ScoringError
 from benchc_tasks.models.visible_tokens import score_visible_options
 
 __all__ = ["Completion", "Reading", "ServedChat", "as_data_uri", "shown_ids"]
@@ -144,7 +145,7 @@ class Reading:
             asked["logprob_token_ids"] = list(tokens)
         return asked
 
-    def scores(self, question: Question, completion: Completion, tokens: Sequence[int]) -> list[OptionScore]:
+    def scores(self, question: Question, completion: Completion, tokens: Sequence[int]) -> list[OptionResponse]:
         """Score the options of a question.
 
         Parameters

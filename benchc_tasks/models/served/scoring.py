@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from loguru import logger
 
-from benchc_tasks.models.questions import OptionScore, Outcome, Question, ScoringError, describe
+from benchc_metrics.responses import OptionResponse
+from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.faults import engine_error
 from benchc_tasks.models.served.probe import probe
@@ -105,7 +106,7 @@ class ServedChoiceScorer:
                 raise engine_error(self._model, fault) from None
             return ScoringError(f"{question.name}: the server at {self._model.address} gave no answer ({fault})")
 
-    def _ask(self, question: Question) -> list[OptionScore]:
+    def _ask(self, question: Question) -> list[OptionResponse]:
         tokens = [
             only_token(question, option, self._tokens.find(option))
             for option in question.options

@@ -102,7 +102,7 @@ def test_the_greedy_option_is_known(
     letters = [chr(code) for code in range(33, 127)]
     image = make_picture(5)
     scores = scorer.score(scorer.prepare([Question("it", "What is this?", tuple(letters), (image,))]))[0]
-    best = max(range(len(letters)), key=lambda number: scores[number].log_likelihood)
+    best = max(range(len(letters)), key=lambda number: scores[number].value)
     expected = [slow_reference(family, [image], "What is this?", letters[number])[1] for number in (best, best - 1)]
     assert [scores[best].is_greedy, scores[best - 1].is_greedy] == expected
     assert sum(score.is_greedy for score in scores) <= 1
@@ -123,7 +123,7 @@ def test_the_generated_answer_is_the_greedy_option(
     prepared = type(prepared)(prepared.questions, ((new[:1], new[:2], new, wrong),), prepared.inputs)
     one, two, three, other = scorer.score(prepared)[0]
     assert [score.is_greedy for score in (one, two, three, other)] == [True, True, True, False]
-    assert 0 >= one.log_likelihood > two.log_likelihood > three.log_likelihood > other.log_likelihood
+    assert 0 >= one.value > two.value > three.value > other.value
 
 
 def test_one_pass_for_letters_and_one_more_for_phrases(
@@ -149,7 +149,7 @@ def test_several_images_and_none(
     for images, scores in zip(image_lists, scorer.score(scorer.prepare(questions)), strict=True):
         for option, score in zip(("A", "zebra"), scores, strict=True):
             expected, _ = slow_reference(family, images, "What?", option)
-            assert score.log_likelihood == pytest.approx(expected, abs=1e-4)
+            assert score.value == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_batch_that_does_not_fit_is_halved(
@@ -172,9 +172,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     assert passes == [5, 2, 3, 1, 2]
     assert "a batch of 5 failed and is tried in halves (OutOfMemoryError: CUDA out of memory)" in lines[0]
     for one, other in zip(expected, halved, strict=True):
-        assert [score.log_likelihood for score in other] == pytest.approx(
-            [score.log_likelihood for score in one], abs=1e-4
-        )
+        assert [score.value for score in other] == pytest.approx([score.value for score in one], abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +202,8 @@ def test_a_failing_question_is_named_and_its_neighbours_are_scored(
     assert re.match(f"^sample '1': {sentence}", str(failed))
     for question, outcome in ((questions[0], before), (questions[2], behind)):
         (alone,) = scorer.score(scorer.prepare([question]))
-        expected = [score.log_likelihood for score in alone]
-        assert [score.log_likelihood for score in outcome] == pytest.approx(expected, abs=1e-4)
+        expected = [score.value for score in alone]
+        assert [score.value for score in outcome] == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_empty_option_is_named(checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]) -> None:
@@ -226,4 +224,4 @@ def test_half_precision_is_widened_before_the_softmax(
     prepared = scorer.prepare([Question("it", "What?", ("A",), (make_picture(1),))])
     everything = tuple((token,) for token in range(scorer._model.config.text_config.vocab_size))
     scores = scorer.score(type(prepared)(prepared.questions, (everything,), prepared.inputs))[0]
-    assert math.fsum(math.exp(score.log_likelihood) for score in scores) == pytest.approx(1.0, abs=1e-9)
+    assert math.fsum(math.exp(score.value) for score in scores) == pytest.approx(1.0, abs=1e-9)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.pipeline import MOST_FAILING_SAMPLES, score_ahead
-from benchc_tasks.models.questions import EngineError, OptionScore, Outcome, Question, ScoringError
+from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError
 from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 
 
@@ -32,7 +33,7 @@ class Lengths:
         if question.context in self.refused:
             return ScoringError(f"{question.name}: refused")
         values = (-float(len(option)) if self.values is None else self.values for option in question.options)
-        return [OptionScore(value, False) for value in values]
+        return [OptionResponse(value, False) for value in values]
 
 
 def inquiry(number: int, sample: str | None = None, doc: Any = None) -> Inquiry:
@@ -56,7 +57,7 @@ def outcomes(inquiries: Sequence[Inquiry], scorer: Lengths) -> list[Outcome]:
 def test_everything_is_scored_in_order(size: int) -> None:
     scorer = Lengths(size)
     found = outcomes([inquiry(number) for number in range(10)], scorer)
-    assert found == [[OptionScore(-1.0, False), OptionScore(-2.0, False)]] * 10
+    assert found == [[OptionResponse(-1.0, False), OptionResponse(-2.0, False)]] * 10
     assert [context for batch in scorer.batches for context in batch] == [f"q{number}" for number in range(10)]
 
 

@@ -16,8 +16,8 @@ def shown(**probabilities: float) -> list[tuple[str, float]]:
 
 def test_scores_stand_in_the_order_of_the_options_whatever_order_the_engine_shows() -> None:
     first, second = score_visible_options(QUESTION, ("A", "B"), shown(C=0.5, B=0.3, A=0.1))
-    assert math.exp(first.log_likelihood) == pytest.approx(0.1)
-    assert math.exp(second.log_likelihood) == pytest.approx(0.3)
+    assert math.exp(first.value) == pytest.approx(0.1)
+    assert math.exp(second.value) == pytest.approx(0.3)
     assert not first.is_greedy
     assert not second.is_greedy
 
@@ -47,7 +47,7 @@ def test_what_is_no_log_probability_is_refused(value: float) -> None:
 
 
 def test_a_token_of_probability_zero_is_shown() -> None:
-    assert score_visible_options(QUESTION, ("A", "B"), [("A", 0.0), ("B", -math.inf)])[1].log_likelihood == -math.inf
+    assert score_visible_options(QUESTION, ("A", "B"), [("A", 0.0), ("B", -math.inf)])[1].value == -math.inf
 
 
 def test_rounding_above_zero_does_not_look_like_a_loss() -> None:
@@ -64,7 +64,7 @@ def test_an_engine_that_shows_nothing_is_no_answer() -> None:
 def test_of_two_tokens_with_one_text_the_most_probable_counts(order: slice) -> None:
     entries = [("A", math.log(0.4)), ("A", math.log(0.1)), ("B", math.log(0.2))][order]
     first, _ = score_visible_options(QUESTION, ("A", "B"), entries)
-    assert math.exp(first.log_likelihood) == pytest.approx(0.4)
+    assert math.exp(first.value) == pytest.approx(0.4)
     assert first.missing_mass == pytest.approx(0.3)
 
 

@@ -16,11 +16,12 @@ from vllm_server import why_no_vllm
 from vllm_support import vllm_checkpoint
 
 from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.responses import OptionResponse
 from benchc_tasks.datasets import load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import engines
 from benchc_tasks.models.engines import EngineSettings, build_scorer
-from benchc_tasks.models.questions import ChoiceScorer, EngineError, OptionScore, Outcome, Question, ScoringError
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.vllm import (
     BATCH_SIZE,
     PreparedQuestion,
@@ -83,7 +84,7 @@ def questions() -> list[Question]:
 
 
 @pytest.fixture(scope="module")
-def expected(vllm: None, questions: list[Question]) -> list[list[OptionScore]]:
+def expected(vllm: None, questions: list[Question]) -> list[list[OptionResponse]]:
     """The scores of the bundled model by transformers, in float32."""
     settings = EngineSettings(None, None, {}, torch.device("cpu"), dtype="float32", batch_size=8)
     return answers(build_scorer(settings), questions)
@@ -95,20 +96,20 @@ def outcomes(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[O
     return [outcome for batch in batches for outcome in scorer.score(scorer.prepare(batch))]
 
 
-def answers(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[list[OptionScore]]:
+def answers(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[list[OptionResponse]]:
     """Score all; none may be invalid."""
     found = outcomes(scorer, questions)
     assert not [outcome for outcome in found if isinstance(outcome, ScoringError)]
     return found
 
 
-def probabilities(scores: Sequence[OptionScore]) -> np.ndarray:
-    weights = np.exp([score.log_likelihood for score in scores])
+def probabilities(scores: Sequence[OptionResponse]) -> np.ndarray:
+    weights = np.exp([score.value for score in scores])
     return weights / weights.sum()
 
 
 def test_the_engine_answers_as_the_model_in_this_process(
-    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionScore]]
+    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionResponse]]
 ) -> None:
     found = answers(scorer, questions)
     assert len(found) == 144 * len(CONDITIONS)
@@ -125,28 +126,26 @@ def test_the_engine_answers_as_the_model_in_this_process(
 
 
 def test_log_likelihoods_are_those_of_the_whole_vocabulary(
-    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionScore]]
+    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionResponse]]
 ) -> None:
     """Not of a distribution over the options alone, nor of one whose temperature is 0."""
     near = 0
     for here, there in zip(answers(scorer, questions[:64]), expected, strict=False):
         for one, other in zip(here, there, strict=True):
-            assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-2)
+            assert one.value == pytest.approx(other.value, abs=1e-2)
             assert one.is_greedy is other.is_greedy
             assert one.missing_mass is None
-            near += abs(one.log_likelihood - other.log_likelihood) < 1e-4
+            near += abs(one.value - other.value) < 1e-4
     assert near > 200
-    assert all(sum(np.exp([score.log_likelihood for score in scores])) < 1 for scores in expected)
+    assert all(sum(np.exp([score.value for score in scores])) < 1 for scores in expected)
 
 
 def test_questions_with_fewer_options_stand_in_one_batch_with_others(
-    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionScore]]
+    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionResponse]]
 ) -> None:
     narrow = [Question(one.name, one.context, one.options[: 2 + n % 3], one.images) for n, one in enumerate(questions)]
     for here, there in zip(answers(scorer, narrow[:16]), expected, strict=False):
-        assert [score.log_likelihood for score in here] == pytest.approx(
-            [score.log_likelihood for score in there[: len(here)]], abs=1e-2
-        )
+        assert [score.value for score in here] == pytest.approx([score.value for score in there[: len(here)]], abs=1e-2)
 
 
 def test_the_size_of_a_batch_changes_nothing(scorer: VllmChoiceScorer, questions: list[Question]) -> None:
@@ -173,16 +172,16 @@ def test_where_tokens_cannot_be_asked_for_options_that_are_not_shown_are_invalid
             assert str(outcome).startswith(f"{question.name}: the options ")
             assert str(outcome).count("are not among the 5 tokens that the engine shows") == 1
             continue
-        whole = sum(np.exp([score.log_likelihood for score in scores]))
+        whole = sum(np.exp([score.value for score in scores]))
         for one, other in zip(scores, outcome, strict=True):
-            assert other.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-6)
+            assert other.value == pytest.approx(one.value, abs=1e-6)
             assert other.is_greedy is one.is_greedy
             assert other.missing_mass is not None
             assert 0 < other.missing_mass <= 1 - whole + 1e-6
 
 
 def test_questions_that_cannot_be_answered_take_no_other_with_them(
-    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionScore]]
+    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionResponse]]
 ) -> None:
     image = questions[0].images[0]
     bad = [
@@ -281,7 +280,7 @@ def test_lmms_eval_with_the_engine(
     tmp_path: Path,
     lmms_eval: Callable[..., Any],
     questions: list[Question],
-    expected: list[list[OptionScore]],
+    expected: list[list[OptionResponse]],
 ) -> None:
     """On a CPU in float32, whatever the checkpoint says: its own bfloat16 would be a hundredth beside it."""
     checkpoint = vllm_checkpoint(tmp_path / "model")
@@ -301,9 +300,7 @@ def test_lmms_eval_with_the_engine(
     for number, record in enumerate(records):
         clean, noisy = expected[len(CONDITIONS) * number : len(CONDITIONS) * number + 2]
         for place, there in ((0, clean), (3, noisy)):
-            assert record["log_likelihoods"][place] == pytest.approx(
-                [score.log_likelihood for score in there], abs=1e-3
-            )
+            assert record["log_likelihoods"][place] == pytest.approx([score.value for score in there], abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from lmms_eval.api.instance import Instance
 
-from benchc_tasks.models.questions import OptionScore, Outcome, ScoringError
+from benchc_metrics.responses import OptionResponse
+from benchc_tasks.models.questions import Outcome, ScoringError
 from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 from benchc_tasks.stacks.progress import Progress
 from support import logged
 
 TASKS = ("benchc_fog", "benchc_snow")
-SCORES: Outcome = [OptionScore(-1.0, True)]
+SCORES: Outcome = [OptionResponse(-1.0, True)]
 
 
 class Clock:

@@ -15,9 +15,10 @@ import pytest
 from openai_server import HANG, MODEL, Asked, OpenAIServer, Reply, answer, completion, distribution, refusal
 from PIL import Image
 
+from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.engines import SERVED_BACKENDS
 from benchc_tasks.models.pipeline import score_ahead
-from benchc_tasks.models.questions import EngineError, OptionScore, Question, ScoringError
+from benchc_tasks.models.questions import EngineError, Question, ScoringError
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading
 from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
@@ -89,7 +90,7 @@ def test_options_are_scored_by_the_text_of_tokens(
     asked_before = len(server.questions)
     (scores,) = score(scorer, question())
     (asked,) = server.questions[asked_before:]
-    assert [entry.log_likelihood for entry in scores] == pytest.approx(expected(asked))
+    assert [entry.value for entry in scores] == pytest.approx(expected(asked))
     assert [entry.missing_mass for entry in scores] == pytest.approx([0.01] * 4)
     best = max(range(4), key=expected(asked).__getitem__)
     others = [value for token, value in distribution(asked.picture, asked.text).items() if token.strip() not in LETTERS]
@@ -172,7 +173,7 @@ def test_answers_come_in_order_and_so_many_at_once(
     outcomes = [outcome for batch in batches for outcome in scorer.score(batch)]
     by_text = {asked.text: expected(asked) for asked in server.questions[first:]}
     for asked, outcome in zip(questions, outcomes, strict=True):
-        assert [entry.log_likelihood for entry in outcome] == pytest.approx(by_text[asked.context])
+        assert [entry.value for entry in outcome] == pytest.approx(by_text[asked.context])
     assert [number for number in in_this_order if number < 6] == [5, 4, 3, 2, 1, 0]
     assert server.most_at_once == 6
     assert scorer.batch_size == 3
@@ -217,8 +218,8 @@ def test_a_token_s_text_is_that_of_its_bytes(
     server.behave = in_turn(completion([{"token": "?", "logprob": -0.1}, {**entry, "logprob": -3.0}]))
     assert score(scorer, question(options=(option, "?"))) == [
         [
-            OptionScore(-3.0, False, pytest.approx(0.0454, abs=1e-4)),
-            OptionScore(-0.1, True, pytest.approx(0.0454, abs=1e-4)),
+            OptionResponse(-3.0, False, pytest.approx(0.0454, abs=1e-4)),
+            OptionResponse(-0.1, True, pytest.approx(0.0454, abs=1e-4)),
         ]
     ]
 
@@ -238,7 +239,7 @@ def test_the_generated_token_counts_where_it_is_not_among_the_top(
     reply.body["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = [{"token": "B", "logprob": -1.5}]
     server.behave = in_turn(reply)
     (scores,) = score(scorer, question(options=("A", "B")))
-    assert [(entry.log_likelihood, entry.is_greedy) for entry in scores] == [(-0.5, True), (-1.5, False)]
+    assert [(entry.value, entry.is_greedy) for entry in scores] == [(-0.5, True), (-1.5, False)]
 
 
 @pytest.mark.parametrize("options", [("A", " A"), ("A", " ")])
@@ -292,7 +293,7 @@ def test_ids_are_used_where_the_server_knows_them(
     (scores,) = score(scorer, question())
     asked = server.questions[-1]
     values = distribution(asked.picture, asked.text)
-    assert [entry.log_likelihood for entry in scores] == pytest.approx([values[letter] for letter in LETTERS])
+    assert [entry.value for entry in scores] == pytest.approx([values[letter] for letter in LETTERS])
     assert asked.body.get("logprob_token_ids") == ([65, 66, 67, 68] if exact else None)
     assert ("top_logprobs" in asked.body) is not exact
     assert all((entry.missing_mass is None) is exact for entry in scores)
@@ -553,7 +554,7 @@ def test_what_may_heal_is_tried_again(
     (scores,) = score(scorer, question())
     asked = server.questions[before:]
     assert len(asked) == 3
-    assert [entry.log_likelihood for entry in scores] == pytest.approx(expected(asked[-1]))
+    assert [entry.value for entry in scores] == pytest.approx(expected(asked[-1]))
 
 
 @pytest.mark.parametrize("name", HEALING)

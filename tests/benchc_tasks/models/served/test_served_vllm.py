@@ -12,9 +12,10 @@ import pytest
 from vllm_server import SERVED_NAME, vllm_server, why_no_vllm
 from vllm_support import vllm_checkpoint
 
+from benchc_metrics.responses import OptionResponse
 from benchc_tasks.corruptions import corrupt
 from benchc_tasks.datasets import decode_image, load_dataset
-from benchc_tasks.models.questions import ChoiceScorer, EngineError, OptionScore, Question
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, Question
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading, ServedChat
 from benchc_tasks.models.served.requests import ServedModel
@@ -58,7 +59,7 @@ def questions() -> list[Question]:
     return asked
 
 
-def answers(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[list[OptionScore]]:
+def answers(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[list[OptionResponse]]:
     """Score all; none may be invalid."""
     size = scorer.batch_size
     batches = [scorer.prepare(questions[start : start + size]) for start in range(0, len(questions), size)]
@@ -67,8 +68,8 @@ def answers(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[li
     return outcomes
 
 
-def probabilities(scores: Sequence[OptionScore]) -> np.ndarray:
-    weights = np.exp([score.log_likelihood for score in scores])
+def probabilities(scores: Sequence[OptionResponse]) -> np.ndarray:
+    weights = np.exp([score.value for score in scores])
     return weights / weights.sum()
 
 
@@ -120,9 +121,9 @@ def test_what_is_not_shown_is_the_mass_of_the_other_tokens(
     by_ids, by_text = answers(served(), some), answers(served(exact=False), some)
     for exact, visible in zip(by_ids, by_text, strict=True):
         for one, other in zip(exact, visible, strict=True):
-            assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-4)
+            assert one.value == pytest.approx(other.value, abs=1e-4)
             assert one.is_greedy is other.is_greedy
-        shown = sum(math.exp(score.log_likelihood) for score in visible)
+        shown = sum(math.exp(score.value) for score in visible)
         assert all(0 <= (score.missing_mass or 0) <= 1 - shown + 1e-6 for score in visible)
 
 
