@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from benchc_metrics.messages import MOST_QUOTED, quoted, reason_of
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("value", ["red", 7, None, [], 1.5, True, "é" * 50, b"ab", ["a", 2], {"a": None}])
+def test_a_short_value_is_quoted_whole(value):
+    assert quoted(value) == repr(value)
+
+
+def nested(depth: int) -> list:
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+LONG = {
+    "text": "A" * 150_000,
+    "bytes": b"\0" * 150_000,
+    "lists of texts": ["A" * 9000] * 9000,
+    "mapping": {"bytes": "A" * 150_000},
+    "nested lists": nested(900),
+    "number": 7**4000,
+    "range": range(10**150),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_value_is_cut(name):
+    text = quoted(LONG[name])
+    assert len(text) <= MOST_QUOTED
+    assert "\n" not in text
+
+
+def test_a_cut_text_shows_both_its_ends():
+    text = quoted("/data/" + "deep/" * 40 + "photo.png")
+    assert len(text) == MOST_QUOTED
+    assert text.startswith("'/data/deep/")
+    assert text.endswith("/photo.png'")
+
+
+def test_a_value_that_cannot_be_shown_is_named_by_its_type():
+    assert quoted(Unprintable()).startswith(("a value of type Unprintable", "<Unprintable instance at"))
+    assert quoted(10**5000).startswith("a value of type int") or len(quoted(10**5000)) <= MOST_QUOTED
+
+
+def test_a_reason_is_one_clause():
+    assert reason_of(ValueError("It is cut off. Perhaps it was not wholly written.")) == "It is cut off"
+    assert reason_of(OSError(2, "No such file or directory", "x")) == "No such file or directory"
+    assert reason_of(ValueError()) == "ValueError"
+    assert len(reason_of(ValueError("word " * 9000))) <= 300
