@@ -1,0 +1,105 @@
+"""Questions about photographs at a given size: two real photographs, cut differently for each sample."""
+
+from __future__ import annotations
+
+import io
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
+from benchc_tasks.corruptions import condition_seed, corrupt
+from benchc_tasks.models.questions import Question
+
+__all__ = ["CONDITIONS", "Sample", "ShownSample", "inquiries", "make_samples"]
+
+CONDITIONS: tuple[tuple[str | None, int], ...] = (
+    (None, 0),
+    *((name, severity) for name in CORRUPTION_FAMILIES for severity in SEVERITIES),
+)
+"""Clean and all 95 corrupted conditions."""
+
+WORDS = ("flower", "roof", "river", "animal", "street", "person", "boat", "sky", "garden", "vehicle")
+COLOURS = ("red", "green", "blue", "yellow", "brown", "white", "black", "grey", "orange", "purple")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A question about a photograph.
+
+    Attributes
+    ----------
+    name : str
+    picture : bytes
+        JPEG, quality 95.
+    context : str
+        The question with its lettered options.
+    options : tuple of str
+        The options' letters.
+    """
+
+    name: str
+    picture: bytes
+    context: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ShownSample:
+    """A sample under a condition, rendered when it is asked for."""
+
+    shown: Sample
+    corruption: str | None
+    severity: int
+
+    @property
+    def sample(self) -> str:
+        """The sample's name."""
+        return self.shown.name
+
+    def question(self) -> Question:
+        """Decode and corrupt the picture."""
+        image = Image.open(io.BytesIO(self.shown.picture)).convert("RGB")
+        if self.corruption is not None:
+            seed = condition_seed(self.sample, self.corruption, self.severity)
+            image = corrupt(image, self.corruption, self.severity, seed=seed)
+        name = f"{self.sample} under {self.corruption or 'clean'}@{self.severity}"
+        return Question(name, self.shown.context, self.shown.options, (image,))
+
+
+def make_samples(count: int, side: int, options: int, seed: int = 0) -> list[Sample]:
+    """Make `count` questions of `options` options about pictures of `side` x `side` pixels."""
+    photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    generator = np.random.default_rng(seed)
+    letters = tuple(string.ascii_uppercase[:options])
+    samples = []
+    for number in range(count):
+        photograph = photographs[number % len(photographs)]
+        crop = int(generator.integers(300, min(photograph.size) + 1))
+        left, top = (int(generator.integers(0, length - crop + 1)) for length in photograph.size)
+        cut = photograph.crop((left, top, left + crop, top + crop)).resize((side, side), Image.Resampling.BICUBIC)
+        buffer = io.BytesIO()
+        cut.save(buffer, "JPEG", quality=95)
+        thing = WORDS[int(generator.integers(len(WORDS)))]
+        colours = [COLOURS[place] for place in generator.permutation(len(COLOURS))[:options]]
+        lines = [f"{letter}. {colour}" for letter, colour in zip(letters, colours, strict=True)]
+        context = "\n".join(
+            [
+                f"What colour is the {thing} in the middle of the picture?",
+                *lines,
+                "Answer with the option's letter from the given choices directly.",
+            ]
+        )
+        samples.append(Sample(f"photograph-{number}", buffer.getvalue(), context, letters))
+    return samples
+
+
+def inquiries(samples: Sequence[Sample], conditions: Sequence[tuple[str | None, int]]) -> Iterator[ShownSample]:
+    """Show every sample under every condition."""
+    for sample in samples:
+        for corruption, severity in conditions:
+            yield ShownSample(sample, corruption, severity)
