@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, mean_intervals
-from benchc_metrics.pages.wording import number, percent, signed
 from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, bootstrap_intervals
+from benchc_metrics.wording import number, percent, signed
 
 __all__ = ["MILD", "Finding", "Statement", "find_all"]
 

@@ -21,11 +21,11 @@ from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
 from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, View, whole_run
 from benchc_metrics.pages.page import render_page
-from benchc_metrics.pages.wording import joined
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
+from benchc_metrics.wording import joined
 
 __all__ = ["Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
 

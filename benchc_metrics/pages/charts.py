@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchc_metrics.metrics.calibration import CalibrationBins
 from benchc_metrics.pages.drawing import colour, new_axes, styled, svg
 from benchc_metrics.pages.palette import DIVERGING_STEPS, SEQUENTIAL_STEPS, SERIES
-from benchc_metrics.pages.wording import MISSING, number, percent, signed, with_interval
+from benchc_metrics.wording import MISSING, number, percent, signed, with_interval
 
 __all__ = [
     "Chart",

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from benchc_metrics.pages import wording
+from benchc_metrics import wording
 from benchc_metrics.pages.charts import Chart
 from benchc_metrics.pages.palette import COLOURS
 

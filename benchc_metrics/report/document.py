@@ -23,10 +23,10 @@ from benchc_metrics.pages.charts import (
     reliability_diagram,
 )
 from benchc_metrics.pages.page import render_page
-from benchc_metrics.pages.wording import MISSING, joined, number, percent, with_interval
 from benchc_metrics.report.gallery import Card, ShowSample, candidates, show_card
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.resampling import RESAMPLES
+from benchc_metrics.wording import MISSING, joined, number, percent, with_interval
 
 __all__ = [
     "ModelCharts",

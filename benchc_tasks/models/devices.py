@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from loguru import logger
 
 from benchc_tasks.datasets.schema import reason_of
-from benchc_tasks.stacks.processes import processes_on_this_machine
+from benchc_tasks.models.processes import processes_on_this_machine
 
 __all__ = ["available_cores", "choose_device", "choose_dtype", "torch_threads"]
 

@@ -31,9 +31,9 @@ from loguru import logger
 
 from benchc_metrics.responses import checked_response
 from benchc_tasks.corruptions import CORRUPTIONS
+from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, Answer, AnswerFolder, AnswerLog, is_answer
 from benchc_tasks.stacks.lmms_eval.requests import shown_question
-from benchc_tasks.stacks.processes import fail_together
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
 

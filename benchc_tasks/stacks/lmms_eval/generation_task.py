@@ -17,6 +17,7 @@ from benchc_metrics.generation_records import assemble_generation_record
 from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.records import RECORD_KEY
 from benchc_tasks.datasets import SampleDataset, image_problem
+from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.lmms_eval.generation_requests import (
     ConditionedDocId,
     ConditionedDocs,
@@ -24,7 +25,6 @@ from benchc_tasks.stacks.lmms_eval.generation_requests import (
     SettingsAndPictures,
 )
 from benchc_tasks.stacks.lmms_eval.task import SampleTask
-from benchc_tasks.stacks.processes import fail_together
 
 __all__ = ["GenerationTask"]
 

@@ -17,9 +17,9 @@ from benchc_metrics.responses import NO_ANSWER
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.models.engines import EngineSettings, build_scorer
 from benchc_tasks.models.pipeline import score_ahead
+from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
 from benchc_tasks.stacks.lmms_eval.requests import group_requests
-from benchc_tasks.stacks.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
 
 __all__ = ["BenchCModel"]

@@ -22,9 +22,9 @@ from benchc_metrics.records import RECORD_KEY, assemble_record
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
+from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.output_folder import check_output_folder
 from benchc_tasks.stacks.pictures import ConditionedPicture
-from benchc_tasks.stacks.processes import fail_together
 from benchc_tasks.stacks.prompting import LETTERS, Prompt
 
 __all__ = ["BenchCTask", "SampleTask", "conditions_of"]

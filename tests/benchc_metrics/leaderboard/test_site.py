@@ -18,9 +18,9 @@ from benchc_metrics.leaderboard.site import Submission, build_site, filter_views
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
 from benchc_metrics.metrics.sums import HEADLINE, PairValues
-from benchc_metrics.pages.wording import number
 from benchc_metrics.statistics.estimates import compare, estimate
 from benchc_metrics.statistics.resampling import holm
+from benchc_metrics.wording import number
 
 MODELS = (("lab/steady-7b", 0.1), ("other/shaky", 0.8), ("lab/middling", 0.35))
 

@@ -13,7 +13,7 @@ from submissions import CREATED, DETAILS, QUICK
 from benchc_metrics.leaderboard.site import Submission, build_site
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
-from benchc_metrics.pages.wording import number
+from benchc_metrics.wording import number
 
 MODELS = (("lab/steady-7b", 0.1), ("other/shaky", 0.8), ("lab/middling", 0.35))
 

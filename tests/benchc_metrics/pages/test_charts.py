@@ -24,8 +24,8 @@ from benchc_metrics.pages.charts import (
     reliability_diagram,
 )
 from benchc_metrics.pages.palette import COLOURS, DIVERGING_STEPS, SEQUENTIAL_STEPS
-from benchc_metrics.pages.wording import MISSING, number
 from benchc_metrics.statistics.estimates import Estimate
+from benchc_metrics.wording import MISSING, number
 
 
 def texts(drawing: str) -> list[str]:

@@ -16,10 +16,10 @@ from run_folders import made_run
 from benchc_metrics.conditions import Condition
 from benchc_metrics.findings.analysis import RunAnalysis
 from benchc_metrics.metrics.sums import HEADLINE
-from benchc_metrics.pages.wording import number
 from benchc_metrics.report.document import charts_of_all, curves, render_report, report_steps, short_names
 from benchc_metrics.report.gallery import ShownSample, ShowSample
 from benchc_metrics.runs import Run
+from benchc_metrics.wording import number
 
 HOSTILE = "</script><script>alert('run')</script><img src=x onerror=alert(1)> & \"quoted\" <b>bold</b>"
 

@@ -26,13 +26,13 @@ from loguru import logger
 from benchc_metrics.records import SampleRecord
 from benchc_tasks.commands.cli import main
 from benchc_tasks.datasets import write_dataset
-from benchc_tasks.stacks.lmms_eval.model import ONE_PROCESS
-from benchc_tasks.stacks.processes import (
+from benchc_tasks.models.processes import (
     fail_together,
     is_one_in_place_of_several,
     processes,
     processes_on_this_machine,
 )
+from benchc_tasks.stacks.lmms_eval.model import ONE_PROCESS
 from support import logged, rows_of_samples
 from task_yamls import tasks_path
 

@@ -6,8 +6,8 @@ from math import inf, nan
 
 import pytest
 
-from benchc_metrics.pages.wording import MISSING, breakable, joined, number, percent, signed, with_interval
 from benchc_metrics.statistics.estimates import Estimate
+from benchc_metrics.wording import MISSING, breakable, joined, number, percent, signed, with_interval
 
 
 @pytest.mark.parametrize(
