@@ -18,7 +18,9 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
+from benchc_metrics.escaping import for_csv, for_latex, for_markdown, for_terminal
 from benchc_metrics.metrics.sums import FIGURES
 from benchc_metrics.statistics.estimates import Estimate
 
@@ -98,11 +100,11 @@ def figure_column(name: str) -> Column:
 def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console) -> None:
     """Print tables for a person; one wider than the console is cut into several with the same rows."""
     for table in tables:
-        console.print(table.title, style="bold", markup=False, highlight=False)
+        console.print(for_terminal(table.title), style="bold", markup=False, highlight=False)
         for part in _cut_to_width(_without_idle_columns(table), console.width):
             console.print(_rich_table(part))
     for note in notes:
-        console.print(note, style="italic", markup=False, highlight=False)
+        console.print(for_terminal(note), style="italic", markup=False, highlight=False)
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
@@ -138,7 +140,7 @@ def to_csv(tables: Sequence[Table]) -> str:
         writer.writerow(
             value
             for cell, wide in zip(row, is_estimate, strict=True)
-            for value in (_csv_estimate(cell) if wide else [_plain(cell)])
+            for value in (_csv_estimate(cell) if wide else [for_csv(cell) if isinstance(cell, str) else _plain(cell)])
         )
     return written.getvalue()
 
@@ -187,7 +189,7 @@ def _value_and_interval(cell: Cell) -> tuple[str, str]:
         return _number(cell.value), interval
     if isinstance(cell, Probability):
         return _number(cell, 4), ""
-    return str(cell), ""
+    return for_terminal(str(cell)), ""
 
 
 def _on_one_line(cell: Cell) -> str:
@@ -199,19 +201,15 @@ def _rich_table(table: Table) -> RichTable:
     for place, column in enumerate(table.columns):
         is_label = place < table.labels
         rich.add_column(
-            _escaped(column.title),
+            Text(column.title),
             justify="left" if is_label else "right",
             overflow="fold",
             max_width=WIDEST_LABEL if is_label else None,
         )
     for row in table.rows:
-        rich.add_row(*(_escaped("\n".join(part for part in _value_and_interval(cell) if part)) for cell in row))
+        # Not as strings, in which rich would look for markup.
+        rich.add_row(*(Text("\n".join(part for part in _value_and_interval(cell) if part)) for cell in row))
     return rich
-
-
-def _escaped(text: str) -> str:
-    """Names are other people's text: what looks like rich's markup is shown."""
-    return text.replace("[", "\\[")
 
 
 def _cut_to_width(table: Table, width: int) -> list[Table]:
@@ -253,30 +251,20 @@ def _text_width(table: Table, place: int) -> int:
 
 def _markdown_table(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(for_markdown(cell) for cell in cells) + " |"
 
     rule = ["---" if place < table.labels else "---:" for place in range(len(table.columns))]
     rows = [line([_on_one_line(cell) for cell in row]) for row in table.rows]
-    return "\n".join([f"**{table.title}**", "", line([c.title for c in table.columns]), line(rule), *rows, ""])
+    return "\n".join(
+        [f"**{for_markdown(table.title)}**", "", line([c.title for c in table.columns]), line(rule), *rows, ""]
+    )
 
 
-_LATEX_CHARACTERS = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "↑": r"$\uparrow$",
-        "↓": r"$\downarrow$",
-        UNDEFINED: "--",
-    }
-)
+_LATEX_SYMBOLS = str.maketrans({"↑": r"$\uparrow$", "↓": r"$\downarrow$", UNDEFINED: "--"})
+
+
+def _latex_text(text: str) -> str:
+    return for_latex(text).translate(_LATEX_SYMBOLS)
 
 
 def _latex_table(table: Table) -> str:
@@ -288,10 +276,10 @@ def _latex_table(table: Table) -> str:
         [
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{{table.title.translate(_LATEX_CHARACTERS)}}}",
+            f"  \\caption{{{_latex_text(table.title)}}}",
             f"  \\begin{{tabular}}{{{alignment}}}",
             r"    \toprule",
-            line([column.title.translate(_LATEX_CHARACTERS) for column in table.columns]),
+            line([_latex_text(column.title) for column in table.columns]),
             r"    \midrule",
             *(line([_latex_cell(cell) for cell in row]) for row in table.rows),
             r"    \bottomrule",
@@ -305,9 +293,9 @@ def _latex_table(table: Table) -> str:
 def _latex_cell(cell: Cell) -> str:
     value, interval = _value_and_interval(cell)
     if isinstance(cell, str):
-        return value.translate(_LATEX_CHARACTERS)
+        return _latex_text(value)
     if not interval:
-        return f"${value}$" if value and value != UNDEFINED else value.translate(_LATEX_CHARACTERS)
+        return f"${value}$" if value and value != UNDEFINED else _latex_text(value)
     return f"${value}$ {{\\scriptsize ${interval}$}}"
 
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from benchc_metrics.escaping import for_terminal
+
 __all__ = ["main"]
 
 COMMANDS = (
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = chosen.run(chosen)
     except (ValueError, OSError) as fault:
-        print(f"benchc: {fault}", file=sys.stderr)
+        print(f"benchc: {for_terminal(str(fault), lines=True)}", file=sys.stderr)
         return 1
     return status
 

@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from benchc_metrics.escaping import for_terminal
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_SET
@@ -57,7 +59,7 @@ def _corruption_table() -> Table:
 def _dataset_table(datasets: dict[str, SampleDataset]) -> Table:
     table = Table("dataset", "source", "samples", "fingerprint", title="Datasets", title_justify="left")
     for name, samples in datasets.items():
-        table.add_row(name, samples.source, str(len(samples)), samples.fingerprint[:16])
+        table.add_row(name, Text(for_terminal(samples.source)), str(len(samples)), samples.fingerprint[:16])
     return table
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchc_metrics.escaping import for_terminal
 from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
@@ -56,7 +57,7 @@ def print_in_format(tables: Sequence[Table], notes: Sequence[str], arguments: ar
         return
     print({"csv": to_csv, "markdown": to_markdown, "latex": to_latex}[arguments.format](tables), end="")
     for note in notes:
-        print(note, file=sys.stderr)
+        print(for_terminal(note), file=sys.stderr)
 
 
 def _resamples(text: str) -> int:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+from benchc_metrics.escaping import for_terminal
 
 if TYPE_CHECKING:
     from benchc_tasks.datasets.pools import PoolReport
@@ -87,9 +90,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _table(report: PoolReport) -> Table:
-    table = Table("rows", "number", title=f"What became of the rows of {report.source}")
+    table = Table("rows", "number", title=Text(f"What became of the rows of {for_terminal(report.source)}"))
     table.add_row("read", f"{report.rows:,}")
     for reason, rows in sorted(report.left_out.items()):
-        table.add_row(f"left out: {reason}", f"{len(rows):,}")
+        table.add_row(Text(f"left out: {for_terminal(reason)}"), f"{len(rows):,}")
     table.add_row("samples", f"{report.samples:,}")
     return table

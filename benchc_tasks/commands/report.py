@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.escaping import for_terminal
 from benchc_metrics.runs import Run, read_runs
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
@@ -69,13 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
             title=arguments.title,
             about=arguments.about,
             without_gallery=without_gallery,
-            advance=lambda step: progress.update(task, description=step, advance=1),
+            advance=lambda step: progress.update(task, description=for_terminal(step), advance=1),
             mapping=mapping,
         )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(page, encoding="utf-8")
     if show is None:
-        print(f"benchc: {without_gallery}", file=sys.stderr)
+        print(f"benchc: {for_terminal(without_gallery)}", file=sys.stderr)
     print(f"{arguments.output} ({len(page.encode('utf-8')) / 1e6:.1f} MB)")
     return 0
 

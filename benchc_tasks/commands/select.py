@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
+
+from benchc_metrics.escaping import for_terminal
 
 if TYPE_CHECKING:
     from benchc_tasks.selection import Manifest
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         manifest = _select(arguments)
         console.print(_model_table(manifest))
         console.print(_count_table(manifest))
-        console.print(_closing_lines(manifest, arguments.output), markup=False)
+        console.print(for_terminal(_closing_lines(manifest, arguments.output), lines=True), markup=False)
         return 0
     manifest = read_manifest(arguments.manifest)
     dataset = load_dataset(arguments.pool, split=arguments.split)
@@ -114,7 +117,7 @@ def _select(arguments: argparse.Namespace) -> Manifest:
 def _stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
     """Show a bar for each stage, on the error stream."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
@@ -135,7 +138,7 @@ def _model_table(manifest: Manifest) -> Table:
         if model.notes.get("likelihood") == "a token's":
             kind = "yes, length-normalised"
         numbers = [f"{model.samples:,}", f"{model.conditions}", f"{model.answers:,}"]
-        table.add_row(model.name, *numbers, kind, f"{model.accuracy:.3f}")
+        table.add_row(Text(for_terminal(model.name)), *numbers, kind, f"{model.accuracy:.3f}")
     return table
 
 

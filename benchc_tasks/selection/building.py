@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.escaping import for_csv
 from benchc_tasks.datasets import SampleDataset, load_dataset, write_dataset
 from benchc_tasks.selection.answers import AnswerSource, ReadingCounts, Tally, bytes_to_read, tally_answers
 from benchc_tasks.selection.diversity import cluster_count, cluster_texts
@@ -345,8 +346,8 @@ def _write_scores(pool: Pool, selection: Selection, path: Path) -> None:
     fate[(selection.components.models >= 2) & selection.components.is_always_right] = "always right"
     fate[(selection.components.models >= 2) & selection.components.is_always_wrong] = "always wrong"
     columns: dict[str, Sequence[Any]] = {
-        "id": pool.ids.to_pylist(),
-        "category": ["" if name is None else name for name in pool.categories],
+        "id": [for_csv(name) for name in pool.ids.to_pylist()],
+        "category": ["" if name is None else for_csv(name) for name in pool.categories],
         **{name: _cells(values) for name, values in components.items()},
         "inconsistency": _cells(selection.inconsistency),
         "score": _cells(selection.score),
