@@ -1,9 +1,10 @@
 """The nineteen corruptions: pixels in, pixels out."""
 
-from benchc_tasks.corruptions import blur, digital, noise, weather
+from benchc_tasks.corruptions import blur, control, digital, noise, weather
 from benchc_tasks.corruptions.engine import ENGINE_VERSION, condition_seed, corrupt, corrupt_many
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.registry import (
+    CONTROLS,
     CORRUPTIONS,
     SEVERITIES,
     Corruption,
@@ -15,6 +16,7 @@ from benchc_tasks.corruptions.registry import (
 from benchc_tasks.corruptions.textures import frost_textures_path
 
 __all__ = [
+    "CONTROLS",
     "CORRUPTIONS",
     "ENGINE_VERSION",
     "SEVERITIES",
@@ -22,6 +24,7 @@ __all__ = [
     "Picture",
     "blur",
     "condition_seed",
+    "control",
     "corrupt",
     "corrupt_many",
     "corruption",

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from benchc_tasks.corruptions.engine import corrupt_many
-from benchc_tasks.corruptions.registry import CORRUPTIONS, SEVERITIES
+from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, SEVERITIES
 
 __all__ = ["contact_sheet", "save_pictures"]
 
@@ -31,7 +31,7 @@ def contact_sheet(
     image : PIL.Image.Image
         The clean image, of any mode and size.
     corruptions : sequence of str, optional
-        Which corruptions; by default all.
+        Which corruptions; by default all, and the control.
     severities : sequence of int, optional
         Which severities; by default 1..5.
     seed : int, default=0
@@ -49,7 +49,7 @@ def contact_sheet(
     ValueError
         For an unknown corruption or severity.
     """
-    names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
+    names = [*CORRUPTIONS, *CONTROLS] if corruptions is None else list(corruptions)
     steps = list(SEVERITIES) if severities is None else list(severities)
     clean = image.convert("RGB")
     conditions = [(name, severity) for name in names for severity in steps]
@@ -109,7 +109,7 @@ def save_pictures(
     folder : Path
         Where to; made if it is not there.
     corruptions : sequence of str, optional
-        Which corruptions; by default all.
+        Which corruptions; by default all, and the control.
     severities : sequence of int, optional
         Which severities; by default 1..5.
     seed : int, default=0
@@ -122,7 +122,7 @@ def save_pictures(
     """
     clean = image.convert("RGB")
     steps = list(SEVERITIES) if severities is None else list(severities)
-    names = list(CORRUPTIONS) if corruptions is None else list(corruptions)
+    names = [*CORRUPTIONS, *CONTROLS] if corruptions is None else list(corruptions)
     first = True
     for name in names:  # one corruption at a time bounds the memory
         pictures = corrupt_many(clean, [(name, severity) for severity in steps], seed=seed)

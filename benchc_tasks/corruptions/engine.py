@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchc_tasks.corruptions.picture import Picture
-from benchc_tasks.corruptions.registry import CORRUPTIONS, SEVERITIES, Corruption
+from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, SEVERITIES, Corruption
 
 __all__ = ["ENGINE_VERSION", "condition_seed", "corrupt", "corrupt_many"]
 
@@ -67,9 +67,10 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
 
 
 def _corruption(name: Any) -> Corruption:
-    if not isinstance(name, str) or name not in CORRUPTIONS:
-        raise ValueError(f"There is no corruption {name!r}: choose one of {', '.join(CORRUPTIONS)}.")
-    return CORRUPTIONS[name]
+    for known in (CORRUPTIONS, CONTROLS):
+        if isinstance(name, str) and name in known:
+            return known[name]
+    raise ValueError(f"There is no corruption {name!r}: choose one of {', '.join(CORRUPTIONS)}.")
 
 
 def _severity(severity: Any) -> int:
@@ -92,7 +93,7 @@ def corrupt(image: ImageLike, name: str, severity: int, seed: int = 0) -> ImageL
     image : PIL.Image.Image or ndarray of uint8, shape (H, W, 3)
         The clean image in RGB; it is not changed.
     name : str
-        One of `CORRUPTIONS`.
+        One of `CORRUPTIONS`, or of `CONTROLS`.
     severity : int
         1..5, from mild to strong.
     seed : int, default=0

@@ -12,9 +12,19 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
 
-__all__ = ["CORRUPTIONS", "SEVERITIES", "Category", "Corruption", "arrange", "corruption", "register", "unregister"]
+__all__ = [
+    "CONTROLS",
+    "CORRUPTIONS",
+    "SEVERITIES",
+    "Category",
+    "Corruption",
+    "arrange",
+    "corruption",
+    "register",
+    "unregister",
+]
 
-Category = Literal["noise", "blur", "weather", "digital"]
+Category = Literal["noise", "blur", "weather", "digital", "control"]
 Parameters = Mapping[str, Any]
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -29,8 +39,8 @@ class Corruption:
     ----------
     name : str
         Its name in conditions, tasks and reports.
-    category : {"noise", "blur", "weather", "digital"}
-        The family in which the papers list it.
+    category : {"noise", "blur", "weather", "digital", "control"}
+        The family in which the papers list it; "control" for changes that no person sees.
     function : callable
         ``function(picture, **parameters)``, or ``function(picture, draws, **parameters)`` if it is random, returns the
         corrupted pixels, uint8 (H, W, 3). It is pure: it keeps nothing, and whatever is random comes in as `draws`.
@@ -128,9 +138,14 @@ _REGISTRY: dict[str, Corruption] = {}
 CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(_REGISTRY)
 """All corruptions by name, in the order in which the papers list them; added ones follow."""
 
+_CONTROLS: dict[str, Corruption] = {}
+
+CONTROLS: Mapping[str, Corruption] = MappingProxyType(_CONTROLS)
+"""Changes that no person sees, by name; `corrupt` makes them too, and no list of corruptions has them."""
+
 
 def register(added: Corruption) -> Corruption:
-    """Add a corruption to `CORRUPTIONS`, for `corrupt`, the tasks and the reports.
+    """Add a corruption to `CORRUPTIONS`, for `corrupt`, the tasks and the reports; a control to `CONTROLS`.
 
     Parameters
     ----------
@@ -142,9 +157,9 @@ def register(added: Corruption) -> Corruption:
     Corruption
         `added`.
     """
-    if added.name in _REGISTRY:
+    if added.name in _REGISTRY or added.name in _CONTROLS:
         raise ValueError(f"There is a corruption named {added.name!r} already: choose another name.")
-    _REGISTRY[added.name] = added
+    (_CONTROLS if added.category == "control" else _REGISTRY)[added.name] = added
     return added
 
 

@@ -1,4 +1,4 @@
-"""The sha256 of all 95 outputs of two fixed images, and the engine version that they belong to.
+"""The sha256 of all 95 outputs of two fixed images, those of the control, and the engine version that they belong to.
 
 Run as a script it writes `pinned_pixels.json` anew, which it refuses where pixels changed and the version did not.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES, condition_seed, corrupt_many
+from benchc_tasks.corruptions import CONTROLS, CORRUPTIONS, ENGINE_VERSION, SEVERITIES, condition_seed, corrupt_many
 
 FOLDER = Path(__file__).parent
 PINNED: dict[str, Any] = json.loads((FOLDER / "pinned_pixels.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def refusal(pinned: dict[str, Any], version: str, found: dict[str, dict[str, str
         f"{image} {condition}"
         for image, conditions in found.items()
         for condition, digest in conditions.items()
-        if pinned["sha256"][image].get(condition) != digest
+        if pinned["sha256"][image].get(condition, digest) != digest
     ]
     if changed and version == pinned["engine_version"]:
         return f"{len(changed)} outputs changed, {changed[0]} first: raise ENGINE_VERSION, then run pinned_pixels.py."
@@ -47,7 +47,7 @@ def refusal(pinned: dict[str, Any], version: str, found: dict[str, dict[str, str
 
 
 def main() -> int:
-    found = {name: digests(name, fixed_image(name), list(CORRUPTIONS)) for name in IMAGES}
+    found = {name: digests(name, fixed_image(name), [*CORRUPTIONS, *CONTROLS]) for name in IMAGES}
     refused = refusal(PINNED, ENGINE_VERSION, found) if PINNED["sha256"] else None
     if refused is not None:
         print(refused, file=sys.stderr)

@@ -59,7 +59,7 @@ def test_any_image(mode: str, size: tuple[int, int]) -> None:
 
 def test_all_by_default(photograph: np.ndarray, frost_textures: None) -> None:
     sheet = contact_sheet(Image.fromarray(photograph), cell=20)
-    assert sheet.height == 13 + 12 + 19 * 26
+    assert sheet.height == 13 + 12 + (19 + 1) * 26
 
 
 def test_single_files(photograph: np.ndarray, tmp_path: Path) -> None:

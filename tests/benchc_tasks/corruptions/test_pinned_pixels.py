@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES, corrupt, corrupt_many
+from benchc_tasks.corruptions import CONTROLS, CORRUPTIONS, ENGINE_VERSION, SEVERITIES, corrupt, corrupt_many
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pinned_pixels import IMAGES, PINNED, digests, fixed_image, refusal
 
-EXCEPT_FROST = [name for name in CORRUPTIONS if name != "frost"]
+EXCEPT_FROST = [name for name in (*CORRUPTIONS, *CONTROLS) if name != "frost"]
 
 ELSEWHERE = f"""
 import json, sys
@@ -43,7 +43,7 @@ def pinned(image: str, names: list[str]) -> dict[str, str]:
 def test_pins_are_of_this_version() -> None:
     assert PINNED["engine_version"] == ENGINE_VERSION, "run tests/benchc_tasks/corruptions/pinned_pixels.py"
     assert set(PINNED["sha256"]) == set(IMAGES)
-    assert all(len(conditions) == 95 for conditions in PINNED["sha256"].values())
+    assert all(len(conditions) == 95 + 5 for conditions in PINNED["sha256"].values())
 
 
 @pytest.mark.parametrize("image", IMAGES)
