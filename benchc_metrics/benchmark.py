@@ -1,13 +1,37 @@
-"""What the published benchmark asks of a run: its corruptions, in the order of the papers, and its severities."""
+"""The published benchmark: its corruptions, severities, conditions and letters, each defined once, here."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
-__all__ = ["CORRUPTION_FAMILIES", "SEVERITIES", "in_paper_order"]
+__all__ = [
+    "CLEAN",
+    "CONDITIONS",
+    "CONTROL",
+    "CORRUPTION_FAMILIES",
+    "FAMILIES",
+    "LETTERS",
+    "SEVERITIES",
+    "Condition",
+    "Family",
+    "conditions_under",
+    "fault_of_conditions",
+    "in_paper_order",
+]
 
-CORRUPTION_FAMILIES: Mapping[str, str] = MappingProxyType(
+Family: TypeAlias = Literal["noise", "blur", "weather", "digital"]
+"""The kinds of corruption that the papers tell apart."""
+
+FAMILIES: tuple[Family, ...] = get_args(Family)
+
+CONTROL: Literal["control"] = "control"
+"""Name of the control in conditions (`control@1`): changes of a picture that no person sees, in no family."""
+
+CORRUPTION_FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "gaussian_noise": "noise",
         "shot_noise": "noise",
@@ -30,12 +54,93 @@ CORRUPTION_FAMILIES: Mapping[str, str] = MappingProxyType(
         "saturate": "digital",
     }
 )
-"""The corruptions of Bench-C and the family of each.
-
-They stand here too because what reads answers must not import what makes pictures.
-"""
+"""The corruptions of Bench-C in the order of the papers, and the family of each."""
 
 SEVERITIES = (1, 2, 3, 4, 5)
+"""From mild to strong."""
+
+LETTERS = string.ascii_uppercase
+"""The options' letters; a sample has at most as many options."""
+
+
+class Condition(NamedTuple):
+    """What was done to a sample's image before a model saw it.
+
+    Attributes
+    ----------
+    corruption : str or None
+        Name of the corruption, None for the clean image.
+    severity : int
+        1..5, and 0 for the clean image.
+    """
+
+    corruption: str | None
+    severity: int
+
+    def __str__(self) -> str:
+        """Write the condition as logs and reports do: `clean` or `fog@3`."""
+        return "clean" if self.corruption is None else f"{self.corruption}@{self.severity}"
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the image is left as it is."""
+        return self.corruption is None
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """Read a condition as `str()` writes it.
+
+        Raises
+        ------
+        ValueError
+            If the text is neither `clean` nor `NAME@SEVERITY` with a severity of 1..5.
+        """
+        if text == "clean":
+            return CLEAN
+        corruption, at, severity = text.rpartition("@")
+        if not at or not corruption or severity not in map(str, SEVERITIES):
+            raise ValueError(f"condition {text!r} is neither 'clean' nor 'NAME@SEVERITY' with a severity of 1 to 5")
+        return cls(corruption, int(severity))
+
+
+CLEAN = Condition(None, 0)
+
+
+def conditions_under(*corruptions: str) -> tuple[Condition, ...]:
+    """Return the conditions of corruptions: clean, then each corruption at every severity."""
+    return (CLEAN, *(Condition(name, severity) for name in corruptions for severity in SEVERITIES))
+
+
+CONDITIONS = tuple(map(str, conditions_under(*CORRUPTION_FAMILIES)))
+"""All conditions of the benchmark as text, clean first."""
+
+
+@lru_cache(maxsize=1024)
+def fault_of_conditions(conditions: tuple[str, ...]) -> str | None:
+    """Say what is wrong with a list of conditions; None if nothing is.
+
+    Kept, because all samples of a task share one list.
+
+    Parameters
+    ----------
+    conditions : tuple of str
+        As `Condition` writes them.
+
+    Returns
+    -------
+    str or None
+        A sentence if they do not begin with `clean`, one stands twice, or one is no condition.
+    """
+    if conditions[:1] != (str(CLEAN),):
+        return "conditions do not begin with 'clean'"
+    if len(set(conditions)) != len(conditions):
+        return "a condition stands twice in conditions"
+    for condition in conditions:
+        try:
+            Condition.parse(condition)
+        except ValueError as error:
+            return str(error)
+    return None
 
 
 def in_paper_order(corruptions: Iterable[str]) -> tuple[str, ...]:

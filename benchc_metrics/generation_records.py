@@ -14,9 +14,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from benchc_metrics.conditions import fault_of_conditions
+from benchc_metrics.benchmark import LETTERS, fault_of_conditions
 from benchc_metrics.letters import REASONING_TAGS, ParsedAnswer, parse_letter
-from benchc_metrics.responses import LETTERS
 from benchc_metrics.schemas import record_of_schema
 
 __all__ = [

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 from benchc_metrics import letter_patterns as patterns
-from benchc_metrics.responses import LETTERS
+from benchc_metrics.benchmark import LETTERS
 
 __all__ = ["REASONING_TAGS", "ParsedAnswer", "parse_letter"]
 

@@ -21,7 +21,7 @@ from typing import Any, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.conditions import fault_of_conditions
+from benchc_metrics.benchmark import fault_of_conditions
 from benchc_metrics.responses import (
     WIDER_PRECISION,
     OptionResponse,

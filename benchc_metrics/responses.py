@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import reprlib
-import string
 from math import isnan
 from typing import NamedTuple, TypeAlias
 
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "LETTERS",
     "NO_ANSWER",
     "WIDER_PRECISION",
     "CheckedResponse",
@@ -31,9 +29,6 @@ __all__ = [
     "parse_response",
     "valid_conditions",
 ]
-
-LETTERS = string.ascii_uppercase
-"""The options' letters; a sample has at most as many options."""
 
 NO_ANSWER = "no answer: "
 """What the model `benchc` returns for a question that could not be answered begins so; the reason follows."""

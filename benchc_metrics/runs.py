@@ -19,8 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import SEVERITIES, in_paper_order
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import SEVERITIES, Condition, in_paper_order
 from benchc_metrics.records import GENERATED_ANSWERS, SampleRecord, read_samples_log
 from benchc_metrics.responses import option_distribution
 

@@ -13,19 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CONDITIONS, CORRUPTION_FAMILIES, SEVERITIES
 from benchc_metrics.leaderboard.schema import ANSWERS_FILE, SAMPLES_SCHEMA, SAMPLES_VERSION
 from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import Run, RunMetadata
 
-__all__ = ["CONDITIONS", "AnswerTable", "answers_to_parquet"]
-
-CONDITIONS = (
-    str(CLEAN),
-    *(str(Condition(name, severity)) for name in CORRUPTION_FAMILIES for severity in SEVERITIES),
-)
-"""The conditions of a whole run, in the order of the rows of a sample."""
+__all__ = ["AnswerTable", "answers_to_parquet"]
 
 # Softmax on another machine may differ in the last digits.
 _SAME_PROBABILITY = 1e-9

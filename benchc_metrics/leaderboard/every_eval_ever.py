@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import string
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from math import isinf
@@ -22,7 +21,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from benchc_metrics.leaderboard.answers import CONDITIONS
+from benchc_metrics.benchmark import CONDITIONS, LETTERS
 from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.sums import FIGURES, PairValues
@@ -285,7 +284,7 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
     corrupted = ras.prediction(run.corrupted_distributions()).reshape(len(clean), -1)
     means = {name: pairs.values[name].mean(axis=(1, 2)) for name in ("acc_corrupted", "ras")}
     for number, sample in enumerate(run.sample_ids):
-        letters = list(string.ascii_uppercase[: run.option_counts[number]])
+        letters = list(LETTERS[: run.option_counts[number]])
         right = letters[run.answers[number]]
         question = Input(
             raw=f"sample {sample} of the Bench-C dataset {record.dataset.fingerprint}",

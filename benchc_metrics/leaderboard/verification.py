@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import yaml
 from huggingface_hub import eval_result_entries_to_yaml
 
-from benchc_metrics.conditions import Condition
-from benchc_metrics.leaderboard.answers import CONDITIONS, AnswerTable
+from benchc_metrics.benchmark import CONDITIONS, Condition
+from benchc_metrics.leaderboard.answers import AnswerTable
 from benchc_metrics.leaderboard.eval_results import parse_eval_results
 from benchc_metrics.leaderboard.schema import (
     ANSWERS_FILE,

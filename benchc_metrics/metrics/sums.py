@@ -16,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
 from benchc_metrics.metrics.sample_metrics import METRICS

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.findings.analysis import RunAnalysis
 from benchc_metrics.metrics.ras import prediction
-from benchc_metrics.responses import LETTERS
 
 __all__ = ["Candidate", "Card", "OptionBars", "ShowSample", "ShownSample", "candidates", "show_card"]
 

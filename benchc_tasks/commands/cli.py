@@ -16,6 +16,7 @@ COMMANDS = (
     "info",
     "doctor",
     "tasks-path",
+    "task-files",
     "show",
     "pool",
     "select",

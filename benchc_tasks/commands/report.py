@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.runs import Run, read_runs
 from benchc_tasks.corruptions import ENGINE_VERSION

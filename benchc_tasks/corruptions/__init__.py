@@ -1,12 +1,12 @@
 """The nineteen corruptions: pixels in, pixels out."""
 
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
 from benchc_tasks.corruptions import blur, control, digital, noise, weather
 from benchc_tasks.corruptions.engine import ENGINE_VERSION, condition_seed, corrupt, corrupt_many
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.registry import (
     CONTROLS,
     CORRUPTIONS,
-    SEVERITIES,
     Corruption,
     arrange,
     corruption,
@@ -36,26 +36,4 @@ __all__ = [
     "weather",
 ]
 
-arrange(
-    [
-        "gaussian_noise",
-        "shot_noise",
-        "impulse_noise",
-        "defocus_blur",
-        "glass_blur",
-        "motion_blur",
-        "zoom_blur",
-        "snow",
-        "frost",
-        "fog",
-        "brightness",
-        "contrast",
-        "elastic_transform",
-        "pixelate",
-        "jpeg_compression",
-        "speckle_noise",
-        "gaussian_blur",
-        "spatter",
-        "saturate",
-    ]
-)
+arrange(tuple(CORRUPTION_FAMILIES))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from benchc_metrics.benchmark import SEVERITIES
 from benchc_tasks.corruptions.engine import corrupt_many
-from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, SEVERITIES
+from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS
 
 __all__ = ["contact_sheet", "save_pictures"]
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchc_metrics.benchmark import SEVERITIES
 from benchc_tasks.corruptions.picture import Picture
-from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, SEVERITIES, Corruption
+from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, Corruption
 
 __all__ = ["ENGINE_VERSION", "condition_seed", "corrupt", "corrupt_many"]
 

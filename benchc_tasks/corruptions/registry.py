@@ -4,18 +4,18 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.benchmark import CONTROL, FAMILIES, SEVERITIES, Family
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
 
 __all__ = [
     "CONTROLS",
     "CORRUPTIONS",
-    "SEVERITIES",
     "Category",
     "Corruption",
     "arrange",
@@ -24,11 +24,8 @@ __all__ = [
     "unregister",
 ]
 
-Category = Literal["noise", "blur", "weather", "digital", "control"]
+Category: TypeAlias = Family | Literal["control"]
 Parameters = Mapping[str, Any]
-
-SEVERITIES = (1, 2, 3, 4, 5)
-"""The severities, from mild to strong."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Corruption:
 
     def __post_init__(self) -> None:
         """Refuse a corruption that could not be listed or run."""
-        categories = get_args(Category)
+        categories = (*FAMILIES, CONTROL)
         if self.category not in categories:
             raise ValueError(
                 f"Corruption {self.name!r} has category {self.category!r}: choose one of {', '.join(categories)}."

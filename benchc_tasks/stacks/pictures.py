@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_tasks.corruptions import condition_seed, corrupt
 from benchc_tasks.datasets import decode_image
 

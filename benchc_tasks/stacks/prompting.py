@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchc_metrics.responses import LETTERS
+from benchc_metrics.benchmark import LETTERS
 
-__all__ = ["LETTERS", "Prompt", "question_with_options"]
+__all__ = ["Prompt", "question_with_options"]
 
 
 def question_with_options(question: str, options: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from PIL import Image
 from run_folders import made_run
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_metrics.findings.analysis import RunAnalysis, analyse
 from benchc_metrics.report.document import render_report
 from benchc_metrics.report.gallery import ShownSample, ShowSample

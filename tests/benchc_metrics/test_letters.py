@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from benchc_metrics.letters import LETTERS, parse_letter
+from benchc_metrics.benchmark import LETTERS
+from benchc_metrics.letters import parse_letter
 
 ANIMALS = ("dog", "cat", "bird", "fish")
 COLOURS = ("red", "blue")

@@ -29,7 +29,7 @@ import numpy as np
 if TYPE_CHECKING:
     from lmms_eval.api.instance import Instance
 
-    from benchc_metrics.conditions import Condition
+    from benchc_metrics.benchmark import Condition
     from benchc_tasks.datasets import SampleDataset
     from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
@@ -51,8 +51,9 @@ def make_requests(samples: SampleDataset, conditions: Sequence[Condition]) -> li
     """Ask for every option of every sample under every condition; one list for each sample and condition."""
     from lmms_eval.api.instance import Instance
 
+    from benchc_metrics.benchmark import LETTERS
     from benchc_tasks.stacks.pictures import ConditionedPicture
-    from benchc_tasks.stacks.prompting import LETTERS, Prompt
+    from benchc_tasks.stacks.prompting import Prompt
 
     prompt = Prompt(pre_prompt="", post_prompt=INSTRUCTION)
     return [
@@ -110,7 +111,7 @@ def start_engines(stack: ExitStack, samples: SampleDataset) -> dict[str, BenchCM
 
 def rates_of_batch_sizes(model: BenchCModel, samples: SampleDataset) -> dict[int, float]:
     """Return conditions a second for each number of questions that the engine is given at once."""
-    from benchc_metrics.conditions import Condition
+    from benchc_metrics.benchmark import Condition
     from benchc_tasks.corruptions import SEVERITIES
 
     rates = {}
@@ -160,7 +161,7 @@ def main() -> None:
     import transformers
     import vllm
 
-    from benchc_metrics.conditions import CLEAN, Condition
+    from benchc_metrics.benchmark import CLEAN, Condition
     from benchc_tasks.corruptions import SEVERITIES
     from benchc_tasks.datasets import load_dataset
     from benchc_tasks.models.devices import available_cores

@@ -37,7 +37,7 @@ from corruptions_speed import photograph
 from PIL import Image
 from transformers import Qwen2VLImageProcessor
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_tasks.corruptions import CORRUPTIONS, SEVERITIES
 from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.devices import available_cores

@@ -26,6 +26,7 @@ from openai_server import MODEL, OpenAIServer, answer
 from vllm_server import SERVED_NAME, vllm_server, why_no_vllm
 from vllm_support import vllm_checkpoint
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_tasks.corruptions import corrupt
 from benchc_tasks.datasets import decode_image, load_dataset
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, Question, ScoringError
@@ -34,7 +35,7 @@ from benchc_tasks.models.served.reading import ServedChat
 from benchc_tasks.models.served.requests import ServedModel
 from benchc_tasks.models.served.scoring import ServedChoiceScorer
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
-from benchc_tasks.stacks.prompting import LETTERS, question_with_options
+from benchc_tasks.stacks.prompting import question_with_options
 
 FAR = 0.2
 LOOK_AHEAD = 3

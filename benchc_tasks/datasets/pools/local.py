@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_tasks.datasets.pools.building import PoolReport
-from benchc_tasks.datasets.pools.mapping import LETTERS, Sample
+from benchc_tasks.datasets.pools.mapping import Sample
 from benchc_tasks.datasets.pools.reading import local_rows, read_image
 from benchc_tasks.datasets.schema import DatasetError
 

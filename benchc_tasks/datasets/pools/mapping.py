@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from benchc_metrics.benchmark import LETTERS
 
 __all__ = [
     "Benchmark",
@@ -26,8 +27,6 @@ Row = Mapping[str, Any]
 
 Sample = dict[str, Any]
 """`id`, `image` (encoded bytes), `question`, `options`, `answer`, `source`, `category`."""
-
-LETTERS = string.ascii_uppercase
 
 
 class NotASampleError(ValueError):

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_tasks.demonstration.training.vocabulary import prompt_text
-from benchc_tasks.stacks.prompting import LETTERS
 
 __all__ = ["letter_probabilities"]
 

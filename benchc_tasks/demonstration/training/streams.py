@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_tasks.demonstration.drawing.questions import (
     CATEGORIES,
     COUNTS,
@@ -21,7 +22,6 @@ from benchc_tasks.demonstration.drawing.scenes import Scene, Split, render
 from benchc_tasks.demonstration.training.architecture import PATCHES
 from benchc_tasks.demonstration.training.patches import name_patches
 from benchc_tasks.demonstration.training.vocabulary import IMAGE_TOKEN, WORDS, prompt_text, word_id
-from benchc_tasks.stacks.prompting import LETTERS
 
 __all__ = ["Pack", "Stream"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_tasks.selection.answers.batches import BATCH_ROWS, CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.answers.values import padded_values, predictions_of
@@ -154,7 +154,7 @@ def _value_columns(names: Sequence[str]) -> tuple[Kind, list[str]]:
         if name in names:
             return kind, [name]
     for prefix, kind in _WIDE.items():
-        found = [f"{prefix}{letter}" for letter in string.ascii_uppercase if f"{prefix}{letter}" in names]
+        found = [f"{prefix}{letter}" for letter in LETTERS if f"{prefix}{letter}" in names]
         if found:
             return kind, found
     return "predictions", [_PREDICTION] if _PREDICTION in names else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import string
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from benchc_metrics.benchmark import LETTERS
 
 __all__ = ["NO_PREDICTION", "fit_width", "padded_values", "predictions_of"]
 
@@ -88,8 +88,8 @@ def _prediction(value: object, origin: str) -> int:
     text = str(value).strip().strip("().").strip()
     if text.lower() in _NO_ANSWER:
         return NO_PREDICTION
-    if len(text) == 1 and text.upper() in string.ascii_uppercase:
-        return string.ascii_uppercase.index(text.upper())
+    if len(text) == 1 and text.upper() in LETTERS:
+        return LETTERS.index(text.upper())
     if text.isascii() and text.removesuffix(".0").isdigit():
         return int(text.removesuffix(".0"))
     raise ValueError(

@@ -17,7 +17,7 @@ from typing import Any, SupportsIndex, overload
 
 from PIL import Image
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_tasks.datasets import DatasetError, SampleDataset
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeGuard
 from lmms_eval.api.instance import Instance
 from PIL import Image
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.models.questions import Question, ScoringError, describe
 

@@ -16,16 +16,16 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import LETTERS, Condition, conditions_under
 from benchc_metrics.metrics.sample_metrics import sample_figures
 from benchc_metrics.records import RECORD_KEY, assemble_record
-from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, SEVERITIES
+from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
 from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.output_folder import check_output_folder
 from benchc_tasks.stacks.pictures import ConditionedPicture
-from benchc_tasks.stacks.prompting import LETTERS, Prompt
+from benchc_tasks.stacks.prompting import Prompt
 
 __all__ = ["BenchCTask", "SampleTask", "conditions_of"]
 
@@ -47,7 +47,7 @@ def conditions_of(corruption: str) -> tuple[Condition, ...]:
         raise ValueError(
             f"metadata.corruption is {corruption!r}, which is none of {', '.join(CORRUPTIONS)}: correct the task's YAML"
         )
-    return (CLEAN, *(Condition(corruption, severity) for severity in SEVERITIES))
+    return conditions_under(corruption)
 
 
 class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped

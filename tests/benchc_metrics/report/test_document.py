@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from run_folders import made_run
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_metrics.findings.analysis import RunAnalysis
 from benchc_metrics.metrics.sums import HEADLINE
 from benchc_metrics.report.document import charts_of_all, curves, render_report, report_steps, short_names

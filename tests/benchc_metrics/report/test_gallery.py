@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from run_folders import made_run
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_metrics.findings.analysis import RunAnalysis, analyse
 from benchc_metrics.report.gallery import THUMBNAIL_SIDE, ShownSample, candidates, data_uri, show_card
 from benchc_metrics.runs import Run

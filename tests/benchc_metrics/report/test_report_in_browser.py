@@ -8,7 +8,7 @@ import pytest
 from browser import Browser
 from PIL import Image
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_metrics.report.document import render_report
 from benchc_metrics.report.gallery import ShownSample
 from benchc_metrics.runs import Run

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from run_folders import made_run, write_run
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_metrics.runs import read_run
 from benchc_tasks.commands.cli import main
 from benchc_tasks.commands.report import sample_viewer

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_tasks.corruptions import condition_seed, corrupt
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL, DEMONSTRATION_SET
 from benchc_tasks.demonstration.training.__main__ import main as train
 from benchc_tasks.demonstration.training.evaluation import letter_probabilities
 from benchc_tasks.demonstration.training.vocabulary import prompt_text
-from benchc_tasks.stacks.prompting import LETTERS
 
 
 def load(folder):

@@ -15,7 +15,7 @@ from transformers import AutoProcessor, LlamaConfig
 from vllm_server import why_no_vllm
 from vllm_support import vllm_checkpoint
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CLEAN, LETTERS, Condition
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.datasets import load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
@@ -32,7 +32,7 @@ from benchc_tasks.models.vllm import (
 )
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.pictures import ConditionedPicture
-from benchc_tasks.stacks.prompting import LETTERS, Prompt
+from benchc_tasks.stacks.prompting import Prompt
 
 WHY_NO_VLLM = why_no_vllm()
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."

@@ -12,6 +12,7 @@ import pytest
 from vllm_server import SERVED_NAME, vllm_server, why_no_vllm
 from vllm_support import vllm_checkpoint
 
+from benchc_metrics.benchmark import LETTERS
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.corruptions import corrupt
 from benchc_tasks.datasets import decode_image, load_dataset
@@ -21,7 +22,7 @@ from benchc_tasks.models.served.reading import Reading, ServedChat
 from benchc_tasks.models.served.requests import ServedModel
 from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
-from benchc_tasks.stacks.prompting import LETTERS, question_with_options
+from benchc_tasks.stacks.prompting import question_with_options
 
 if reason := why_no_vllm():
     if os.environ.get("BENCHC_REQUIRE_VLLM") == "1":

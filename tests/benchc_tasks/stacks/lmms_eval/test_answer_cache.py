@@ -12,7 +12,7 @@ import pytest
 from disks import disk
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 
-from benchc_metrics.conditions import Condition
+from benchc_metrics.benchmark import Condition
 from benchc_tasks.corruptions import Picture, corruption, unregister
 from benchc_tasks.stacks.answer_store import SYNC_INTERVAL
 from benchc_tasks.stacks.lmms_eval import answer_cache

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_tasks.datasets import SampleDataset, load_dataset, write_dataset
 from benchc_tasks.stacks.lmms_eval.generation_requests import (
     ConditionedDocId,

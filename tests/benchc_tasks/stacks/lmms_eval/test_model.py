@@ -11,7 +11,7 @@ import torch
 from lmms_eval.api.instance import Instance
 from PIL import Image
 
-from benchc_metrics.conditions import CLEAN, Condition
+from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.pictures import ConditionedPicture
 
