@@ -84,7 +84,8 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[JsonLine]:
     # A pipe would keep its reader waiting, and a device need not end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise JsonLinesError("is a folder, a pipe or a device; put a file in its place", 0)
-    number, start, blank = 0, 0, []
+    number, start = 0, 0
+    blank: list[int] = []
     with cast(IO[bytes], gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as lines:
         while raw := _next_line(lines, number):
             number += 1

@@ -6,7 +6,7 @@ import re
 import reprlib
 import textwrap
 
-__all__ = ["MOST_QUOTED", "quoted", "reason_of"]
+__all__ = ["MOST_QUOTED", "quoted", "reason_of", "shortened"]
 
 MOST_QUOTED = 100
 """Characters that a message shows of a value."""
@@ -31,9 +31,14 @@ def quoted(value: object) -> str:
     # A repr may fail in any way; an integer of more than 4,300 digits has none.
     except Exception:
         return f"a value of type {type(value).__name__}"
-    if len(text) <= MOST_QUOTED:
+    return shortened(text)
+
+
+def shortened(text: str, most: int = MOST_QUOTED) -> str:
+    """Cut the middle out of a text that is longer than `most` characters."""
+    if len(text) <= most:
         return text
-    kept = MOST_QUOTED - 3
+    kept = most - 3
     return f"{text[: kept - kept // 3]}...{text[-(kept // 3) :]}"
 
 

@@ -1,4 +1,4 @@
-"""From an encoded image of any usual kind to upright RGB, or to a sentence that says why not."""
+"""Decode an encoded image of any usual kind to upright RGB, or refuse it with a sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from benchc_tasks.datasets.schema import DatasetError
+from benchc_metrics.messages import reason_of
+from benchc_tasks.datasets.schema import DatasetError, sample_name
 
 __all__ = ["FORMATS", "HEAD_BYTES", "MAX_PIXELS", "decode_image", "head_problem"]
 
@@ -71,25 +72,28 @@ def decode_image(image: object, sample: str) -> Image.Image:
         if orientation in _UPRIGHT:
             rgb = rgb.transpose(_UPRIGHT[orientation])
     except DatasetError as error:
-        raise DatasetError(f"sample {sample!r}: {error}") from error
+        raise DatasetError(f"{sample_name(sample)}: {error}") from error
     # A bomb that Pillow finds where no size can be checked before, such as in a frame of a GIF.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(
-            f"sample {sample!r}: its image has more than {MAX_PIXELS:,} pixels; scale it down"
+            f"{sample_name(sample)}: its image has more than {MAX_PIXELS:,} pixels; scale it down"
         ) from error
     except UnidentifiedImageError as error:
-        raise DatasetError(f"sample {sample!r}: its image cannot be decoded (its header is broken); {_CURE}") from error
+        raise DatasetError(
+            f"{sample_name(sample)}: its image cannot be decoded (its header is broken); {_CURE}"
+        ) from error
     # Pillow's readers raise nearly any exception on a broken file.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DatasetError(f"sample {sample!r}: its image cannot be decoded ({reason}); {_CURE}") from error
+        raise DatasetError(
+            f"{sample_name(sample)}: its image cannot be decoded ({reason_of(error)}); {_CURE}"
+        ) from error
     # Processors turn an image by its EXIF orientation: one that is upright must no longer carry any.
     rgb.info = {}
     return rgb
 
 
 def head_problem(head: bytes) -> str | None:
-    """Say what the first bytes of an encoded image tell to be wrong with it, without decoding it.
+    """Find the fault that the first bytes of an encoded image show, without decoding it.
 
     Parameters
     ----------

@@ -1,36 +1,50 @@
-"""Load a dataset and check it; write one."""
+"""Load a dataset and check every row of it; write one."""
 
 from __future__ import annotations
 
 import bisect
 import itertools
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
+from benchc_metrics.messages import quoted, reason_of
+from benchc_tasks.datasets.features import (
+    Declaration,
+    Feature,
+    UnnamedLabel,
+    class_names,
+    declared_beside,
+    features_of_schema,
+    label_decoder,
+)
 from benchc_tasks.datasets.images import HEAD_BYTES, decode_image, head_problem
+from benchc_tasks.datasets.options import label_index, unlettered
 from benchc_tasks.datasets.samples import SampleDataset
 from benchc_tasks.datasets.schema import (
     IMAGE_COLUMN,
     SAMPLE_SCHEMA,
     DatasetError,
     Fault,
+    Unreadable,
     check_samples,
     columns_of_rows,
     columns_of_table,
     missing_columns,
     raise_first,
-    reason_of,
+    sample_name,
 )
-from benchc_tasks.datasets.sources import find_files
+from benchc_tasks.datasets.sources import check_row_count, find_files, is_parquet
 from benchc_tasks.datasets.stores import (
     FileImages,
     ImageStore,
@@ -54,8 +68,8 @@ def load_dataset(source: str | Path | None = None, split: str | None = None) -> 
     Parameters
     ----------
     source : str or Path, optional
-        A folder, a parquet or JSONL file, or a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`; by default what the
-        environment variable `BENCHC_DATASET` says, else the bundled demonstration set. What exists on this machine
+        A folder, a parquet or JSONL file, or a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`; by default the value of
+        the environment variable `BENCHC_DATASET`, else the bundled demonstration set. What exists on this machine
         goes before the hub.
     split : str, optional
         The split to take; needed if the dataset's files name several.
@@ -71,12 +85,12 @@ def load_dataset(source: str | Path | None = None, split: str | None = None) -> 
         With one sentence on the first fault, and the number of the others.
     """
     found = find_files(source, split)
-    parts = [_read(path) for path in found.paths]
+    parts = [_read(path, found.folder) for path in found.paths]
     place = _Places([path.name for path in found.paths], [part.table.num_rows for part in parts])
     table = pa.concat_tables([part.table for part in parts]).combine_chunks()
     images = parts[0].images if len(parts) == 1 else JoinedImages([part.images for part in parts])
     if not table.num_rows:
-        raise DatasetError(f"dataset {found.source!r} has no samples; give it at least one row")
+        raise DatasetError(f"dataset {quoted(found.source)} has no samples; give it at least one row")
     type_faults = [
         replace(fault, row=fault.row + start)
         for part, start in zip(parts, place.starts, strict=True)
@@ -86,17 +100,21 @@ def load_dataset(source: str | Path | None = None, split: str | None = None) -> 
         Fault(row, IMAGE_COLUMN, problem) for row, problem in enumerate(images.problems()) if problem is not None
     ]
     raise_first([*type_faults, *check_samples(table, place), *image_faults], _row_names(table, place))
+    if found.is_hub:
+        check_row_count(found, split, {part.declared.origin: part.declared.rows for part in parts}, table.num_rows)
+    table, notes = _without_letters(table)
     return SampleDataset(
         table,
         images,
         source=found.source,
         is_demonstration=found.is_demonstration,
+        notes=notes,
         ignored_columns=tuple(sorted({name for part in parts for name in part.ignored})),
     )
 
 
 def image_problem(sample: Mapping[str, Any]) -> str | None:
-    """Decode the image of a sample, and say in one sentence why it cannot be decoded; None if it can.
+    """Decode the image of a sample; return the sentence that says why it cannot be decoded, None if it can.
 
     Parameters
     ----------
@@ -151,7 +169,7 @@ def write_dataset(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     path = Path(path)
     if path.suffix != ".parquet":
-        raise DatasetError(f"dataset {str(path)!r} is to be a parquet file; let its name end in .parquet")
+        raise DatasetError(f"dataset {quoted(str(path))} is to be a parquet file; let its name end in .parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
         # Under its final name, as faults name the file.
@@ -163,12 +181,13 @@ def write_dataset(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """What one file holds."""
+    """The samples of one file."""
 
     table: pa.Table
     images: ImageStore
     faults: list[Fault]
     ignored: list[str]
+    declared: Declaration = field(default_factory=Declaration)
 
 
 class _Places:
@@ -186,21 +205,22 @@ class _Places:
 def _row_names(table: pa.Table, place: Callable[[int], str]) -> Callable[[int], str]:
     def name(row: int) -> str:
         sample = table["id"][row].as_py()
-        return f"sample {sample!r} ({place(row)})" if sample else place(row)
+        return f"{sample_name(sample)} ({place(row)})" if sample else place(row)
 
     return name
 
 
-def _read(path: Path) -> _Part:
+def _read(path: Path, root: Path) -> _Part:
     # A pipe would keep its reader waiting.
     if not path.is_file():
         raise DatasetError(
             f"{path.name} is a folder, a device or a link to nothing; put a parquet or JSONL file in its place"
         )
-    return _read_parquet(path) if path.suffix == ".parquet" else _read_jsonl(path)
+    declared = declared_beside(path, root)
+    return _read_parquet(path, declared) if is_parquet(path.name) else _read_jsonl(path, declared)
 
 
-def _read_parquet(path: Path) -> _Part:
+def _read_parquet(path: Path, declared: Declaration) -> _Part:
     try:
         stored = pq.read_schema(path, memory_map=True)
         names = [name for name in SAMPLE_SCHEMA.names if name in stored.names]
@@ -208,56 +228,111 @@ def _read_parquet(path: Path) -> _Part:
         problem = column_problem(stored.field(IMAGE_COLUMN).type)
         if problem:
             raise DatasetError(f"{path.name} row 1: {problem}")
-        table, faults = columns_of_table(pq.read_table(path, columns=names, memory_map=True, partitioning=None))
+        table = pq.read_table(path, columns=names, memory_map=True, partitioning=None)
         images = ParquetImages(path)
     except (pa.ArrowException, OSError) as error:
         raise unreadable_parquet(path, error) from error
-    return _Part(table, images, faults, _ignored(stored.names))
+    features = features_of_schema(stored.metadata, path.name) or declared.features
+    if _labelled_columns(features):
+        typed, faults = columns_of_rows(_named(table.to_pylist(), features))
+    else:
+        typed, faults = columns_of_table(table)
+    return _Part(typed, images, faults, _ignored(stored.names), declared)
 
 
-def _read_jsonl(path: Path) -> _Part:
+def _read_jsonl(path: Path, declared: Declaration) -> _Part:
     rows = _parse_jsonl(path)
     names = {name for row in rows for name in row}
     if rows:
         raise_first(missing_columns(names), lambda row: path.name)
-    table, faults = columns_of_rows(rows)
+    table, faults = columns_of_rows(_named(rows, declared.features) if _labelled_columns(declared.features) else rows)
     images = FileImages(path.parent, [row.get(IMAGE_COLUMN) for row in rows])
-    return _Part(table, images, faults, _ignored(names))
+    return _Part(table, images, faults, _ignored(names), declared)
 
 
 def _ignored(names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in _WRITTEN_SCHEMA.names]
 
 
+def _labelled_columns(features: Mapping[str, Feature]) -> dict[str, Callable[[Any], Any]]:
+    found = {name: label_decoder(features.get(name)) for name in SAMPLE_SCHEMA.names}
+    return {name: decode for name, decode in found.items() if decode is not None}
+
+
+def _named(rows: Iterable[Mapping[str, Any]], features: Mapping[str, Feature]) -> list[dict[str, Any]]:
+    """Put the names of class labels into rows; an answer becomes the index of the option that its name stands for."""
+    decoders = _labelled_columns(features)
+    names = class_names(features.get("answer")) or ()
+    named = []
+    for row in rows:
+        changed = {**row, **{name: _decoded(name, decode(row.get(name))) for name, decode in decoders.items()}}
+        if "answer" in decoders:
+            changed["answer"] = _index_of_label(changed["answer"], changed.get("options"), names)
+        named.append(changed)
+    return named
+
+
+def _decoded(column: str, value: Any) -> Any:
+    found = next(
+        (entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, UnnamedLabel)), None
+    )
+    if found is None:
+        return value
+    return Unreadable(f"its `{column}` is the class label {quoted(found.code)} of {found.count}; write the file again")
+
+
+def _index_of_label(name: Any, options: Any, names: Sequence[str]) -> Any:
+    if not isinstance(name, str) or not isinstance(options, list) or not all(isinstance(o, str) for o in options):
+        return name
+    try:
+        return label_index(name, options, names)
+    except ValueError as error:
+        return Unreadable(f"its `answer` is the class {quoted(name)}, which {error}")
+
+
 def _parse_jsonl(path: Path) -> list[dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        lines = list(read_json_lines(path))
+    except JsonLinesError as error:
+        raise DatasetError(f"{path.name} {error}") from error
     except OSError as error:
         raise DatasetError(f"{path.name} cannot be read ({reason_of(error)}); make it a readable file") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path.name} is not UTF-8 (byte {error.start}); write it again as UTF-8") from error
-    # Only a line feed ends a line of JSONL: str.splitlines would also split at the separators that JSON lets stand.
-    lines = text.rstrip().split("\n") if text.strip() else []
-    parsed = [_parse_line(line) for line in lines]
+    problems = ((line.number, line_problem(line)) for line in lines)
     raise_first(
-        (Fault(number, "", row) for number, row in enumerate(parsed) if isinstance(row, str)),
-        lambda number: f"{path.name} row {number + 1}",
+        (Fault(number, "", problem) for number, problem in problems if problem is not None),
+        lambda number: f"{path.name} row {number}",
     )
-    return [row for row in parsed if not isinstance(row, str)]
+    return [line.value for line in lines]
 
 
-def _parse_line(line: str) -> dict[str, Any] | str:
-    if not line.strip():
+def line_problem(line: JsonLine) -> str | None:
+    """Return the fault of a line that is to be a row, with its cure; None if it is one."""
+    if line.fault is None:
+        return None if isinstance(line.value, dict) else "the line is not a JSON object; write one object a line"
+    if line.fault == "is blank":
         return "the line is blank; remove it"
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        return (
-            f"the line is not JSON ({error.msg.removesuffix(' at')} at column {error.colno}); write one object a line"
-        )
-    except (ValueError, RecursionError) as error:
-        return f"the line cannot be read ({reason_of(error)}); write one plain object a line"
-    return row if isinstance(row, dict) else "the line is not a JSON object; write one object a line"
+    return f"the line {line.fault}; write one object a line"
+
+
+def _without_letters(table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
+    """Take the letters off options that carry their own, and say of how many samples."""
+    first = pc.list_element(table["options"], 0)
+    found = {}
+    for row in np.flatnonzero(pc.match_substring_regex(first, r"^\s*[(\[]?[Aa][)\].:]").to_numpy()).tolist():
+        texts = unlettered(table["options"][row].as_py())
+        if texts is not None:
+            found[row] = texts
+    if not found:
+        return table, ()
+    options = [found.get(row, kept) for row, kept in enumerate(table["options"].to_pylist())]
+    column = table.schema.get_field_index("options")
+    changed = table.set_column(
+        column, SAMPLE_SCHEMA.field("options"), pa.array(options, SAMPLE_SCHEMA.field("options").type)
+    )
+    count = f"{len(found):,} sample{'' if len(found) == 1 else 's'}"
+    return changed, (
+        f"the options of {count} carried their letters already, which the prompt writes: they were taken off",
+    )
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The dataset as the task sees it: an immutable sequence of samples whose images are read when asked for."""
+"""An immutable sequence of checked samples whose images are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchc_tasks.datasets.fingerprint import fingerprint, image_digest
-from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError
+from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError, sample_name
 from benchc_tasks.datasets.stores import ImageStore
 
 __all__ = ["SampleDataset"]
@@ -47,6 +47,8 @@ class SampleDataset(Sequence[dict[str, Any]]):
         Whether they are the bundled demonstration set.
     ignored_columns : tuple of str
         Columns of the source that are not a sample's.
+    notes : tuple of str
+        Sentences about changes that were made to the samples when they were loaded.
     rows : array of n int64, optional
         Row numbers of the samples in `images`; by default 0..n-1.
     shows_images : bool
@@ -61,6 +63,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
         source: str,
         is_demonstration: bool = False,
         ignored_columns: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
         rows: npt.NDArray[np.int64] | None = None,
         shows_images: bool = True,
     ) -> None:
@@ -71,6 +74,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
         self._source = source
         self._is_demonstration = is_demonstration
         self._ignored_columns = ignored_columns
+        self._notes = notes
 
     @property
     def source(self) -> str:
@@ -86,6 +90,11 @@ class SampleDataset(Sequence[dict[str, Any]]):
     def ignored_columns(self) -> tuple[str, ...]:
         """Columns of the source that are not a sample's and were left out."""
         return self._ignored_columns
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Changes that were made to the samples when they were loaded, a sentence each."""
+        return self._notes
 
     @property
     def features(self) -> dict[str, str]:
@@ -153,6 +162,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
             "source": self._source,
             "is_demonstration": self._is_demonstration,
             "ignored_columns": self._ignored_columns,
+            "notes": self._notes,
             "shows_images": self._shows_images,
         }
         return SampleDataset(**{**kept, **changes})
@@ -171,4 +181,4 @@ class SampleDataset(Sequence[dict[str, Any]]):
         try:
             return self._images.read(int(self._rows[position]))
         except DatasetError as error:
-            raise DatasetError(f"sample {self._table['id'][position].as_py()!r}: {error}") from error
+            raise DatasetError(f"{sample_name(self._table['id'][position].as_py())}: {error}") from error

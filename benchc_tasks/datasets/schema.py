@@ -1,9 +1,7 @@
-"""What a sample is made of, and everything that can be wrong with one short of its image."""
+"""Define the columns of a sample and check everything in them but the image."""
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from benchc_metrics.messages import quoted, reason_of
+from benchc_tasks.datasets.options import ABSENT_TEXTS, ANSWER_CURE
 
 __all__ = [
     "IMAGE_COLUMN",
@@ -20,12 +21,14 @@ __all__ = [
     "SAMPLE_SCHEMA",
     "DatasetError",
     "Fault",
+    "Unreadable",
     "check_samples",
     "columns_of_rows",
     "columns_of_table",
     "missing_columns",
     "raise_first",
     "reason_of",
+    "sample_name",
 ]
 
 MIN_OPTIONS = 2
@@ -45,37 +48,47 @@ SAMPLE_SCHEMA = pa.schema(
     ]
 )
 
-_ANSWER_CURE = "give the right option's index, an integer counted from 0 (A is 0, B is 1)"
 _CURES = {
     "id": "give a string",
     "question": "give a string",
     "options": "give a list of strings",
-    "answer": _ANSWER_CURE,
+    "answer": ANSWER_CURE,
     "source": "give a string, or leave it out",
     "category": "give a string, or leave it out",
 }
 
 
 class DatasetError(ValueError):
-    """What is wrong with a dataset, in one sentence that names the place and the cure."""
+    """Raised when a dataset is refused; the message is one sentence that names the place and the cure."""
 
 
-def reason_of(error: Exception) -> str:
-    """Say what a library or the operating system has to say about a fault, in one clause to stand in brackets.
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands in the place of a value that could not be read.
+
+    Attributes
+    ----------
+    text : str
+        The reason and the cure, to stand behind the row's name.
+    """
+
+    text: str
+
+
+def sample_name(identifier: object) -> str:
+    """Name a sample in a message.
 
     Examples
     --------
-    >>> reason_of(ValueError("It is cut off. Perhaps it was not wholly written."))
-    'It is cut off'
+    >>> sample_name("kitchen-1")
+    "sample 'kitchen-1'"
     """
-    text = " ".join((getattr(error, "strerror", None) or str(error)).split()) or type(error).__name__
-    first, *_ = re.split(r"\.\s+(?=[A-Z])", text, maxsplit=1)
-    return textwrap.shorten(first, 300, placeholder=" ...").rstrip(".:")
+    return f"sample {quoted(identifier)}"
 
 
 @dataclass(frozen=True, order=True)
 class Fault:
-    """One thing that is wrong with one row.
+    """One fault of one row.
 
     Attributes
     ----------
@@ -84,7 +97,7 @@ class Fault:
     column : str
         The column that is at fault.
     text : str
-        What is wrong and the cure, to stand behind the row's name.
+        The fault and its cure, to stand behind the row's name.
     """
 
     row: int
@@ -98,9 +111,9 @@ def raise_first(faults: Iterable[Fault], name_row: Callable[[int], str]) -> None
     Parameters
     ----------
     faults : iterable of Fault
-        All that was found.
+        In any order.
     name_row : callable
-        From a row's number to how a person finds it: its id, or file and line.
+        From a row's number to a name by which a person finds it: its id, or file and line.
 
     Raises
     ------
@@ -192,7 +205,7 @@ def columns_of_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, list[F
 
 
 def check_samples(table: pa.Table, name_place: Callable[[int], str]) -> list[Fault]:
-    """List what is wrong with the values of samples; nulls are left to those who read the columns.
+    """List the faults of samples' values; nulls are left to those who read the columns.
 
     Parameters
     ----------
@@ -241,12 +254,14 @@ def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
 def _value_problem(column: str, value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, Unreadable):
+        return value.text
     if column == "options":
         return _options_problem(value)
     if column == "answer":
         return _answer_problem(value)
     if not isinstance(value, str):
-        return f"its `{column}` is {_shown(value)}, not a string; {_CURES[column]}"
+        return f"its `{column}` is {quoted(value)}, not a string; {_CURES[column]}"
     return (
         None if _is_utf8(value) else f"its `{column}` holds half a surrogate pair; {_CURES[column]} of whole characters"
     )
@@ -254,10 +269,12 @@ def _value_problem(column: str, value: Any) -> str | None:
 
 def _options_problem(value: Any) -> str | None:
     if not isinstance(value, (list, tuple)):
-        return f"its `options` are {_shown(value)}, not a list; {_CURES['options']}"
+        return f"its `options` are {quoted(value)}, not a list; {_CURES['options']}"
     for option in value:
+        if isinstance(option, Unreadable):
+            return option.text
         if option is not None and not isinstance(option, str):
-            return f"its `options` hold {_shown(option)}, not a string; {_CURES['options']}"
+            return f"its `options` hold {quoted(option)}, not a string; {_CURES['options']}"
         if option is not None and not _is_utf8(option):
             return f"its `options` hold half a surrogate pair; {_CURES['options']} of whole characters"
     return None
@@ -265,15 +282,10 @@ def _options_problem(value: Any) -> str | None:
 
 def _answer_problem(value: Any) -> str | None:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        return f"its `answer` is {_shown(value)}, not an integer; {_ANSWER_CURE}"
+        return f"its `answer` is {quoted(value)}, not an integer; {ANSWER_CURE}"
     if not -(2**63) <= value < 2**63:
-        return f"its `answer` {value} is out of range; {_ANSWER_CURE}"
+        return f"its `answer` {quoted(int(value))} is out of range; {ANSWER_CURE}"
     return None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _is_utf8(text: str) -> bool:
@@ -305,7 +317,7 @@ def _id_faults(ids: pa.ChunkedArray, name_place: Callable[[int], str]) -> Iterat
             yield Fault(
                 row,
                 "id",
-                f"its `id` is {_shown(sample)}; "
+                f"its `id` is {quoted(sample)}; "
                 "give one or more printable characters, without a space before or behind them",
             )
         elif first_seen.setdefault(sample, row) != row:
@@ -337,17 +349,17 @@ def _option_faults(options: pa.ChunkedArray) -> Iterator[Fault]:
     flat = pa.table({"row": pc.list_parent_indices(options), "option": pc.list_flatten(options)})
     # A model sees no difference between two options that differ only in the white space around them.
     flat = flat.set_column(1, "option", pc.utf8_trim_whitespace(flat["option"]))
-    for row in _distinct_rows(flat.filter(pc.fill_null(pc.equal(flat["option"], ""), True))):
-        yield Fault(row, "options", "one of its `options` is empty; give each option a text")
-    filled = flat.filter(pc.fill_null(pc.not_equal(flat["option"], ""), False))
+    is_absent = pc.is_in(flat["option"], value_set=pa.array([*ABSENT_TEXTS, None], pa.string()))
+    absent = flat.filter(is_absent)
+    is_nan = dict(zip(absent["row"].to_pylist(), pc.equal(absent["option"], "nan").to_pylist(), strict=True))
+    for row in sorted(is_nan):
+        nan = " ('nan', which pandas writes for nothing)" if is_nan[row] else ""
+        yield Fault(row, "options", f"one of its `options` is empty{nan}; give each option a text")
+    filled = flat.filter(pc.invert(is_absent))
     tally = filled.group_by(["row", "option"]).aggregate([([], "count_all")])
     repeated = tally.filter(pc.greater(tally["count_all"], 1)).sort_by("row")
     for row, option in zip(repeated["row"].to_pylist(), repeated["option"].to_pylist(), strict=True):
-        yield Fault(row, "options", f"its option {_shown(option)} is repeated; give each option a text of its own")
-
-
-def _distinct_rows(table: pa.Table) -> list[int]:
-    return sorted(set(table["row"].to_pylist()))
+        yield Fault(row, "options", f"its option {quoted(option)} is repeated; give each option a text of its own")
 
 
 def _answer_faults(answers: pa.ChunkedArray, options: pa.ChunkedArray) -> Iterator[Fault]:
@@ -358,5 +370,5 @@ def _answer_faults(answers: pa.ChunkedArray, options: pa.ChunkedArray) -> Iterat
         yield Fault(
             row,
             "answer",
-            f"its `answer` {answers[row].as_py()} is out of range for {counts[row].as_py()} options; {_ANSWER_CURE}",
+            f"its `answer` {answers[row].as_py()} is out of range for {counts[row].as_py()} options; {ANSWER_CURE}",
         )

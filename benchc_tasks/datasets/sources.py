@@ -1,25 +1,30 @@
-"""From the name of a dataset to its files on this machine."""
+"""Find the files of a dataset on this machine or on the Hugging Face hub, and refuse an incomplete set."""
 
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from benchc_tasks.datasets.schema import DatasetError, reason_of
+from benchc_metrics.messages import quoted, reason_of
+from benchc_tasks.datasets.schema import DatasetError
 from benchc_tasks.demonstration import DEMONSTRATION_SET
 
-__all__ = ["SOURCE_VARIABLE", "DatasetFiles", "choose_files", "find_files"]
+__all__ = ["SOURCE_VARIABLE", "DatasetFiles", "check_row_count", "choose_files", "find_files", "is_parquet"]
 
 SOURCE_VARIABLE = "BENCHC_DATASET"
 
 _HUB_ID = re.compile(r"(?P<id>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?", re.ASCII)
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-(?P<count>\d{5})")
 _SPLITS = frozenset(["train", "training", "test", "testing", "validation", "valid", "val", "dev", "eval", "evaluation"])
+_PARQUET, _JSONL = ".parquet", (".jsonl", ".jsonl.gz")
+_TYPES_BESIDE = ("README.md", "dataset_infos.json")
+_LISTS = "benchc"
 _IMAGE_PATTERNS = ("png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff")
 
 
@@ -30,16 +35,22 @@ class DatasetFiles:
     Attributes
     ----------
     source : str
-        What a person called it.
+        The name that the user gave.
     paths : tuple of Path
         All parquet, or all JSONL.
     is_demonstration : bool
-        Whether it is the bundled set.
+        True for the bundled set.
+    folder : Path
+        The dataset's folder, where its README stands.
+    is_hub : bool
+        True where the files come from the hub or its cache.
     """
 
     source: str
     paths: tuple[Path, ...]
     is_demonstration: bool
+    folder: Path
+    is_hub: bool = False
 
 
 def find_files(source: str | Path | None = None, split: str | None = None) -> DatasetFiles:
@@ -48,8 +59,8 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     Parameters
     ----------
     source : str or Path, optional
-        A folder, a parquet or JSONL file, or a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`; by default what
-        `BENCHC_DATASET` says, else the bundled demonstration set.
+        A folder, a parquet or JSONL file, or a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`; by default the value of
+        `BENCHC_DATASET`, else the bundled demonstration set.
     split : str, optional
         The split to take, for a source whose files name splits.
 
@@ -72,14 +83,16 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
         here = _files_here(path)
     # RuntimeError: there is no such user as in ~user.
     except (OSError, RuntimeError) as error:
-        raise DatasetError(f"dataset {given!r} cannot be read ({reason_of(error)}); name one that can be") from error
+        raise DatasetError(
+            f"dataset {quoted(given)} cannot be read ({reason_of(error)}); name one that can be"
+        ) from error
     if here is not None:
         folder, names = here
     elif isinstance(source, str) and hub and not _is_data_file(given):
         folder, names = _fetch(hub["id"], hub["revision"], split)
     else:
         raise DatasetError(
-            f"dataset {given!r} does not exist; give an existing folder, parquet or JSONL file, "
+            f"dataset {quoted(given)} does not exist; give an existing folder, parquet or JSONL file, "
             "or a hub id OWNER/NAME or OWNER/NAME@REVISION"
         )
     chosen = choose_files(names, split, given)
@@ -89,7 +102,40 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     is_demonstration = DEMONSTRATION_SET.exists() and any(
         path.exists() and path.samefile(DEMONSTRATION_SET) for path in paths
     )
-    return DatasetFiles("the bundled demonstration set" if is_demonstration else given, paths, is_demonstration)
+    source = "the bundled demonstration set" if is_demonstration else given
+    return DatasetFiles(source, paths, is_demonstration, folder, is_hub=here is None)
+
+
+def check_row_count(
+    found: DatasetFiles, split: str | None, declared: Mapping[str, Mapping[str, int]], rows: int
+) -> None:
+    """Refuse a dataset of the hub that has fewer rows than its own files say: a part of it was not downloaded.
+
+    Parameters
+    ----------
+    found : DatasetFiles
+        Where the rows come from.
+    split : str or None
+        The split that was asked for.
+    declared : mapping of str to (mapping of str to int)
+        From the file that says so to the number of rows of each split.
+    rows : int
+        How many rows there are.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer rows than the split has.
+    """
+    splits = {split} if split else {_split_of(path.relative_to(found.folder).as_posix()) for path in found.paths}
+    for origin, counts in declared.items():
+        wanted = splits if splits != {None} else set(counts)
+        expected = counts.get(next(iter(wanted)) or "") if len(wanted) == 1 else None
+        if expected is not None and rows < expected:
+            raise DatasetError(
+                f"dataset {quoted(found.source)} has {rows:,} of the {expected:,} rows that its {origin} declares; "
+                "download the rest of it"
+            )
 
 
 def choose_files(names: Sequence[str], split: str | None, source: str) -> list[str]:
@@ -114,38 +160,57 @@ def choose_files(names: Sequence[str], split: str | None, source: str) -> list[s
     DatasetError
         If nothing is left, or files of two kinds or several splits are.
     """
-    files = sorted(name for name in names if _is_data_file(name))
-    files = [name for name in files if "/" not in name] or files
+    files = sorted(_at_top(names))
     if not files:
         raise DatasetError(
-            f"dataset {source!r} has no parquet or JSONL file; put its rows in data.parquet or data.jsonl"
+            f"dataset {quoted(source)} has no parquet or JSONL file; put its rows in data.parquet or data.jsonl"
         )
     splits = sorted({found for name in files if (found := _split_of(name))})
     if split is not None:
         files = [name for name in files if _belongs(name, split)]
         if not files:
             cure = f"choose from {', '.join(splits)}" if splits else "its files name no splits, so name none"
-            raise DatasetError(f"dataset {source!r} has no split {split!r}; {cure}")
+            raise DatasetError(f"dataset {quoted(source)} has no split {quoted(split)}; {cure}")
     elif len(splits) > 1:
-        raise DatasetError(f"dataset {source!r} has the splits {', '.join(splits)}; name the one to evaluate")
-    if len({PurePosixPath(name).suffix for name in files}) > 1:
-        raise DatasetError(f"dataset {source!r} has both parquet and JSONL files; name the file, or keep one kind")
+        raise DatasetError(f"dataset {quoted(source)} has the splits {', '.join(splits)}; name the one to evaluate")
+    if len({is_parquet(name) for name in files}) > 1:
+        raise DatasetError(
+            f"dataset {quoted(source)} has both parquet and JSONL files; name the file, or keep one kind"
+        )
     return files
+
+
+def _at_top(names: Iterable[str]) -> list[str]:
+    """Keep the data files at the top, or all where none is there."""
+    files = [name for name in names if _is_data_file(name)]
+    return [name for name in files if "/" not in name] or files
 
 
 def _check_shards(names: Iterable[str], source: str) -> None:
     found = Counter(
         (PurePosixPath(name).parent, shard["split"], int(shard["count"]))
         for name in names
-        if (shard := _SHARD.fullmatch(PurePosixPath(name).stem))
+        if (shard := _SHARD.fullmatch(_stem(name)))
     )
     for (_, split, count), present in found.items():
         if present != count:
-            raise DatasetError(f"dataset {source!r} has {present} of {count} shards of {split!r}; fetch the others")
+            raise DatasetError(
+                f"dataset {quoted(source)} has {present} of {count} shards of {split!r}; fetch the others"
+            )
+
+
+def is_parquet(name: str) -> bool:
+    """Say whether a data file is parquet by its name; it is JSONL otherwise."""
+    return name.endswith(_PARQUET)
 
 
 def _is_data_file(name: str) -> bool:
-    return name.endswith((".parquet", ".jsonl"))
+    return name.endswith((_PARQUET, *_JSONL))
+
+
+def _stem(name: str) -> str:
+    base = PurePosixPath(name).name
+    return next((base.removesuffix(suffix) for suffix in (_PARQUET, *_JSONL) if base.endswith(suffix)), base)
 
 
 def _files_here(path: Path) -> tuple[Path, list[str]] | None:
@@ -157,53 +222,59 @@ def _files_here(path: Path) -> tuple[Path, list[str]] | None:
 
 def _data_files(folder: Path) -> list[str]:
     top = [path for path in folder.iterdir() if _is_data_file(path.name)]
-    found = top or (path for pattern in ("*.parquet", "*.jsonl") for path in folder.rglob(pattern))
+    found = top or (path for path in folder.rglob("*") if _is_data_file(path.name))
     names = (path.relative_to(folder) for path in found)
     return [name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)]
 
 
 def _split_of(name: str) -> str | None:
-    path = PurePosixPath(name)
-    shard = _SHARD.fullmatch(path.stem)
+    shard = _SHARD.fullmatch(_stem(name))
     if shard and shard["split"] != "data":
         return shard["split"]
-    return next((part for part in (path.stem, *reversed(path.parent.parts)) if part in _SPLITS), None)
+    folders = reversed(PurePosixPath(name).parent.parts)
+    return next((part for part in (_stem(name), *folders) if part in _SPLITS), None)
 
 
 def _belongs(name: str, split: str) -> bool:
-    path = PurePosixPath(name)
-    return split in (_split_of(name), path.stem, *path.parent.parts)
+    return split in (_split_of(name), _stem(name), *PurePosixPath(name).parent.parts)
 
 
 def _fetch(repository: str, revision: str | None, split: str | None) -> tuple[Path, list[str]]:
     """Download what a split needs, or find it in the cache if the hub is out of reach."""
-    # Slow to import, and of no use to those whose data are on this machine.
+    # Slow to import, and not needed where the data are on this machine.
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     source = _hub_name(repository, revision)
     try:
-        names = choose_files(HfApi().list_repo_files(repository, revision=revision, repo_type="dataset"), split, source)
-        folder = snapshot_download(repository, revision=revision, repo_type="dataset", allow_patterns=_patterns(names))
-        return Path(folder), names
+        commit = HfApi().dataset_info(repository, revision=revision).sha
+        listed = HfApi().list_repo_files(repository, revision=commit or revision, repo_type="dataset")
+        names = choose_files(listed, split, source)
+        # Before the download, which may be interrupted.
+        _keep_list(repository, commit, listed)
+        folder = Path(
+            snapshot_download(repository, revision=revision, repo_type="dataset", allow_patterns=_patterns(names))
+        )
     except DatasetError:
         raise
     except GatedRepoError as error:
         raise DatasetError(
-            f"dataset {source!r} is gated; accept its terms on the hub and run `hf auth login`"
+            f"dataset {quoted(source)} is gated; accept its terms on the hub and run `hf auth login`"
         ) from error
     except RepositoryNotFoundError as error:
         raise DatasetError(
-            f"dataset {source!r} is neither on this machine nor on the hub; "
+            f"dataset {quoted(source)} is neither on this machine nor on the hub; "
             "correct the path or the id, or run `hf auth login` if it is private"
         ) from error
     except RevisionNotFoundError as error:
         raise DatasetError(
-            f"dataset {repository!r} has no revision {revision!r}; name a branch, tag or commit"
+            f"dataset {quoted(repository)} has no revision {quoted(revision)}; name a branch, tag or commit"
         ) from error
-    # Whatever keeps the hub out of reach, of which the kinds are many: the cache may do.
+    # The hub is out of reach, for one of many reasons: the cache may do.
     except Exception as error:
         return _find_in_cache(repository, revision, split, error)
+    _check_presence(folder, _needed(listed, names), source, "its download was cut off")
+    return folder, names
 
 
 def _find_in_cache(
@@ -213,26 +284,99 @@ def _find_in_cache(
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     source = _hub_name(repository, revision)
-    # The client's newer versions want all that the patterns match, and without a split that is every data file; with
-    # one, `choose_files` sees whether its shards are there.
-    wanted = ["*.parquet", "*.jsonl"] if split is None else []
+    why = f"the hub is out of reach ({type(reason).__name__})"
     try:
-        folder = snapshot_download(
-            repository, revision=revision, repo_type="dataset", allow_patterns=wanted, local_files_only=True
+        # No pattern: the versions of the client differ in how they look for what is missing, so we look ourselves.
+        folder = Path(
+            snapshot_download(
+                repository, revision=revision, repo_type="dataset", allow_patterns=[], local_files_only=True
+            )
         )
     except LocalEntryNotFoundError:
-        raise DatasetError(
-            f"dataset {source!r} is not wholly on this machine and the hub is out of reach ({type(reason).__name__}); "
-            "correct the path, or download it once with a network: it then loads offline from the hub's cache"
-        ) from reason
-    return Path(folder), _data_files(Path(folder))
+        raise _incomplete(source, why, []) from reason
+    listed = _kept_list(repository, folder)
+    if listed is None:
+        return folder, _data_files(folder)
+    names = _at_top(listed) if split is None else choose_files(listed, split, source)
+    _check_presence(folder, _needed(listed, names), source, why)
+    return folder, names
+
+
+def _needed(listed: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Name the files of a repository that some data files need: themselves, their types, and the images of JSONL."""
+    beside = [name for name in listed if name in _TYPES_BESIDE or (_names_images(names) and _is_image(name))]
+    return [*names, *beside]
+
+
+def _check_presence(folder: Path, names: Iterable[str], source: str, why: str) -> None:
+    missing = sorted(name for name in names if not (folder / name).is_file())
+    if missing:
+        raise _incomplete(source, why, missing)
+
+
+def _incomplete(source: str, why: str, missing: Sequence[str]) -> DatasetError:
+    more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+    lacks = f": it lacks {quoted(missing[0])}{more}" if missing else ""
+    return DatasetError(
+        f"dataset {quoted(source)} is not wholly on this machine and {why}{lacks}; correct the path, or download it "
+        "once with a network: it then loads offline from the hub's cache"
+    )
+
+
+def _keep_list(repository: str, commit: str | None, listed: Sequence[str]) -> None:
+    """Keep the names of a commit's files: older versions of the client do not, and take a part for the whole."""
+    if commit is None:
+        return
+    path = _list_path(repository, commit)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{commit}-{os.getpid()}")
+        draft.write_text(json.dumps(sorted(listed)), encoding="utf-8", newline="\n")
+        os.replace(draft, path)
+    # A cache that cannot be written has all that it will have.
+    except OSError:
+        return
+
+
+def _kept_list(repository: str, snapshot: Path) -> list[str] | None:
+    try:
+        return list(json.loads(_list_path(repository, snapshot.name).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return _list_of_client(repository, snapshot.name)
+
+
+def _list_of_client(repository: str, commit: str) -> list[str] | None:
+    """Return the list that newer versions of the client keep."""
+    try:
+        from huggingface_hub import get_cached_repo_tree
+
+        tree = get_cached_repo_tree(repository, repo_type="dataset", revision=commit)
+        return [str(entry.path) for entry in tree]
+    # There is no such function, or no list.
+    except Exception:
+        return None
+
+
+def _list_path(repository: str, commit: str) -> Path:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = repo_folder_name(repo_id=repository, repo_type="dataset")
+    return Path(constants.HF_HUB_CACHE) / folder / _LISTS / f"{commit}.json"
 
 
 def _hub_name(repository: str, revision: str | None) -> str:
     return f"{repository}@{revision}" if revision else repository
 
 
-def _patterns(names: Iterable[str]) -> list[str]:
-    exact = [glob.escape(name) for name in names]
-    needs_files = any(name.endswith(".jsonl") for name in names)
-    return exact + [f"*.{suffix}" for suffix in (*_IMAGE_PATTERNS, *map(str.upper, _IMAGE_PATTERNS)) if needs_files]
+def _patterns(names: Sequence[str]) -> list[str]:
+    images = [f"*.{suffix}" for suffix in (*_IMAGE_PATTERNS, *map(str.upper, _IMAGE_PATTERNS)) if _names_images(names)]
+    return [*map(glob.escape, names), *_TYPES_BESIDE, *images]
+
+
+def _names_images(names: Iterable[str]) -> bool:
+    return any(name.endswith(_JSONL) for name in names)
+
+
+def _is_image(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in _IMAGE_PATTERNS

@@ -1,4 +1,4 @@
-"""Where a dataset's encoded images lie, and how to get at one of them without decoding it."""
+"""Read a dataset's encoded images, one at a time and without decoding them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchc_metrics.messages import quoted, reason_of, shortened
 from benchc_tasks.datasets.images import HEAD_BYTES, head_problem
-from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError, reason_of
+from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError
 
 __all__ = ["FileImages", "ImageStore", "JoinedImages", "ParquetImages", "column_problem", "unreadable_parquet"]
 
 CACHED_BYTES = 2**28
+MOST_PATH_CHARACTERS = 4096
+"""A longer text is no path: no system opens one, and base64 is what people give by mistake."""
 
 _DRIVE = re.compile("[A-Za-z]:")
 _CURE = "give the encoded image, or the path of an image file relative to the dataset's folder"
@@ -39,7 +42,7 @@ class ImageStore(Protocol):
         ...
 
     def problems(self) -> Iterator[str | None]:
-        """Say for each row in turn what a look at its image's first bytes tells to be wrong."""
+        """Yield each row's fault, as far as the first bytes of its image show it; None where they show none."""
         ...
 
 
@@ -51,7 +54,7 @@ class FileImages:
     folder : Path
         The folder that the paths are relative to.
     paths : sequence of n values
-        What stands in the image column: relative paths with forward slashes, if all is well.
+        The image column: relative paths with forward slashes, or `{"path": ...}`. Other values are faults.
     """
 
     def __init__(self, folder: Path, paths: Sequence[Any]) -> None:
@@ -64,12 +67,15 @@ class FileImages:
 
     def read(self, row: int) -> bytes:
         """Read a row's file."""
-        return _read_file(self._folder, self._paths[row])
+        return _read_file(self._folder, _path_of(self._paths[row]))
 
     def problems(self) -> Iterator[str | None]:
         """Look at the first bytes of each file."""
-        for path in self._paths:
-            yield _value_problem(path, self._folder)
+        for value in self._paths:
+            try:
+                yield head_problem(_read_file(self._folder, _path_of(value), HEAD_BYTES))
+            except DatasetError as error:
+                yield str(error)
 
 
 class ParquetImages:
@@ -193,7 +199,7 @@ def column_problem(stored: pa.DataType) -> str | None:
         fits = "bytes" in names and _is_binary(names["bytes"]) and _is_text(names.get("path", pa.string()))
     else:
         fits = _is_binary(stored) or _is_text(stored)
-    return None if fits else f"its `{IMAGE_COLUMN}` is of type {stored}; {_CURE}"
+    return None if fits else f"its `{IMAGE_COLUMN}` is of type {shortened(str(stored))}; {_CURE}"
 
 
 def _is_binary(stored: pa.DataType) -> bool:
@@ -210,6 +216,18 @@ def _split(value: Any) -> tuple[bytes | None, Any]:
     return (value, None) if isinstance(value, bytes) else (None, value)
 
 
+def _path_of(value: Any) -> Any:
+    """Return the path in a JSON value, which cannot hold the bytes of an image."""
+    if not isinstance(value, dict):
+        return value
+    if value.get("bytes") is not None:
+        raise DatasetError(
+            f"its `{IMAGE_COLUMN}` holds `bytes` as {quoted(value['bytes'])}; "
+            "write the image to a file and give the file's path, or write the dataset as parquet"
+        )
+    return value.get("path")
+
+
 def _value_problem(value: Any, folder: Path) -> str | None:
     encoded, path = _split(value)
     if encoded is not None:
@@ -224,26 +242,32 @@ def _read_file(folder: Path, path: Any, size: int = -1) -> bytes:
     if path is None:
         raise DatasetError(f"it has no `{IMAGE_COLUMN}`; {_CURE}")
     if not isinstance(path, str) or not path:
-        raise DatasetError(f"its `{IMAGE_COLUMN}` is {path!r}, not a path; {_CURE}")
+        raise DatasetError(f"its `{IMAGE_COLUMN}` is {quoted(path)}, not a path; {_CURE}")
+    if len(path) > MOST_PATH_CHARACTERS or path.startswith("data:"):
+        raise DatasetError(
+            f"its `{IMAGE_COLUMN}` is a text of {len(path):,} characters, {quoted(path)}, not a path; "
+            "write the image to a file and give the file's path"
+        )
     if _leaves_folder(path):
         raise DatasetError(
-            f"its image file {path!r} is not named from within the dataset's folder; "
+            f"its image file {quoted(path)} is not named from within the dataset's folder; "
             "move the file into that folder and give its path from there, with forward slashes"
         )
     location = os.path.join(folder, path)
     try:
         # A pipe would keep its reader waiting, and a device need not end.
         if not stat.S_ISREG(os.stat(location).st_mode):
-            raise DatasetError(f"its image file {path!r} is a folder or a device; give the path of an image file")
+            raise DatasetError(f"its image file {quoted(path)} is a folder or a device; give the path of an image file")
         with open(location, "rb", buffering=0) as file:
             return file.read(size)
     except FileNotFoundError:
-        raise DatasetError(f"its image file {path!r} does not exist; put it in the dataset's folder") from None
+        raise DatasetError(f"its image file {quoted(path)} does not exist; put it in the dataset's folder") from None
     except DatasetError:
         raise
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"its image file {path!r} cannot be read ({reason}); make it a readable file") from error
+        raise DatasetError(
+            f"its image file {quoted(path)} cannot be read ({reason_of(error)}); make it a readable file"
+        ) from error
 
 
 def _leaves_folder(path: str) -> bool:

@@ -247,6 +247,9 @@ def _load_samples(dataset_path: str | None, dataset_kwargs: Mapping[str, Any]) -
 def _load_samples_of(source: str | None, split: str | None, states: tuple[FileState, ...]) -> SampleDataset:
     """Keep a dataset as long as its files stay as they are."""
     samples = load_dataset(source, split)
-    if samples.is_demonstration and os.environ.get("RANK", "0") == "0":
-        logger.warning(DEMONSTRATION_NOTICE)
+    if os.environ.get("RANK", "0") == "0":
+        if samples.is_demonstration:
+            logger.warning(DEMONSTRATION_NOTICE)
+        for note in samples.notes:
+            logger.warning(f"{samples.source}: {note}")
     return samples

@@ -47,6 +47,15 @@ VALUE_FAULTS = {
     "empty option": ({"options": ["a", ""]}, "one of its `options` is empty; give each option a text"),
     "blank option": ({"options": ["a", "\t "]}, "one of its `options` is empty; give each option a text"),
     "null option": ({"options": ["a", None]}, "one of its `options` is empty; give each option a text"),
+    "nan as an option": (
+        {"options": ["a", "b", "nan"]},
+        "one of its `options` is empty ('nan', which pandas writes for nothing); give each option a text",
+    ),
+    "a float that is nan": (
+        {"options": ["a", float("nan")]},
+        "its `options` hold nan, not a string; give a",
+    ),
+    "a question of 150,000 characters that is none": ({"question": ["A" * 150_000]}, "its `question` is ['AAAA"),
     "repeated option": ({"options": ["a", "b", "a"]}, "its option 'a' is repeated; give each option a text of its own"),
     "repeated but for a space": ({"options": ["a", "a "]}, "its option 'a' is repeated; give each option a text"),
     "null answer": ({"answer": None}, "it has no `answer`; give the right option's index"),
@@ -72,6 +81,7 @@ def test_a_faulty_value_is_one_fault_with_its_cure(case):
     assert [fault.row for fault in found] == [1]
     assert found[0].text.startswith(sentence)
     assert "; " in found[0].text
+    assert len(found[0].text) < 250
 
 
 def test_good_samples_have_no_fault():
@@ -80,6 +90,7 @@ def test_good_samples_have_no_fault():
         {**good(1), "id": "S0", "source": "web", "category": "colour"},
         {**good(2), "options": [f"o{i}" for i in range(MAX_OPTIONS)], "answer": MAX_OPTIONS - 1},
         {**good(3), "id": "coco/val 2017: 12é", "options": ["a", "A"]},
+        {**good(4), "options": ["None", "NA", "null", "NaN"]},
     ]
     assert faults_of(*rows) == []
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -69,7 +70,8 @@ def test_what_does_not_exist_is_named(tmp_path, monkeypatch, source):
     ids=["too long", "no such user"],
 )
 def test_what_the_system_refuses_to_look_at_is_named(source, reason):
-    with pytest.raises(DatasetError, match=rf"^dataset '{source}' cannot be read \({reason}\); name one that can be$"):
+    shown = f"'{source}'" if len(source) < 100 else r"'x{47}\.\.\.x{48}'"
+    with pytest.raises(DatasetError, match=rf"^dataset {shown} cannot be read \({reason}\); name one that can be$"):
         find_files(source)
 
 
@@ -82,6 +84,8 @@ def test_a_path_that_reads_as_a_hub_id_is_local_if_it_exists(tmp_path, monkeypat
 
 
 CHOICES = {
+    "compressed": (["test.jsonl.gz", "train-00000-of-00001.jsonl.gz"], "test", ["test.jsonl.gz"]),
+    "shards that are compressed": (["x.md", "val-00000-of-00001.jsonl.gz"], "val", ["val-00000-of-00001.jsonl.gz"]),
     "one": (["data.parquet", "README.md"], None, ["data.parquet"]),
     "sorted": (["b.parquet", "a.parquet"], None, ["a.parquet", "b.parquet"]),
     "the top first": (["data.jsonl", "old/test.jsonl"], None, ["data.jsonl"]),
@@ -214,6 +218,7 @@ class Hub:
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
         self.downloads: list[str] = []
+        self.broken: set[str] = set()
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -243,6 +248,8 @@ class Hub:
                 return self.send(200, json.dumps(info).encode(), {})
 
             def send_data(self, name: str) -> None:
+                if name in hub.broken:
+                    return self.send(403, b"", {})
                 data = hub.files[name]
                 if self.command == "GET":
                     hub.downloads.append(name)
@@ -286,7 +293,8 @@ def test_a_split_is_downloaded_alone_and_then_loads_offline(tmp_path, parquet, s
     )
     expected = f"3 owner/name {load_dataset(parquet).fingerprint}"
     assert load_in_process(tmp_path, ["owner/name", "test"], HF_ENDPOINT=hub.endpoint) == [expected]
-    assert hub.downloads == ["data/test-00000-of-00001.parquet"]
+    # The README may name the types of the columns.
+    assert sorted(hub.downloads) == ["README.md", "data/test-00000-of-00001.parquet"]
     with_split, without = load_in_process(tmp_path, ["owner/name", "test"], ["owner/name"], HF_HUB_OFFLINE="1")
     assert with_split == expected
     # The hub has a second split: what happens to be in the cache is not the whole dataset.
@@ -300,6 +308,72 @@ def test_jsonl_is_downloaded_with_its_images(tmp_path, make_rows, write_jsonl, s
     said = load_in_process(tmp_path, [f"owner/name@{COMMIT}"], HF_ENDPOINT=hub.endpoint)
     assert said == [f"3 owner/name@{COMMIT} {load_dataset(data).fingerprint}"]
     assert sorted(hub.downloads) == sorted(files)
+
+
+INCOMPLETE = {
+    "a file of the split": ("test.parquet", "it lacks 'test.parquet';"),
+    "the file that may name types": ("README.md", "it lacks 'README.md';"),
+}
+
+
+@pytest.mark.parametrize("keeps_trees", [True, False], ids=["this client", "a client that keeps no lists"])
+@pytest.mark.parametrize("case", INCOMPLETE)
+def test_offline_a_part_of_a_dataset_is_not_taken_for_the_whole(tmp_path, make_rows, start_hub, case, keeps_trees):
+    lost, sentence = INCOMPLETE[case]
+    write_dataset(tmp_path / "set" / "a.parquet", make_rows())
+    data = (tmp_path / "set" / "a.parquet").read_bytes()
+    hub = start_hub({"README.md": b"#", "more.parquet": data, "test.parquet": data})
+    assert load_in_process(tmp_path, ["owner/name", "test"], HF_ENDPOINT=hub.endpoint)[0].startswith("3 owner/name")
+    cache = tmp_path / "hub" / "datasets--owner--name"
+    if not keeps_trees:
+        shutil.rmtree(cache / "trees", ignore_errors=True)
+    (cache / "snapshots" / COMMIT / lost).unlink()
+    (said,) = load_in_process(tmp_path, ["owner/name", "test"], HF_HUB_OFFLINE="1")
+    assert said.startswith(
+        "error: dataset 'owner/name' is not wholly on this machine and the hub is out of reach (OfflineModeIsEnabled): "
+    )
+    assert sentence in said
+
+
+def test_offline_a_download_that_was_cut_off_is_named(tmp_path, make_rows, start_hub):
+    """Unsharded files: only the list of the repository tells that one is missing."""
+    write_dataset(tmp_path / "set" / "a.parquet", make_rows())
+    hub = start_hub({"a.parquet": (tmp_path / "set" / "a.parquet").read_bytes(), "b.parquet": b"", "c.parquet": b""})
+    hub.broken = {"b.parquet", "c.parquet"}
+    load_in_process(tmp_path, ["owner/name"], HF_ENDPOINT=hub.endpoint)
+    shutil.rmtree(tmp_path / "hub" / "datasets--owner--name" / "trees", ignore_errors=True)
+    (said,) = load_in_process(tmp_path, ["owner/name"], HF_HUB_OFFLINE="1")
+    assert "is not wholly on this machine" in said
+    assert "it lacks 'b.parquet' and 1 more; correct the path, or download it once" in said
+
+
+def test_offline_jsonl_without_an_image_is_named_as_a_whole(tmp_path, make_rows, write_jsonl, start_hub):
+    data = write_jsonl(tmp_path / "set", make_rows())
+    files = {path.relative_to(data.parent).as_posix(): path for path in data.parent.rglob("*") if path.is_file()}
+    hub = start_hub({name: path.read_bytes() for name, path in files.items()})
+    load_in_process(tmp_path, ["owner/name"], HF_ENDPOINT=hub.endpoint)
+    (image, *_) = sorted(name for name in files if name.endswith(".png"))
+    (tmp_path / "hub" / "datasets--owner--name" / "snapshots" / COMMIT / image).unlink()
+    (said,) = load_in_process(tmp_path, ["owner/name"], HF_HUB_OFFLINE="1")
+    assert f"it lacks '{image}';" in said
+
+
+@pytest.mark.parametrize("declared", [3, 7])
+def test_fewer_rows_than_the_readme_declares_are_refused(tmp_path, parquet, declared):
+    """Nothing else tells of a cache that another tool filled."""
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        "---\ndataset_info:\n  features: []\n  splits:\n  - name: test\n"
+        f"    num_examples: {declared}\n  - name: train\n    num_examples: 99\n---\n# Mine\n"
+    )
+    for file, name in ((parquet, "data/test.parquet"), (readme, "README.md")):
+        fill_cache(tmp_path, file, name)
+    said = load_in_process(tmp_path, ["owner/name", "test"], ["owner/name"], HF_HUB_OFFLINE="1")
+    if declared == 3:
+        assert said[0].startswith("3 owner/name")
+    else:
+        sentence = "has 3 of the 7 rows that its README.md declares; download the rest of it"
+        assert said == [f"error: dataset 'owner/name' {sentence}"] * 2
 
 
 def test_what_the_hub_does_not_have_is_one_sentence(tmp_path, start_hub):

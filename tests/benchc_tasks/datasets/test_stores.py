@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchc_tasks.datasets import DatasetError, stores
+from benchc_tasks.datasets import DatasetError, decode_image, stores
 from benchc_tasks.datasets.stores import FileImages, JoinedImages, ParquetImages, column_problem
 
 HEAD = b"GIF89a\x01\x00\x01\x00"
@@ -107,6 +107,20 @@ FILE_FAULTS = {
     "endless": ("zero.png", "its image file 'zero.png' is a folder or a device; give the path of an image file"),
     "loop": ("loop.png", "its image file 'loop.png' cannot be read (Too many levels of symbolic links); make it"),
     "NUL": ("a\0b", "its image file 'a\\x00b' cannot be read (embedded null byte); make it a readable file"),
+    "base64": ("iVBORw0KGgo" * 15_000, "its `image` is a text of 165,000 characters, 'iVBORw0KGgo"),
+    "a data URI": (
+        "data:image/png;base64,iVBORw0KGgo=",
+        "its `image` is a text of 34 characters, 'data:image",
+    ),
+    "base64 as bytes": ({"bytes": "iVBORw0KGgo" * 15_000}, "its `image` holds `bytes` as 'iVBORw0KGgo"),
+    "a list of numbers as bytes": (
+        {"bytes": [137, 80, 78, 71]},
+        "its `image` holds `bytes` as [137, 80, 78, 71]",
+    ),
+    "a mapping without a path": ({"url": "x"}, "it has no `image`; give the encoded image"),
+    "a long name": ("x" * 3000 + ".png", "its image file 'xxx"),
+    "a list": (["a.png"], "its `image` is ['a.png'], not a path; give the encoded image"),
+    "a number in a mapping": ({"bytes": None, "path": 7}, "its `image` is 7, not a path; give the encoded image"),
     "empty file": ("empty.png", "its image is empty; replace it by a whole PNG"),
     "no image": ("text.png", "its image begins as none of the known formats do; replace it by a whole PNG"),
 }
@@ -123,6 +137,16 @@ def test_a_file_that_does_not_serve_is_named(tmp_path, case):
     value, sentence = FILE_FAULTS[case]
     (problem,) = FileImages(tmp_path, [value]).problems()
     assert (problem or "").startswith(sentence)
+    assert len(problem or "") < 300
+    with pytest.raises(DatasetError):
+        decode_image(FileImages(tmp_path, [value]).read(0), "s0")
+
+
+def test_a_mapping_with_a_path_names_a_file(tmp_path):
+    (tmp_path / "x.gif").write_bytes(HEAD)
+    store = FileImages(tmp_path, [{"bytes": None, "path": "x.gif"}, {"path": "x.gif"}])
+    assert list(store.problems()) == [None, None]
+    assert [store.read(0), store.read(1)] == [HEAD, HEAD]
 
 
 @pytest.mark.parametrize(

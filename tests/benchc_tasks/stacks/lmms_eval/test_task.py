@@ -20,7 +20,7 @@ from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corru
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask, conditions_of
 from benchc_tasks.stacks.pictures import ConditionedPicture
-from support import encoded, rows_of_samples
+from support import encoded, logged, rows_of_samples
 from task_yamls import tasks_path
 
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
@@ -233,6 +233,19 @@ def test_dataset_path_wins_over_the_environment(dataset, tmp_path):
     write_dataset(tmp_path / "other.parquet", rows_of_samples(2, seed=1))
     assert len(make_task(dataset_path=str(tmp_path / "other.parquet")).samples) == 2
     assert len(make_task().samples) == 5
+
+
+def test_letters_taken_off_the_options_are_told(dataset, tmp_path):
+    rows = [{**row, "options": [f"{letter}. {text}" for letter, text in zip("ABCD", row["options"], strict=False)]}
+            for row in rows_of_samples(3)]  # fmt: skip
+    write_dataset(tmp_path / "lettered.parquet", rows)
+    with logged() as lines:
+        task = make_task(dataset_path=str(tmp_path / "lettered.parquet"))
+    assert task.samples[0]["options"] == ["red", "blue"]
+    assert [line for line in lines if "carried their letters" in line] == [
+        f"{tmp_path}/lettered.parquet: the options of 3 samples carried their letters already, which the prompt writes: "
+        "they were taken off"
+    ]
 
 
 def test_without_a_name_it_is_the_bundled_set(monkeypatch):
