@@ -243,8 +243,8 @@ def test_letters_taken_off_the_options_are_told(dataset, tmp_path):
         task = make_task(dataset_path=str(tmp_path / "lettered.parquet"))
     assert task.samples[0]["options"] == ["red", "blue"]
     assert [line for line in lines if "carried their letters" in line] == [
-        f"{tmp_path}/lettered.parquet: the options of 3 samples carried their letters already, which the prompt writes: "
-        "they were taken off"
+        f"{tmp_path}/lettered.parquet: the options of 3 samples carried their letters already, which the prompt "
+        "writes: they were taken off"
     ]
 
 
