@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import numbers
 import re
-import string
 from collections.abc import Sequence
+
+from benchc_metrics.benchmark import LETTERS
 
 __all__ = [
     "ABSENT_TEXTS",
     "ANSWER_CURE",
-    "LETTERS",
     "answer_index",
     "is_absent",
     "label_index",
     "letter_index",
     "unlettered",
 ]
-
-LETTERS = string.ascii_uppercase
 
 ABSENT_TEXTS = ("", "nan")
 """Texts that stand for nothing, without the white space around them.
@@ -90,7 +88,9 @@ def _form(mark: re.Match[str]) -> tuple[str | None, ...]:
 def letter_index(text: str) -> int | None:
     """Return the index that a letter stands for: 1 for `B`, `b`, `(B)` and `B.`; None for any other text."""
     letter = text.strip().strip("().").strip()
-    return LETTERS.index(letter.upper()) if len(letter) == 1 and letter in string.ascii_letters else None
+    return (
+        LETTERS.index(letter.upper()) if len(letter) == 1 and letter.upper() in LETTERS and letter.isascii() else None
+    )
 
 
 def answer_index(answer: str, options: Sequence[str]) -> int:
