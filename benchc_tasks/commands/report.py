@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_metrics.escaping import for_terminal
+from benchc_metrics.files import replace_file
 from benchc_metrics.runs import Run, read_runs
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
@@ -73,8 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             advance=lambda step: progress.update(task, description=for_terminal(step), advance=1),
             mapping=mapping,
         )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(page, encoding="utf-8")
+    replace_file(arguments.output, page)
     if show is None:
         print(f"benchc: {for_terminal(without_gallery)}", file=sys.stderr)
     print(f"{arguments.output} ({len(page.encode('utf-8')) / 1e6:.1f} MB)")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from benchc_metrics.files import replace_file
 
 __all__ = ["add_parser", "run"]
 
@@ -48,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     image = decode_image(arguments.image.read_bytes(), sample=str(arguments.image))
     if arguments.output is not None:
         sheet = contact_sheet(image, arguments.corruption, arguments.severity, seed=arguments.seed, cell=arguments.cell)
-        sheet.save(arguments.output)
+        written = io.BytesIO()
+        sheet.save(written, format=Image.registered_extensions()[arguments.output.suffix.lower()])
+        replace_file(arguments.output, written.getvalue())
         print(arguments.output)
     if arguments.out_dir is not None:
         pictures = save_pictures(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from benchc_metrics.files import replace_file
 from benchc_tasks.stacks.lmms_eval.task_files import task_files
 from task_yamls import tasks_path
 
@@ -25,12 +26,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files and say how many changed."""
-    arguments.folder.mkdir(parents=True, exist_ok=True)
     changed = 0
     for name, content in task_files().items():
         file = arguments.folder / name
         if not file.is_file() or file.read_bytes() != content.encode():
-            file.write_bytes(content.encode())
+            replace_file(file, content)
             changed += 1
     print(f"{arguments.folder}: {changed} of {len(task_files())} files written, the others were up to date")
     return 0

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchc_metrics.files import replace_file
 from benchc_tasks.datasets import SampleDataset
 from benchc_tasks.datasets.fingerprint import fingerprint, image_digest
 from benchc_tasks.selection.scores import Score
@@ -199,7 +200,7 @@ class Manifest(_Record):
 
     def write(self, path: Path) -> None:
         """Write the manifest as JSON."""
-        path.write_text(json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        replace_file(path, json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_manifest(path: str | Path) -> Manifest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchc_metrics.files import replace_file
 from benchc_tasks.datasets.images import HEAD_BYTES, head_problem
 from benchc_tasks.datasets.loading import load_dataset, write_dataset
 from benchc_tasks.datasets.pools.mapping import Benchmark, NotASampleError, Row, Sample
@@ -42,7 +43,7 @@ class PoolReport:
 
     def write(self, path: Path) -> None:
         """Write the report as JSON."""
-        path.write_text(json.dumps(vars(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        replace_file(path, json.dumps(vars(self), indent=2, ensure_ascii=False) + "\n")
 
 
 def samples_of(benchmark: Benchmark, rows: Iterable[Row], report: PoolReport) -> Iterator[Sample]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import disk
 from run_folders import made_run, write_run
 
 from benchc_metrics.benchmark import CLEAN, Condition
@@ -157,3 +158,16 @@ def test_runs_with_different_prompts_are_refused(
     write_run(replace(other, metadata=metadata), tmp_path / "other")
     assert main(["report", folders[0], str(tmp_path / "other"), "-o", str(tmp_path / "report.html")]) == 1
     assert "their prompts differ" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_old_report(
+    folders: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with disk(tmp_path / "small", size=1 << 20) as small:
+        output = small.path / "report.html"
+        output.write_text("an older report")
+        small.fill(but=8192)
+        assert main(["report", folders[0], "-o", str(output)]) == 1
+        assert "No space left on device, nothing was changed" in capsys.readouterr().err
+        assert output.read_text() == "an older report"
+        assert sorted(path.name for path in small.path.iterdir()) == ["ballast", "report.html"]
