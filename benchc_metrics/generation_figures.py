@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchc_metrics.generation_records import RAS_NOT_DEFINED, GenerationRecord
-from benchc_tasks.stacks.lmms_eval.generation_aggregators import PairedCounts, SampleShare
+from benchc_metrics.records import SampleRecord
+from benchc_tasks.stacks.lmms_eval.generation_aggregators import RAS_NOT_DEFINED, PairedCounts, SampleShare
 
 __all__ = ["GENERATION_METRICS", "FiguresOfPredictions", "figures_of_predictions", "generation_figures"]
 
@@ -90,12 +90,12 @@ def figures_of_predictions(predictions: ArrayLike, answer: ArrayLike) -> Figures
     )
 
 
-def generation_figures(record: GenerationRecord) -> dict[str, Any]:
+def generation_figures(record: SampleRecord) -> dict[str, Any]:
     """Make what one sample gives to each aggregator: the metrics that `process_results` returns to lmms-eval.
 
     Parameters
     ----------
-    record : GenerationRecord
+    record : SampleRecord
 
     Returns
     -------
@@ -104,7 +104,9 @@ def generation_figures(record: GenerationRecord) -> dict[str, Any]:
         `PairedCounts` or None; for `invalid_pairs` the list of the numbers of invalid pairs and of all pairs; for
         `ras` a text.
     """
-    figures = figures_of_predictions([record.predictions], [record.answer])
+    figures = figures_of_predictions(
+        [[-1 if option is None else option for option in record.predictions]], [record.answer]
+    )
     pairs, invalid = int(figures.pairs[0]), int(figures.invalid_pairs[0])
     shares: dict[str, SampleShare | None] = {}
     for name in ("acc_clean", "acc_corrupted", "flip", "destroyed", "corrected"):

@@ -1,4 +1,7 @@
-"""From what a backend returned for each option to a distribution over a sample's options.
+"""What a model says, and the way from there to a distribution over a sample's options.
+
+`OptionResponse` is the one form of an option's log-likelihood from a scorer to a record. lmms-eval makes a text of it
+on the way, as of what its own backends return; `parse_response` reads that.
 
 Arrays have the options on their last axis and any leading shape, usually (samples, conditions, options). Samples with
 fewer options than the widest one are padded on the right with a log-likelihood of -inf, and `option_count` says how
@@ -19,10 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "NO_ANSWER",
     "WIDER_PRECISION",
-    "CheckedResponse",
+    "CheckedText",
     "OptionResponse",
+    "Unusable",
     "answer_indices",
     "checked_response",
+    "checked_text",
     "option_counts",
     "option_distribution",
     "option_log_likelihoods",
@@ -40,18 +45,23 @@ WIDER_PRECISION = "try float32 or bfloat16"
 _NUMBER = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
 _WRITTEN_PAIR = re.compile(
     rf"[(\[]\s*(?:(?P<value>{_NUMBER})|(?:np|numpy)\.float\d+\(\s*(?P<numpy_value>{_NUMBER})\s*\))"
-    rf"\s*,\s*(?:(?:np|numpy)\.)?(?P<truth>true|false)_?(?:\s*,\s*(?P<missing_mass>{_NUMBER}))?\s*[)\]]",
+    rf"\s*,\s*(?:(?:np|numpy)\.)?(?P<truth>true|false)_?(?:\s*,\s*(?:None|(?P<missing_mass>{_NUMBER})))?\s*[)\]]",
     re.IGNORECASE,
 )
 
 
-CheckedResponse: TypeAlias = "list[float | bool] | dict[str, str]"
-"""`[value, is_greedy]` or `[value, is_greedy, missing_mass]`, or `{"invalid": reason}`: JSON types, because lmms-eval
-logs them."""
+Unusable: TypeAlias = "dict[str, str]"
+"""`{"invalid": reason}`: a JSON type, because lmms-eval logs it."""
+
+CheckedText: TypeAlias = "dict[str, str]"
+"""`{"text": what a model wrote}`, or `Unusable`. A mapping, because lmms-eval would cut reasoning out of a text."""
+
+# How a backend's text begins where lmms-eval could not get a response out of it.
+_FAILED = re.compile(r"\[LMMS_EVAL_[^\]\n]*\]?")
 
 
 class OptionResponse(NamedTuple):
-    """What a `loglikelihood` backend answered for one option.
+    """What a model said of one option.
 
     Attributes
     ----------
@@ -67,6 +77,10 @@ class OptionResponse(NamedTuple):
     value: float
     is_greedy: bool
     missing_mass: float | None = None
+
+    def __str__(self) -> str:
+        """Write the response as a plain tuple, which `parse_response` reads: lmms-eval makes a text of all tuples."""
+        return str(tuple(self[:2] if self.missing_mass is None else self))
 
 
 def parse_response(response: object) -> OptionResponse:
@@ -102,7 +116,7 @@ def parse_response(response: object) -> OptionResponse:
     return read
 
 
-def checked_response(response: object) -> CheckedResponse:
+def checked_response(response: object) -> OptionResponse | Unusable:
     """Read one response without ever raising.
 
     Parameters
@@ -112,20 +126,41 @@ def checked_response(response: object) -> CheckedResponse:
 
     Returns
     -------
-    list or dict
-        `[value, is_greedy]`, with the missing mass third where there is one; or `{"invalid": reason}` for a text that
-        begins with `NO_ANSWER`, a nan, and what `parse_response` refuses. An infinity stays: it can be the
-        probability 0, which only the sample's other values tell.
+    OptionResponse or dict
+        `{"invalid": reason}` for a text that begins with `NO_ANSWER`, a nan, and what `parse_response` refuses. An
+        infinity stays: it can be the probability 0, which only the sample's other values tell.
     """
     if isinstance(response, str) and response.startswith(NO_ANSWER):
         return {"invalid": response.removeprefix(NO_ANSWER)}
     try:
-        value, is_greedy, missing_mass = parse_response(response)
+        read = parse_response(response)
     except ValueError as error:
         return {"invalid": str(error)}
-    if isnan(value):
-        return {"invalid": f"the backend answered nan: {WIDER_PRECISION}"}
-    return [value, is_greedy] if missing_mass is None else [value, is_greedy, missing_mass]
+    return {"invalid": f"the backend answered nan: {WIDER_PRECISION}"} if isnan(read.value) else read
+
+
+def checked_text(response: object) -> CheckedText:
+    """Take what a model wrote, or say why it is unusable.
+
+    Parameters
+    ----------
+    response : object
+        What lmms-eval hands on: text; None or another thing where a backend failed; or the sentence that lmms-eval's
+        API models put in a response's place when they give a request up.
+
+    Returns
+    -------
+    dict
+        `{"text": what the model wrote}` or `{"invalid": reason}`.
+    """
+    if isinstance(response, str):
+        if failed := _FAILED.match(response):
+            # The rest is a server's own words, which may hold what no file should, such as a key.
+            return {"invalid": f"the backend gave the request up, lmms-eval's log says why: {failed[0]}"}
+        return {"text": response}
+    if response is None:
+        return {"invalid": "the backend returned no text"}
+    return {"invalid": f"the backend returned {reprlib.repr(response)}, which is no text"}
 
 
 def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool]:

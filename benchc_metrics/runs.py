@@ -7,10 +7,10 @@ lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import SEVERITIES, Condition, in_paper_order
-from benchc_metrics.records import GENERATED_ANSWERS, SampleRecord, read_samples_log
+from benchc_metrics.benchmark import SEVERITIES
+from benchc_metrics.cautions import Caution, cautions_of
+from benchc_metrics.records import Obtained, SampleRecord, read_samples_log
 from benchc_metrics.responses import option_distribution
+from benchc_metrics.run_arrays import arrays_of_records
 
-__all__ = ["Run", "RunMetadata", "read_run", "read_runs"]
+__all__ = ["GivenPredictions", "Run", "RunMetadata", "read_run", "read_runs"]
 
 RESULTS_SUFFIX = "_results.json"
 SAMPLES_INFIX = "_samples_benchc"
 GENERATED_INFIX = "_samples_benchc-gen"
-
-# Clean answers of one sample come once a task. Batching moves a probability in the third digit; another model, more.
-SAME_PROBABILITY = 1e-6
-TOLERATED_PROBABILITY = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,12 @@ class RunMetadata:
         The fixed part of the prompt.
     length_normalised : bool
         Whether the backend answered mean losses, which make flatter distributions than summed log-likelihoods.
+    context : str or None
+        Fingerprint of everything that was sent around the questions; None where the records do not say.
+    complete : bool
+        Whether every sample and condition that the run was asked for is there; False for a part of a run.
+    gaps : tuple of str
+        What is missing of a part of a run, a sentence each.
     """
 
     model: str
@@ -76,11 +80,38 @@ class RunMetadata:
     demonstration: bool
     prompt: str
     length_normalised: bool
+    context: str | None = None
+    complete: bool = True
+    gaps: tuple[str, ...] = ()
+
+
+_ALL_ASKED: NDArray[np.bool_] = np.ones(0, dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class GivenPredictions:
+    """Predictions that do not follow from a distribution.
+
+    Attributes
+    ----------
+    obtained : str
+        As in `SampleRecord`.
+    clean : ndarray of int64, shape (samples,)
+        Indices of options, -1 where invalid or missing.
+    corrupted : ndarray of int64, shape (samples, corruptions, severities)
+    """
+
+    obtained: Obtained
+    clean: NDArray[np.int64]
+    corrupted: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
     """One model over one dataset; samples stand in the order of their ids, corruptions in that of the papers.
+
+    A run has distributions over the options (`clean`, `corrupted`), or only predictions (`given`), as from generated
+    letters. `clean_predictions` and `corrupted_predictions` are there for both kinds.
 
     Attributes
     ----------
@@ -95,16 +126,20 @@ class Run:
         One a sample.
     corruptions : tuple of str
     clean : ndarray of float64, shape (samples, options)
-        Log-likelihoods in nats, -inf beyond a sample's own options; nan throughout where the answer is invalid or
-        missing.
+        Log-likelihoods in nats, -inf beyond a sample's own options; nan throughout where the response is invalid or
+        missing, and in a run without distributions.
     corrupted : ndarray of float64, shape (samples, corruptions, severities, options)
         The same under corruption; severities 1..5.
     invalid : mapping of (str, str) to str
         From (sample, condition) to why the answer cannot be used.
     missing : tuple of (str, str)
-        The (sample, condition) that have no answer at all; conditions of corruptions that were not run are not listed.
+        The (sample, condition) that were asked and have no response at all.
     notes : tuple of str
-        What a reader of the figures should be told, a sentence each.
+        What a reader of the metrics should know, a sentence each.
+    asked : ndarray of bool, shape (samples, corruptions, severities)
+        Which conditions were asked; the others are absent by design, neither invalid nor missing. All by default.
+    given : GivenPredictions or None
+        The predictions of a run without distributions.
     """
 
     name: str
@@ -120,6 +155,56 @@ class Run:
     invalid: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    asked: NDArray[np.bool_] = field(default_factory=lambda: _ALL_ASKED)
+    given: GivenPredictions | None = None
+
+    def __post_init__(self) -> None:
+        """Ask all conditions by default, and check the shape of what is given."""
+        shape = self.corrupted.shape[:-1]
+        if self.asked is _ALL_ASKED:
+            object.__setattr__(self, "asked", np.ones(shape, dtype=bool))
+        if self.asked.shape != shape:
+            raise ValueError(f"{self.name}: `asked` has the shape {self.asked.shape} where the run has {shape}")
+
+    @property
+    def obtained(self) -> Obtained:
+        """How the predictions were obtained: log-likelihoods, mean losses, votes or generated letters."""
+        if self.given is not None:
+            return self.given.obtained
+        return "mean losses" if self.metadata.length_normalised else "log-likelihoods"
+
+    @property
+    def has_distributions(self) -> bool:
+        """Whether there are probabilities of the options, which RAS and calibration need."""
+        return self.given is None
+
+    @cached_property
+    def clean_predictions(self) -> NDArray[np.int64]:
+        """Index of the chosen option on the clean image, shape (samples,); -1 where invalid or missing."""
+        return _predictions(self.clean_distributions()) if self.given is None else self.given.clean
+
+    @cached_property
+    def corrupted_predictions(self) -> NDArray[np.int64]:
+        """The same under corruption, shape (samples, corruptions, severities)."""
+        return _predictions(self.corrupted_distributions()) if self.given is None else self.given.corrupted
+
+    @cached_property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What a reader must know before believing the run, the gravest first."""
+        return cautions_of(self)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run counts as complete; False if one of its cautions says otherwise."""
+        return not any(caution.incomplete for caution in self.cautions)
+
+    def clean_letter_mass(self) -> NDArray[np.float64]:
+        """Total probability of the options on clean images, shape (samples,); nan where it is not known."""
+        return _letter_mass(self.clean, known=self.obtained == "log-likelihoods")
+
+    def corrupted_letter_mass(self) -> NDArray[np.float64]:
+        """Total probability of the options under corruption, shape (samples, corruptions, severities)."""
+        return _letter_mass(self.corrupted, known=self.obtained == "log-likelihoods")
 
     @property
     def severities(self) -> tuple[int, ...]:
@@ -196,8 +281,7 @@ def read_run(folder: str | PathLike[str]) -> Run:
     FileNotFoundError
         If the folder, a results file, or a samples log is missing.
     ValueError
-        If a file cannot be read, the logs do not belong together, or all are of `benchc-gen` tasks; one sentence that
-        names the file or folder.
+        If a file cannot be read or the logs do not belong together; one sentence that names the file or folder.
     """
     place = Path(folder)
     results_file, notes = _newest_results(place)
@@ -207,9 +291,7 @@ def read_run(folder: str | PathLike[str]) -> Run:
     if not logs:
         raise FileNotFoundError(f"{place} has no samples log of {date}: evaluate with --log_samples")
     generated = [log for log in logs if log.name.startswith(f"{date}{GENERATED_INFIX}")]
-    if generated == logs:
-        raise ValueError(f"{place} is a run of benchc-gen tasks, and {GENERATED_ANSWERS}")
-    if generated:
+    if generated and generated != logs:
         notes.append(f"Logs of benchc-gen tasks were left out ({len(generated)}): generated answers have no RAS.")
         logs = [log for log in logs if log not in generated]
     # In the order of the ids, since several processes leave one's rows behind another's.
@@ -246,176 +328,42 @@ def _literal(text: str) -> str:
 
 
 def _assemble(
-    place: Path, results: Mapping[str, Any], records: Mapping[str, Sequence[SampleRecord]], notes: list[str]
+    place: Path, results: Mapping[str, Any], records: Mapping[str, Sequence[SampleRecord]], notes: Sequence[str]
 ) -> Run:
-    everything = [record for of_log in records.values() for record in of_log]
-    if not everything:
-        raise ValueError(f"the samples logs of {place} are empty: was the evaluation cut off?")
-    for name, of_log in records.items():
-        _check_log(place / name, of_log)
-    shared = {name: _shared(place, name, everything) for name in ("dataset", "engine", "benchc", "prompt")}
-    samples = _SampleTable.of_records(place, everything)
-    conditions = {text: Condition.parse(text) for of_log in _condition_lists(everything) for text in of_log[1:]}
-    corruptions = in_paper_order({str(condition.corruption) for condition in conditions.values()})
-    if not corruptions:
-        raise ValueError(f"the samples logs of {place} hold clean answers only: evaluate a task with a corruption")
-    cells = {
-        text: (corruptions.index(str(condition.corruption)), condition.severity - 1)
-        for text, condition in conditions.items()
-    }
-    clean, clean_spread = _clean_answers(place, samples, everything)
-    corrupted = np.full((len(samples.ids), len(corruptions), len(SEVERITIES), samples.width), np.nan)
-    answered = np.zeros(corrupted.shape[:-1], dtype=bool)
-    for record in everything:
-        for text, options in zip(record.conditions[1:], record.log_likelihoods[1:], strict=True):
-            cell = samples.place[record.sample], *cells[text]
-            if answered[cell]:
-                raise ValueError(
-                    f"{place} has two answers of sample {record.sample!r} under {text}: keep one task's log"
-                )
-            answered[cell] = True
-            if options is not None:
-                corrupted[cell] = _padded(options, samples.width)
-    length_normalised = _length_normalised(place, everything)
-    if clean_spread > SAME_PROBABILITY:
-        notes.append(
-            f"The clean answers of a sample differ between tasks by up to {clean_spread:.2g} in probability, "
-            "as batching makes them; the first task's are used."
-        )
-    if length_normalised:
-        notes.append(
-            "The backend answered mean losses, not summed log-likelihoods: its distributions are flatter, and RAS and "
-            "calibration are not comparable with those of other backends."
-        )
-    metadata = _metadata(results, shared, length_normalised)
+    arrays = arrays_of_records(place, records)
+    metadata = _metadata(results, arrays.shared, length_normalised=arrays.obtained == "mean losses")
+    given = GivenPredictions(arrays.obtained, arrays.clean_predictions, arrays.corrupted_predictions)
     return Run(
         name=metadata.model or place.resolve().name,
         metadata=metadata,
-        sample_ids=samples.ids,
-        answers=samples.answers,
-        option_counts=samples.option_counts,
-        sources=samples.sources,
-        categories=samples.categories,
-        corruptions=corruptions,
-        clean=clean,
-        corrupted=corrupted,
-        invalid={
-            (record.sample, condition): reason for record in everything for condition, reason in record.invalid.items()
-        },
-        missing=tuple(
-            (samples.ids[sample], str(Condition(corruptions[corruption], SEVERITIES[severity])))
-            for sample, corruption, severity in np.argwhere(~answered).tolist()
-        ),
-        notes=tuple(notes),
+        sample_ids=arrays.sample_ids,
+        answers=arrays.answers,
+        option_counts=arrays.option_counts,
+        sources=arrays.sources,
+        categories=arrays.categories,
+        corruptions=arrays.corruptions,
+        clean=arrays.clean,
+        corrupted=arrays.corrupted,
+        invalid=arrays.invalid,
+        missing=arrays.missing,
+        notes=(*notes, *arrays.notes),
+        asked=arrays.asked,
+        given=None if arrays.obtained in ("log-likelihoods", "mean losses") else given,
     )
 
 
-def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:
-    seen: set[str] = set()
-    for record in records:
-        if record.sample in seen:
-            raise ValueError(f"{log} has sample {record.sample!r} twice: evaluate into an empty folder")
-        seen.add(record.sample)
+def _predictions(distributions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Index of the most probable option, the lowest on a tie; -1 where there is no distribution."""
+    known = ~np.isnan(distributions[..., 0])
+    return np.where(known, np.where(known[..., np.newaxis], distributions, 0.0).argmax(axis=-1), -1).astype(np.int64)
 
 
-def _condition_lists(records: Iterable[SampleRecord]) -> set[tuple[str, ...]]:
-    """Return the lists of conditions that occur; all samples of a task share one."""
-    return {record.conditions for record in records}
+def _letter_mass(log_likelihoods: NDArray[np.float64], *, known: bool) -> NDArray[np.float64]:
+    mass = np.asarray(np.exp(log_likelihoods).sum(axis=-1))
+    return mass if known else np.full_like(mass, np.nan)
 
 
-def _shared(place: Path, name: str, records: Iterable[SampleRecord]) -> str:
-    """Return what all records must agree on."""
-    values = sorted({str(getattr(record, name)) for record in records})
-    if len(values) > 1:
-        raise ValueError(
-            f"{place} mixes {len(values)} values of {name} ({', '.join(map(repr, values))}): evaluate again"
-        )
-    return values[0]
-
-
-@dataclass(frozen=True, eq=False)
-class _SampleTable:
-    ids: tuple[str, ...]
-    place: Mapping[str, int]
-    answers: NDArray[np.int64]
-    option_counts: NDArray[np.int64]
-    sources: tuple[str | None, ...]
-    categories: tuple[str | None, ...]
-
-    @property
-    def width(self) -> int:
-        return int(self.option_counts.max())
-
-    @classmethod
-    def of_records(cls, place: Path, records: Iterable[SampleRecord]) -> _SampleTable:
-        facts: dict[str, SampleRecord] = {}
-        counts: dict[str, set[int]] = defaultdict(set)
-        for record in records:
-            first = facts.setdefault(record.sample, record)
-            for name in ("answer", "source", "category"):
-                if getattr(first, name) != getattr(record, name):
-                    raise ValueError(f"{place}: sample {record.sample!r} has another {name} in another task's log")
-            if record.option_count is not None:
-                counts[record.sample].add(record.option_count)
-        wrong = next((sample for sample, found in counts.items() if len(found) > 1), None)
-        if wrong is not None:
-            raise ValueError(f"{place}: sample {wrong!r} has {sorted(counts[wrong])} options in different tasks' logs")
-        ids = tuple(sorted(facts))
-        return cls(
-            ids=ids,
-            place={sample: number for number, sample in enumerate(ids)},
-            answers=np.array([facts[sample].answer for sample in ids], dtype=np.int64),
-            # A sample without any valid answer does not tell how many options it has: as few as its answer allows.
-            option_counts=np.array(
-                [max(counts[sample], default=max(2, facts[sample].answer + 1)) for sample in ids], dtype=np.int64
-            ),
-            sources=tuple(facts[sample].source for sample in ids),
-            categories=tuple(facts[sample].category for sample in ids),
-        )
-
-
-def _clean_answers(
-    place: Path, samples: _SampleTable, records: Iterable[SampleRecord]
-) -> tuple[NDArray[np.float64], float]:
-    """Each sample's first valid clean answer, and by how much the others' probabilities differ from it at most."""
-    of_samples: dict[str, list[tuple[float, ...]]] = defaultdict(list)
-    for record in records:
-        if record.log_likelihoods[0] is not None:
-            of_samples[record.sample].append(record.log_likelihoods[0])
-    clean = np.full((len(samples.ids), samples.width), np.nan)
-    largest = 0.0
-    for sample, answers in of_samples.items():
-        clean[samples.place[sample]] = _padded(answers[0], samples.width)
-        distinct = sorted(set(answers), key=answers.index)
-        if len(distinct) > 1:
-            probabilities = option_distribution(distinct)
-            spread = float(np.abs(probabilities - probabilities[0]).max())
-            if spread > TOLERATED_PROBABILITY:
-                raise ValueError(
-                    f"{place}: the clean answers of sample {sample!r} differ between tasks by {spread:.2g} in "
-                    "probability, more than batching explains: evaluate all tasks in one go"
-                )
-            largest = max(largest, spread)
-    return clean, largest
-
-
-def _padded(options: tuple[float, ...], width: int) -> tuple[float, ...]:
-    return options + (-np.inf,) * (width - len(options))
-
-
-def _length_normalised(place: Path, records: Iterable[SampleRecord]) -> bool:
-    """Whether the answers are mean losses; a sample of zeros only fits both and is not asked."""
-    kinds = {
-        record.length_normalised
-        for record in records
-        if any(value < 0 for options in record.log_likelihoods if options is not None for value in options)
-    }
-    if len(kinds) > 1:
-        raise ValueError(f"{place} mixes summed log-likelihoods and mean losses: evaluate all samples with one backend")
-    return kinds == {True}
-
-
-def _metadata(results: Mapping[str, Any], shared: Mapping[str, str], length_normalised: bool) -> RunMetadata:
+def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, length_normalised: bool) -> RunMetadata:
     config = results["config"]
     arguments = _model_arguments(config.get("model_args"))
     model = results.get("model_name") or arguments.get("pretrained") or ""
@@ -426,14 +374,15 @@ def _metadata(results: Mapping[str, Any], shared: Mapping[str, str], length_norm
         backend=str(arguments.get("backend") or config.get("model") or "unknown"),
         model_args=",".join(f"{key}={value}" for key, value in arguments.items()),
         date=_iso_date(results),
-        benchc=shared["benchc"],
+        benchc=str(shared["benchc"]),
         lmms_eval=str(results.get("lmms_eval_version") or "unknown").partition("@")[0],
-        engine=shared["engine"],
-        dataset=shared["dataset"],
+        engine=str(shared["engine"]),
+        dataset=str(shared["dataset"]),
         dataset_size=_dataset_size(results),
         demonstration=any(bool(task.get("demonstration")) for task in ours),
-        prompt=shared["prompt"],
+        prompt=str(shared["prompt"]),
         length_normalised=length_normalised,
+        context=shared["context"],
     )
 
 
@@ -453,7 +402,7 @@ def _dataset_size(results: Mapping[str, Any]) -> int | None:
     sizes = {
         _mapping(size).get("original")
         for task, size in _mapping(results.get("n-samples")).items()
-        if task.startswith("benchc_")
+        if task.startswith("benchc")
     }
     known = [size for size in sizes if isinstance(size, int)]
     return max(known, default=None)

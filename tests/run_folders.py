@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, LETTERS, SEVERITIES
 from benchc_metrics.records import RECORD_KEY, SampleRecord
-from benchc_metrics.runs import Run, RunMetadata
+from benchc_metrics.runs import GivenPredictions, Run, RunMetadata
 
 METADATA = RunMetadata(
     model="lab/model",
@@ -69,34 +69,58 @@ def made_run(
 
 
 def records_of(run: Run, corruption: str) -> list[SampleRecord]:
-    """The records of one task of a run."""
+    """The records of one task of a run, whichever way its predictions were obtained."""
     place = run.corruptions.index(corruption)
-    conditions = ("clean", *(f"{corruption}@{severity}" for severity in SEVERITIES))
+    severities = [number for number, _ in enumerate(SEVERITIES)]
     records = []
     for number, sample in enumerate(run.sample_ids):
-        rows = [run.clean[number], *run.corrupted[number, place]]
-        given = tuple(None if np.isnan(row[0]) else tuple(row[: run.option_counts[number]].tolist()) for row in rows)
+        kept = [severity for severity in severities if run.asked[number, place, severity]]
+        conditions = ("clean", *(f"{corruption}@{SEVERITIES[severity]}" for severity in kept))
+        rows = [run.clean[number], *run.corrupted[number, place, kept]]
+        chosen = [run.clean_predictions[number], *run.corrupted_predictions[number, place, kept]]
+        predictions = [None if option < 0 else int(option) for option in chosen]
+        given = [None if np.isnan(row[0]) else row[: run.option_counts[number]].tolist() for row in rows]
+        of_kind: dict[str, Any] = (
+            {"log_likelihoods": given}
+            if run.has_distributions
+            else {"texts": [None if option is None else LETTERS[option] for option in predictions]}
+        )
         records.append(
-            SampleRecord(
-                dataset=run.metadata.dataset,
-                engine=run.metadata.engine,
-                benchc=run.metadata.benchc,
-                prompt=run.metadata.prompt,
-                sample=sample,
-                source=run.sources[number],
-                category=run.categories[number],
-                answer=int(run.answers[number]),
-                conditions=conditions,
-                log_likelihoods=given,
-                length_normalised=run.metadata.length_normalised,
-                invalid={
-                    condition: "the backend answered nan"
-                    for condition, options in zip(conditions, given, strict=True)
-                    if options is None
-                },
+            SampleRecord.from_fields(
+                {
+                    "dataset": run.metadata.dataset,
+                    "engine": run.metadata.engine,
+                    "benchc": run.metadata.benchc,
+                    "prompt": run.metadata.prompt,
+                    "context": run.metadata.context,
+                    "sample": sample,
+                    "source": run.sources[number],
+                    "category": run.categories[number],
+                    "option_count": int(run.option_counts[number]),
+                    "answer": int(run.answers[number]),
+                    "conditions": conditions,
+                    "obtained": run.obtained,
+                    "predictions": predictions,
+                    "invalid": {
+                        condition: "the backend answered nan"
+                        for condition, prediction in zip(conditions, predictions, strict=True)
+                        if prediction is None
+                    },
+                    **of_kind,
+                }
             )
         )
     return records
+
+
+def without_distributions(run: Run) -> Run:
+    """The same run, as if its letters had been generated."""
+    return replace(
+        run,
+        clean=np.full_like(run.clean, np.nan),
+        corrupted=np.full_like(run.corrupted, np.nan),
+        given=GivenPredictions("generated letters", run.clean_predictions, run.corrupted_predictions),
+    )
 
 
 def write_run(
@@ -110,6 +134,7 @@ def write_run(
 ) -> Path:
     """Write a run as lmms-eval does; `change` may edit the rows of each log, `results` the results file."""
     folder.mkdir(parents=True, exist_ok=True)
+    task = "benchc_" if run.has_distributions else "benchc-gen_"
     for corruption in run.corruptions:
         rows = [
             {
@@ -124,7 +149,7 @@ def write_run(
             for number, record in enumerate(records_of(run, corruption))
         ]
         text = "".join(json.dumps(row) + "\n" for row in change(rows))
-        name = f"{date}_samples_benchc_{corruption}.jsonl"
+        name = f"{date}_samples_{task}{corruption}.jsonl"
         if compressed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), 1))
         else:
@@ -132,7 +157,7 @@ def write_run(
     written = {
         "results": {},
         "configs": {
-            f"benchc_{corruption}": {
+            f"{task}{corruption}": {
                 "metadata": {
                     "corruption": corruption,
                     "dataset": run.metadata.dataset,
@@ -143,7 +168,7 @@ def write_run(
             for corruption in run.corruptions
         },
         "n-samples": {
-            f"benchc_{corruption}": {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)}
+            f"{task}{corruption}": {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)}
             for corruption in run.corruptions
         },
         "config": {

@@ -202,7 +202,7 @@ def sample_figures(record: SampleRecord) -> dict[str, Any]:
 def _figures_of_record(record: SampleRecord) -> FiguresOfSamples:
     width = record.option_count or record.answer + 2
     nothing = (np.nan,) * width
-    log_likelihoods = [nothing if options is None else options for options in record.log_likelihoods]
+    log_likelihoods = [nothing if options is None else options for options in record.log_likelihoods or ()]
     return figures_of_samples([log_likelihoods], [record.answer])
 
 

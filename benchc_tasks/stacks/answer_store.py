@@ -32,8 +32,7 @@ from typing import NamedTuple, TypeVar
 
 from loguru import logger
 
-from benchc_metrics.generation_records import checked_answer
-from benchc_metrics.responses import NO_ANSWER, checked_response
+from benchc_metrics.responses import NO_ANSWER, OptionResponse, checked_response, checked_text
 
 __all__ = ["SYNC_INTERVAL", "Answer", "AnswerFolder", "AnswerLog", "is_answer"]
 
@@ -156,9 +155,9 @@ def is_answer(request_type: str, response: object) -> bool:
         log-likelihood), for an empty text, and for lmms-eval's own sentence about a request that it gave up.
     """
     if request_type == "loglikelihood":
-        return isinstance(checked_response(response), list)
+        return isinstance(checked_response(response), OptionResponse)
     if isinstance(response, str):
-        return bool(response.strip()) and not response.startswith(NO_ANSWER) and "text" in checked_answer(response)
+        return bool(response.strip()) and not response.startswith(NO_ANSWER) and "text" in checked_text(response)
     return response is not None
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchc_metrics.assembly import assemble_generation_record
 from benchc_metrics.generation_figures import GENERATION_METRICS, figures_of_predictions, generation_figures
-from benchc_metrics.generation_records import assemble_generation_record
 from benchc_metrics.metrics.sample_metrics import figures_of_samples
 from benchc_tasks.stacks.lmms_eval.generation_aggregators import PairedCounts
 

@@ -1,5 +1,7 @@
 """Responses of every form, and distributions against scipy's softmax."""
 
+import json
+
 import numpy as np
 import pytest
 import scipy.special
@@ -129,12 +131,19 @@ def test_long_response_is_shortened_in_its_refusal():
     assert len(str(refusal.value)) < 200
 
 
+@pytest.mark.parametrize("response", [OptionResponse(-0.5, True), OptionResponse(-INF, False, 0.25)])
+def test_a_response_survives_lmms_evals_text_and_a_cache(response):
+    assert parse_response(str(response)) == response
+    assert parse_response(str(tuple(response))) == response
+    assert parse_response(json.loads(json.dumps(response))) == response
+
+
 def test_checked_response_marks_what_says_nothing():
-    assert checked_response("(-0.5, True)") == [-0.5, True]
-    assert checked_response((-INF, False)) == [-INF, False]
+    assert checked_response("(-0.5, True)") == OptionResponse(-0.5, True)
+    assert checked_response((-INF, False)) == OptionResponse(-INF, False)
     assert checked_response((NAN, False)) == {"invalid": "the backend answered nan: try float32 or bfloat16"}
     assert "'A' is not a pair" in checked_response("A")["invalid"]
-    assert checked_response("(-0.5, True, 0.25)") == [-0.5, True, 0.25]
+    assert checked_response("(-0.5, True, 0.25)") == OptionResponse(-0.5, True, 0.25)
     assert checked_response(f"{NO_ANSWER}sample 's' under clean: why") == {"invalid": "sample 's' under clean: why"}
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_folders import made_run, write_run
+from run_folders import made_run, without_distributions, write_run
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, in_paper_order
 from benchc_metrics.runs import read_run, read_runs
@@ -56,28 +56,47 @@ def test_the_newest_of_several_evaluations_is_read(tmp_path):
     assert read.notes == (f"{tmp_path} holds 2 evaluations; the newest one, 20260301_190000_results.json, was read.",)
 
 
-def generated_answers(folder):
-    log = folder / "20260301_190000_samples_benchc-gen_fog.jsonl"
-    log.write_text(json.dumps({"doc_id": 0, "benchc": {"schema": "benchc.generation/1"}}) + "\n")
+def test_a_run_of_generated_letters_is_read(tmp_path):
+    predictions = RUN.corrupted_predictions.copy()
+    predictions[2, 1, 3] = -1
+    letters = without_distributions(RUN)
+    letters = replace(letters, given=replace(letters.given, corrupted=predictions))
+    read = read_run(write_run(letters, tmp_path))
+    assert_same_answers(read, letters)
+    assert (read.obtained, read.has_distributions) == ("generated letters", False)
+    np.testing.assert_array_equal(read.clean_predictions, RUN.clean_predictions)
+    np.testing.assert_array_equal(read.corrupted_predictions, predictions)
+    assert (read.corrupted_predictions.dtype, list(read.invalid)) == (np.int64, [("sample-0002", "fog@4")])
+    assert (read.notes, read.missing, read.asked.all()) == ((), (), True)
 
 
-def test_a_run_of_generated_answers_only_is_refused(tmp_path):
-    for log in write_run(RUN, tmp_path).glob("*_samples_*"):
-        log.unlink()
-    generated_answers(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"is a run of benchc-gen tasks, and .* log-likelihoods: give a run of the b"
-    ) as e:
-        read_run(tmp_path)
-    assert str(e.value).startswith(str(tmp_path))
-    assert "\n" not in str(e.value)
+def test_predictions_are_the_most_probable_options(tmp_path):
+    corrupted = RUN.corrupted.copy()
+    corrupted[3, 0, 2] = np.nan
+    gap = replace(RUN, corrupted=corrupted)
+    read = read_run(write_run(gap, tmp_path))
+    assert (read.obtained, read.has_distributions) == ("log-likelihoods", True)
+    np.testing.assert_array_equal(read.clean_predictions, RUN.clean.argmax(axis=-1))
+    expected = RUN.corrupted.argmax(axis=-1)
+    expected[3, 0, 2] = -1
+    np.testing.assert_array_equal(read.corrupted_predictions, expected)
 
 
 def test_generated_answers_beside_log_likelihoods_are_left_out_and_that_is_told(tmp_path):
-    generated_answers(write_run(RUN, tmp_path))
-    read = read_run(tmp_path)
+    write_run(without_distributions(made_run(5, corruptions=("fog",))), tmp_path)
+    read = read_run(write_run(RUN, tmp_path))
     assert_same_answers(read, RUN)
     assert read.notes == ("Logs of benchc-gen tasks were left out (1): generated answers have no RAS.",)
+
+
+def test_conditions_that_a_sample_was_not_asked_are_neither_invalid_nor_missing(tmp_path):
+    asked = np.zeros(RUN.corrupted.shape[:-1], dtype=bool)
+    asked[np.arange(12)[:, np.newaxis], [0, 1], (np.arange(12)[:, np.newaxis] + [0, 1]) % 5] = True
+    corrupted = np.where(asked[..., np.newaxis], RUN.corrupted, np.nan)
+    read = read_run(write_run(replace(RUN, corrupted=corrupted, asked=asked), tmp_path))
+    np.testing.assert_array_equal(read.asked, asked)
+    np.testing.assert_array_equal(read.corrupted, corrupted)
+    assert (read.missing, dict(read.invalid)) == ((), {})
 
 
 def test_invalid_and_missing_answers_are_told_apart(tmp_path):
@@ -122,7 +141,7 @@ def edited(field, value, *, sample="sample-0003"):
         (edited("benchc", "9"), "mixes 2 values of benchc"),
         (edited("category", "other"), "'sample-0003' has another category"),
         (edited("sample", "sample-0004"), "has sample 'sample-0004' twice"),
-        (edited("length_normalised", True), "mixes summed log-likelihoods and mean losses"),
+        (edited("obtained", "mean losses"), "mixes summed log-likelihoods and mean losses"),
         (edited("schema", "benchc.sample/9"), "'benchc.sample/9' is not"),
         (lambda rows: [], "are empty"),
     ],
@@ -137,6 +156,7 @@ def test_options_must_be_as_many_in_all_tasks(tmp_path):
         record = rows[0]["benchc"]
         if record["conditions"][1] == "fog@1":
             record["log_likelihoods"] = [[*options, -9.0] for options in record["log_likelihoods"]]
+            record["option_count"] += 1
         return rows
 
     with pytest.raises(ValueError, match=r"sample 'sample-0000' has \[\d, \d\] options"):

@@ -19,6 +19,7 @@ __all__ = ["LOG_SUFFIXES", "LogAnswers"]
 LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 _BATCH_RECORDS = 2048
+_LIKELIHOOD = {"log-likelihoods": "an option's", "mean losses": "a token's"}
 
 
 class LogAnswers:
@@ -74,7 +75,7 @@ class LogAnswers:
             found = {
                 "engine": record.engine,
                 "prompt": record.prompt,
-                "likelihood": "a token's" if record.length_normalised else "an option's",
+                "likelihood": _LIKELIHOOD.get(record.obtained, record.obtained),
             }
             for key, value in found.items():
                 if self._notes.setdefault(key, value) != value:
@@ -84,10 +85,12 @@ class LogAnswers:
                     )
 
     def _batch(self, records: Sequence[SampleRecord], path: Path, pool: Pool) -> AnswerBatch:
+        if not all(record.has_distribution for record in records):
+            return self._batch_of_predictions(records, path, pool)
         rows = [
             (record.sample, condition, options or ())
             for record in records
-            for condition, options in zip(record.conditions, record.log_likelihoods, strict=True)
+            for condition, options in zip(record.conditions, record.log_likelihoods or (), strict=True)
         ]
         positions, strangers = SampleLookup(pool)(pa.array([row[0] for row in rows], pa.string()))
         lengths = np.array([len(row[2]) for row in rows], dtype=np.int64)
@@ -103,3 +106,21 @@ class LogAnswers:
             strangers=strangers,
         )
         return checked_values(batch, values, lengths, pool)
+
+    def _batch_of_predictions(self, records: Sequence[SampleRecord], path: Path, pool: Pool) -> AnswerBatch:
+        """Make a batch of records whose letters were generated."""
+        rows = [
+            (record.sample, condition, -1 if prediction is None else prediction)
+            for record in records
+            for condition, prediction in zip(record.conditions, record.predictions, strict=True)
+        ]
+        positions, strangers = SampleLookup(pool)(pa.array([row[0] for row in rows], pa.string()))
+        return AnswerBatch(
+            origin=str(path),
+            model=Labels.constant(self._model, len(rows)),
+            condition=Labels.of([row[1] for row in rows]),
+            sample=positions,
+            kind="predictions",
+            values=np.array([row[2] for row in rows], dtype=np.int64),
+            strangers=strangers,
+        )

@@ -7,13 +7,13 @@ from typing import Any
 
 from lmms_eval.api.filter import Filter
 
-from benchc_metrics.responses import CheckedResponse, checked_response
+from benchc_metrics.responses import OptionResponse, Unusable, checked_response
 
 __all__ = ["OptionLogLikelihoodFilter"]
 
 
 class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has no types
-    """Turn whatever a backend returned for each (condition, option) into `[value, is_greedy]`.
+    """Turn whatever a backend returned for each (condition, option) into an `OptionResponse`.
 
     In a task's YAML:
 
@@ -25,7 +25,7 @@ class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has 
     ```
     """
 
-    def apply(self, resps: Sequence[Sequence[object]], docs: Sequence[Any]) -> list[CheckedResponse]:
+    def apply(self, resps: Sequence[Sequence[object]], docs: Sequence[Any]) -> list[OptionResponse | Unusable]:
         """Read the first response of every request.
 
         Parameters
@@ -38,7 +38,7 @@ class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has 
         Returns
         -------
         list
-            For each request `[value, is_greedy]`, or `{"invalid": reason}`; one bad response raises nothing.
+            For each request an `OptionResponse`, or `{"invalid": reason}`; one bad response raises nothing.
         """
         return [
             checked_response(responses[0])

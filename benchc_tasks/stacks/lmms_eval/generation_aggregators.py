@@ -28,11 +28,11 @@ from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from math import fsum, nan
 from typing import NamedTuple
 
-from benchc_metrics.generation_records import RAS_NOT_DEFINED
 from benchc_metrics.metrics.sample_metrics import relative_drop
 from benchc_tasks.stacks.lmms_eval.aggregators import sort_figures
 
 __all__ = [
+    "RAS_NOT_DEFINED",
     "PairedCounts",
     "RelativeDrop",
     "SampleShare",
@@ -44,6 +44,10 @@ __all__ = [
     "relative_accuracy_drop",
     "share",
 ]
+
+
+RAS_NOT_DEFINED = "not defined"
+"""What results show in place of a RAS."""
 
 
 class SampleShare(float):

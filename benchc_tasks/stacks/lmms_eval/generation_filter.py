@@ -1,4 +1,4 @@
-"""The filter of `benchc-gen` tasks: lmms-eval's face of `benchc_metrics.generation_records.checked_answer`."""
+"""The filter of `benchc-gen` tasks: lmms-eval's face of `benchc_metrics.responses.checked_text`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lmms_eval.api.filter import Filter
 
-from benchc_metrics.generation_records import CheckedAnswer, checked_answer
+from benchc_metrics.responses import CheckedText, checked_text
 
 __all__ = ["GeneratedAnswerFilter"]
 
@@ -26,7 +26,7 @@ class GeneratedAnswerFilter(Filter):  # type: ignore[misc]  # lmms-eval has no t
     ```
     """
 
-    def apply(self, resps: Sequence[Sequence[object]], docs: Sequence[Any]) -> list[CheckedAnswer]:
+    def apply(self, resps: Sequence[Sequence[object]], docs: Sequence[Any]) -> list[CheckedText]:
         """Take the first response of every request.
 
         Parameters
@@ -41,4 +41,4 @@ class GeneratedAnswerFilter(Filter):  # type: ignore[misc]  # lmms-eval has no t
         list
             For each request `{"text": answer}` or `{"invalid": reason}`.
         """
-        return [checked_answer(responses[0] if responses else None) for responses in resps]
+        return [checked_text(responses[0] if responses else None) for responses in resps]

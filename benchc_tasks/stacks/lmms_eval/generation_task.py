@@ -12,8 +12,8 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.reasoning import parse_reasoning_tags_config
 from loguru import logger
 
+from benchc_metrics.assembly import assemble_generation_record
 from benchc_metrics.generation_figures import generation_figures
-from benchc_metrics.generation_records import assemble_generation_record
 from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.records import RECORD_KEY
 from benchc_tasks.datasets import SampleDataset, image_problem

@@ -16,9 +16,10 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
+from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition, conditions_under
 from benchc_metrics.metrics.sample_metrics import sample_figures
-from benchc_metrics.records import RECORD_KEY, assemble_record
+from benchc_metrics.records import RECORD_KEY
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss
 
+from benchc_metrics.assembly import assemble_record
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.sample_metrics import (
     METRICS,
@@ -20,7 +21,6 @@ from benchc_metrics.metrics.sample_metrics import (
     run_figures,
     sample_figures,
 )
-from benchc_metrics.records import assemble_record
 from benchc_tasks.stacks.lmms_eval import aggregators
 
 INF, NAN = float("inf"), float("nan")
@@ -28,9 +28,9 @@ LN = math.log
 
 
 def record_of(log_likelihoods, answer=0):
-    """A record of rows of log-likelihoods; a row of None is an invalid condition."""
-    option_count = next((len(row) for row in log_likelihoods if row is not None), 2)
-    results = [[value, False] for row in log_likelihoods for value in (row or [NAN] * option_count)]
+    """A record of rows of log-likelihoods less 3, so that they sum to less than 1; None is an invalid condition."""
+    option_count = next((len(row) for row in log_likelihoods if row is not None), max(2, answer + 1))
+    results = [[value - 3, False] for row in log_likelihoods for value in (row or [NAN] * option_count)]
     return assemble_record(
         results,
         conditions=["clean", *(f"fog@{severity}" for severity in range(1, len(log_likelihoods)))],

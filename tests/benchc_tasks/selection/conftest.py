@@ -93,13 +93,14 @@ class World:
                 for sample, row in enumerate(self.rows):
                     values = self.log_likelihoods[model][conditions, sample, : self.counts[sample]]
                     fields: dict[str, Any] = {
+                        "schema": "benchc.sample/2", "missing_mass": None,
                         "dataset": fingerprint, "engine": "1", "benchc": "0", "prompt": "p", "sample": row["id"],
                         "source": None, "category": None, "answer": row["answer"],
                         "conditions": tuple(self.conditions[place] for place in conditions),
                         "log_likelihoods": tuple(tuple(options) for options in values.tolist()),
                         "length_normalised": False, "invalid": {},
                     }  # fmt: skip
-                    record = SampleRecord(**{**fields, **changes})
+                    record = SampleRecord.from_json_dict({**fields, **changes})
                     lines.append(json.dumps({"doc_id": sample, "benchc": record.to_json_dict()}))
                 path = self.folder / "runs" / name / f"20250101_000000_samples_benchc_{task}.jsonl"
                 path.parent.mkdir(parents=True, exist_ok=True)

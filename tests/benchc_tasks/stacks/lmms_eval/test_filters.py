@@ -7,7 +7,7 @@ import pytest
 from lmms_eval.api.instance import Instance, unwrap_generation_output
 from lmms_eval.filters import build_filter_ensemble
 
-from benchc_metrics.records import assemble_record
+from benchc_metrics.assembly import assemble_record
 from benchc_tasks.stacks.lmms_eval.filters import OptionLogLikelihoodFilter
 
 NAN = float("nan")

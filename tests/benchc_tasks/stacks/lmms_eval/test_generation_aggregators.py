@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchc_metrics.assembly import assemble_generation_record
 from benchc_metrics.generation_figures import generation_figures
-from benchc_metrics.generation_records import GenerationRecord, assemble_generation_record
 from benchc_metrics.metrics.sample_metrics import run_figures
+from benchc_metrics.records import SampleRecord
 from benchc_tasks.stacks.lmms_eval.aggregators import group_sum, invalid_pairs
 from benchc_tasks.stacks.lmms_eval.generation_aggregators import (
     PairedCounts,
@@ -33,7 +34,7 @@ OPTIONS = ("dog", "cat", "bird")
 CORRUPTIONS = ("fog", "snow", "frost")
 
 
-def record(sample: int, corruptions: tuple[str, ...], answers: list[str]) -> GenerationRecord:
+def record(sample: int, corruptions: tuple[str, ...], answers: list[str]) -> SampleRecord:
     conditions = ("clean", *(f"{name}@{severity}" for name in corruptions for severity in (1, 2)))
     return assemble_generation_record(
         answers,
@@ -51,7 +52,7 @@ def record(sample: int, corruptions: tuple[str, ...], answers: list[str]) -> Gen
     )
 
 
-def aggregated(records: list[GenerationRecord]) -> dict[str, float]:
+def aggregated(records: list[SampleRecord]) -> dict[str, float]:
     items = [generation_figures(of_sample) for of_sample in records]
     figures = {name: share([item[name] for item in items]) for name in ("acc_clean", "acc_corrupted", "flip")}
     figures |= {name: share([item[name] for item in items]) for name in ("destroyed", "corrected")}
@@ -83,7 +84,9 @@ def test_a_group_s_figures_are_those_of_all_its_answers_in_one_task(samples, dat
         )
         for name in tasks[0]
     }
-    predictions = np.array([of_sample.predictions for of_sample in at_once])
+    predictions = np.array(
+        [[-1 if option is None else option for option in of_sample.predictions] for of_sample in at_once]
+    )
     scores = np.where(np.arange(3) == predictions[..., np.newaxis], 0.0, -np.inf)
     scores[predictions < 0] = np.nan
     expected = run_figures(scores, [n % 3 for n in range(samples)])

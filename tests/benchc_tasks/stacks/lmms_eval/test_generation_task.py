@@ -22,7 +22,6 @@ from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import Collator, load_yaml_config, make_table
 from openai_server import Asked, OpenAIServer, Reply, refusal
 
-from benchc_metrics.generation_records import GenerationRecord
 from benchc_metrics.records import SampleRecord
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import write_dataset
@@ -71,8 +70,12 @@ def evaluated(model: lmms, tasks: list[Any] | str = "benchc-gen_fog", **settings
     return results
 
 
-def records(results: dict[str, Any], task: str = "benchc-gen_fog") -> list[GenerationRecord]:
-    return [GenerationRecord.from_json_dict(row["benchc"]) for row in results["samples"][task]]
+def letters_of(record: SampleRecord) -> tuple[str | None, ...]:
+    return tuple(None if option is None else LETTERS[option] for option in record.predictions)
+
+
+def records(results: dict[str, Any], task: str = "benchc-gen_fog") -> list[SampleRecord]:
+    return [SampleRecord.from_json_dict(row["benchc"]) for row in results["samples"][task]]
 
 
 def letter_of(picture: Any, options: int) -> str:
@@ -157,7 +160,7 @@ def test_a_model_that_batches_sees_each_sample_under_its_own_condition(dataset, 
                 letter_of(ConditionedPicture("", doc["id"], condition)(doc)[0], len(doc["options"]))
                 for condition in task.conditions
             ]
-            assert record.letters == tuple(expected)
+            assert letters_of(record) == tuple(expected)
             assert (record.sample, record.option_count) == (doc["id"], len(doc["options"]))
             assert (record.engine, record.dataset) == (ENGINE_VERSION, task.samples.fingerprint)
 
@@ -172,7 +175,7 @@ def test_a_batch_over_two_datasets_is_refused_and_not_answered_wrongly(dataset, 
 def test_figures_are_those_of_the_predictions(dataset):
     results = evaluated(SimpleModel())
     found = records(results)
-    predictions = np.array([record.predictions for record in found])
+    predictions = np.array([[-1 if option is None else option for option in record.predictions] for record in found])
     right = np.array([record.answer for record in found])[:, np.newaxis] == predictions
     clean, corrupted = right[:, :1], right[:, 1:]
     expected = {
@@ -252,8 +255,8 @@ def test_a_picture_that_cannot_be_decoded_is_an_invalid_sample_and_leaves_the_ot
     assert len(set(broken.invalid.values())) == 1
     assert f"sample {broken.sample!r}: its image" in broken.invalid["clean"]
     assert sum("its answers count as invalid" in line for line in lines) == 1
-    letters = {record.sample: record.letters for record in expected}
-    assert all(record.letters == letters[record.sample] for record in found if record is not broken)
+    letters = {record.sample: record.predictions for record in expected}
+    assert all(record.predictions == letters[record.sample] for record in found if record is not broken)
     assert results["results"]["benchc-gen_fog"]["invalid_pairs,none"] == 5
 
 
@@ -265,7 +268,7 @@ def test_the_results_say_that_ras_is_not_defined(dataset, tmp_path):
     for name in WEATHER:
         assert results["results"][name]["ras,none"] == "not defined"
         assert {row["ras"] for row in results["samples"][name]} == {"not defined"}
-        assert {record.ras for record in records(results, name)} == {"not defined"}
+        assert {record.obtained for record in records(results, name)} == {"generated letters"}
     assert json.loads(json.dumps(results["results"]["benchc-gen_fog"]["ras,none"])) == "not defined"
     rows = [line for line in make_table(results).splitlines() if "|ras " in line]
     assert len(rows) == 3
@@ -405,8 +408,8 @@ def test_lmms_eval_s_own_api_model_sends_the_prompt_and_the_picture_of_each_cond
     found = records(results)
     for record, doc in zip(found[:4], task.samples, strict=False):
         pictures = [ConditionedPicture("", doc["id"], condition)(doc)[0] for condition in task.conditions]
-        assert record.letters == tuple(letter_of(picture, len(doc["options"])) for picture in pictures)
-    assert found[4].letters == (None,) * 6
+        assert letters_of(record) == tuple(letter_of(picture, len(doc["options"])) for picture in pictures)
+    assert found[4].predictions == (None,) * 6
     assert results["results"]["benchc-gen_fog"]["invalid_pairs,none"] == 5
     assert "sk-secret" not in json.dumps([record.to_json_dict() for record in found])
     for asked in server.questions:
@@ -437,4 +440,4 @@ def test_lmms_eval_s_own_model_generates_the_letters_that_choice_scoring_prefers
     assert (model.is_simple, isinstance(model, backend)) == (force_simple, not force_simple)
     found = records(evaluated(model, limit=SAMPLES))
     assert [record.predictions for record in found] == chosen
-    assert {answer for record in found for answer in record.answers} <= set(LETTERS)
+    assert {answer for record in found for answer in record.texts} <= set(LETTERS)

@@ -1,0 +1,253 @@
+"""From the responses to one sample to its record.
+
+One bad response must not end a long run: a response that says nothing, or a log-likelihood among losses, makes its
+condition invalid, with the reason. What cannot be a response's fault - a response too few or too many - is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_metrics.letters import REASONING_TAGS, ParsedAnswer, parse_letter
+from benchc_metrics.older_records import letter_mass, predicted_option
+from benchc_metrics.records import SampleRecord
+from benchc_metrics.responses import (
+    WIDER_PRECISION,
+    OptionResponse,
+    checked_response,
+    checked_text,
+    option_log_likelihoods,
+    valid_conditions,
+)
+
+__all__ = ["MOST_MASS", "assemble_generation_record", "assemble_record"]
+
+MOST_MASS = 1 + 1e-3
+"""The largest sum of the options' probabilities that rounding explains."""
+
+MIXED_QUANTITIES = (
+    "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
+    "where it must return one of the two"
+)
+
+
+def assemble_record(
+    results: Sequence[object], *, conditions: Sequence[str], option_count: int, sample: str, **facts: Any
+) -> SampleRecord:
+    """Put the options' responses for one sample together, condition by condition, option by option.
+
+    Parameters
+    ----------
+    results : sequence
+        The responses in the order of their requests: all options of the first condition, then those of the second;
+        filtered (`checked_response`) or not.
+    conditions : sequence of str
+        `clean` first.
+    option_count : int
+        K, how many options the sample has.
+    sample : str
+        The sample's id.
+    **facts
+        The other fields of `SampleRecord`: dataset, engine, benchc, prompt, answer, and those that are known of
+        context, model, source and category.
+
+    Returns
+    -------
+    SampleRecord
+        A condition with a nan, an unreadable response, a log-likelihood of +inf, or -inf for all options is invalid
+        there, with the reason. So is one whose probabilities sum to more than `MOST_MASS`, and one with
+        log-likelihoods and mean losses; where some conditions have the ones and some the others, all of them are, as
+        nothing tells which are right.
+
+    Raises
+    ------
+    ValueError
+        If the number of responses is not conditions x options, or the record is refused; one sentence that names the
+        sample, and the condition where it is one's.
+    """
+    _check_number(len(results), conditions, option_count, sample)
+    responses = [_usable_response(result) for result in results]
+    values = np.array([r.value if isinstance(r, OptionResponse) else np.nan for r in responses], dtype=np.float64)
+    values = values.reshape(len(conditions), option_count)
+    # What stands beside an unreadable response does not tell what the others mean.
+    values[np.isnan(values).any(axis=-1)] = np.nan
+    mixes = _mixes_quantities(values)
+    values[mixes] = np.nan
+    log_likelihoods, length_normalised = option_log_likelihoods(values)
+    valid = valid_conditions(log_likelihoods)
+    rows = [tuple(row) if usable else None for row, usable in zip(log_likelihoods.tolist(), valid, strict=True)]
+    masses = [None if row is None or length_normalised else letter_mass(row) for row in rows]
+    invalid: dict[str, str] = {}
+    for place, (condition, mass) in enumerate(zip(conditions, masses, strict=True)):
+        if rows[place] is None:
+            of_condition = responses[place * option_count : (place + 1) * option_count]
+            invalid[condition] = (
+                MIXED_QUANTITIES
+                if mixes[place]
+                else _why_invalid(of_condition, log_likelihoods[place], length_normalised)
+            )
+        elif mass is not None and mass > MOST_MASS:
+            invalid[condition] = (
+                f"the probabilities of its options sum to {mass:.4g}, which is more than 1: the backend's numbers are "
+                "no log-likelihoods (raw logits, or of a changed distribution)"
+            )
+            rows[place] = masses[place] = None
+    return SampleRecord.from_fields(
+        {
+            **_defaults(facts),
+            "sample": sample,
+            "option_count": option_count,
+            "conditions": tuple(conditions),
+            "obtained": "mean losses" if length_normalised else "log-likelihoods",
+            "predictions": [None if row is None else predicted_option(row) for row in rows],
+            "invalid": invalid,
+            "log_likelihoods": rows,
+            "letter_mass": None if length_normalised else masses,
+            "missing_mass": _missing_mass(responses, conditions, option_count, invalid),
+        }
+    )
+
+
+def assemble_generation_record(
+    results: Sequence[object],
+    *,
+    options: Sequence[str],
+    conditions: Sequence[str],
+    sample: str,
+    reasoning_tags: Sequence[Sequence[str]] = REASONING_TAGS,
+    **facts: Any,
+) -> SampleRecord:
+    """Put a model's texts for one sample together and read the options that they name.
+
+    Parameters
+    ----------
+    results : sequence
+        The texts in the order of the conditions, filtered (`checked_text`) or not.
+    options : sequence of str
+        The texts of the sample's options.
+    conditions : sequence of str
+        `clean` first.
+    sample : str
+        The sample's id.
+    reasoning_tags : sequence of (opening tag, closing tag)
+        As in `parse_letter`.
+    **facts
+        As in `assemble_record`.
+
+    Returns
+    -------
+    SampleRecord
+        A condition whose text names no option is invalid there, with the reason.
+
+    Raises
+    ------
+    ValueError
+        If the number of texts is not that of the conditions, or the record is refused; one sentence that names the
+        sample.
+    """
+    if len(results) != len(conditions):
+        raise ValueError(f"sample {sample!r} has {len(results)} answers for its {len(conditions)} conditions")
+    checked = [result if isinstance(result, Mapping) else checked_text(result) for result in results]
+    parsed = [
+        parse_letter(each["text"], options, reasoning_tags)
+        if "text" in each
+        else ParsedAnswer(None, str(each["invalid"]))
+        for each in checked
+    ]
+    return SampleRecord.from_fields(
+        {
+            **_defaults(facts),
+            "sample": sample,
+            "option_count": len(options),
+            "conditions": tuple(conditions),
+            "obtained": "generated letters",
+            "predictions": [option for option, _ in parsed],
+            "invalid": {
+                condition: reason
+                for condition, (_, reason) in zip(conditions, parsed, strict=True)
+                if reason is not None
+            },
+            "texts": [each.get("text") for each in checked],
+        }
+    )
+
+
+def _defaults(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {"source": None, "category": None, **facts}
+
+
+def _usable_response(result: object) -> OptionResponse | str:
+    """Give a response, or the reason why it is unusable."""
+    if isinstance(result, Mapping) and isinstance(result.get("invalid"), str):
+        return str(result["invalid"])
+    checked = checked_response(result)
+    return checked if isinstance(checked, OptionResponse) else checked["invalid"]
+
+
+def _check_number(found: int, conditions: Sequence[str], option_count: int, sample: str) -> None:
+    if option_count < 2 or not conditions:
+        raise ValueError(
+            f"sample {sample!r} has {option_count} options and {len(conditions)} conditions: "
+            "a question needs at least 2 options and the clean condition"
+        )
+    expected = len(conditions) * option_count
+    if found == expected:
+        return
+    total = f"{len(conditions)} conditions x {option_count} options need {expected}"
+    if found < expected:
+        condition, option = divmod(found, option_count)
+        raise ValueError(
+            f"sample {sample!r} has {found} responses where {total}: "
+            f"the first one missing is option {option} of condition {conditions[condition]!r}"
+        )
+    raise ValueError(
+        f"sample {sample!r} has {found} responses where {total}: "
+        f"{found - expected} are left over after the last condition, {conditions[-1]!r}"
+    )
+
+
+def _mixes_quantities(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say for each condition whether its values (conditions, options) are no one quantity, or another than others'."""
+    finite = np.isfinite(values)
+    negative, positive = np.any(finite & (values < 0), axis=-1), np.any(finite & (values > 0), axis=-1)
+    mixes = negative & positive
+    pure = ~mixes
+    if np.any(pure & negative) and np.any(pure & positive):
+        mixes |= negative | positive
+    return np.asarray(mixes)
+
+
+def _missing_mass(
+    responses: Sequence[OptionResponse | str], conditions: Sequence[str], option_count: int, invalid: Mapping[str, str]
+) -> tuple[float | None, ...] | None:
+    """Give the largest mass that any of a condition's responses misses; None if none says so."""
+    masses = [
+        None if condition in invalid else _largest_missing_mass(responses[row * option_count :][:option_count])
+        for row, condition in enumerate(conditions)
+    ]
+    return None if all(mass is None for mass in masses) else tuple(masses)
+
+
+def _largest_missing_mass(responses: Sequence[OptionResponse | str]) -> float | None:
+    said = [r.missing_mass for r in responses if isinstance(r, OptionResponse) and r.missing_mass is not None]
+    return max(said, default=None)
+
+
+def _why_invalid(
+    responses: Sequence[OptionResponse | str], log_likelihoods: NDArray[np.float64], length_normalised: bool
+) -> str:
+    first = responses[0]
+    if isinstance(first, str) and all(response == first for response in responses):
+        return first
+    for option, response in enumerate(responses):
+        if isinstance(response, str):
+            return f"option {option}: {response}"
+    impossible = np.flatnonzero(np.isposinf(log_likelihoods))
+    if impossible.size:
+        quantity = "mean loss of -inf" if length_normalised else "log-likelihood of +inf"
+        return f"option {impossible[0]}: the backend answered a {quantity}, which is impossible: {WIDER_PRECISION}"
+    return f"the backend gave every option the probability 0: {WIDER_PRECISION}"
