@@ -8,6 +8,7 @@ from lmms_eval.api.instance import Instance, unwrap_generation_output
 from lmms_eval.filters import build_filter_ensemble
 
 from benchc_metrics.assembly import assemble_record
+from benchc_metrics.responses import OptionResponse
 from benchc_tasks.stacks.lmms_eval.filters import OptionLogLikelihoodFilter
 
 NAN = float("nan")
@@ -29,13 +30,13 @@ def filtered(responses):
     return [instance.filtered_resps["none"] for instance in instances]
 
 
-def test_every_form_of_response_becomes_a_pair_in_the_order_of_the_requests():
+def test_every_form_of_response_becomes_an_option_response_in_the_order_of_the_requests():
     written, _ = unwrap_generation_output((-0.25, False))
     assert filtered([[(-0.5, True)], [[-1.5, False]], [written], [(-2.0, False), (-9.0, False)]]) == [
-        [-0.5, True],
-        [-1.5, False],
-        [-0.25, False],
-        [-2.0, False],
+        OptionResponse(-0.5, True),
+        OptionResponse(-1.5, False),
+        OptionResponse(-0.25, False),
+        OptionResponse(-2.0, False),
     ]
 
 
@@ -51,7 +52,7 @@ def test_every_form_of_response_becomes_a_pair_in_the_order_of_the_requests():
 )
 def test_bad_response_is_marked_and_the_others_stay(repeats, reason):
     good, bad = filtered([[(-0.5, True)], repeats])
-    assert good == [-0.5, True]
+    assert good == OptionResponse(-0.5, True)
     assert set(bad) == {"invalid"}
     assert reason in bad["invalid"]
 
@@ -73,8 +74,9 @@ def test_filtered_responses_become_a_record():
     assert record.invalid["fog@3"].startswith("option 0: response ['-0.5', True] is not a pair")
 
 
-def test_only_the_filter_imports_lmms_eval_and_nothing_imports_torch():
-    modules = ["", ".aggregators", ".calibration", ".conditions", ".options", ".ras", ".records", ".sample_figures"]
+def test_records_and_metrics_import_no_stack_nor_torch():
+    modules = ["", ".assembly", ".benchmark", ".cautions", ".letters", ".records", ".responses", ".run_arrays", ".runs"]
+    modules += [".metrics.calibration", ".metrics.ras", ".metrics.sample_metrics"]
     program = (
         f"import sys, {', '.join('benchc_metrics' + module for module in modules)}\n"
         "print(sorted({'torch', 'lmms_eval', 'scipy', 'sklearn', 'benchc_tasks'} & set(sys.modules)))"
