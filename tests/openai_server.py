@@ -77,7 +77,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server does with a request: answers, perhaps late or in part, hangs, or drops the connection."""
+    """What the server does with a request: answers, perhaps late, in part or slowly, hangs, or drops the connection.
+
+    `pace` is the number of seconds before each byte, of the headers too if `is_slow_from_the_start`.
+    """
 
     status: int = 200
     body: Any = field(default_factory=dict)
@@ -85,6 +88,8 @@ class Reply:
     delay: float = 0.0
     cut: int = 0
     drops: bool = False
+    pace: float = 0.0
+    is_slow_from_the_start: bool = False
 
     @property
     def content(self) -> bytes:
@@ -172,12 +177,24 @@ class OpenAIServer:
                     for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                         self.send_header(name, value)
                     self.send_header("Content-Length", str(len(content)))
+                    if reply.is_slow_from_the_start:
+                        head, self._headers_buffer = b"".join(self._headers_buffer), []
+                        self._write_slowly(head, reply.pace)
                     self.end_headers()
-                    self.wfile.write(content[: len(content) - reply.cut])
+                    self._write_slowly(content[: len(content) - reply.cut], reply.pace)
                 except OSError:  # the client did not wait
                     self.close_connection = True
                 if reply.cut:
                     self.close_connection = True
+
+            def _write_slowly(self, content: bytes, pace: float) -> None:
+                if not pace:
+                    self.wfile.write(content)
+                    return
+                for byte in content:
+                    if owner._closing.wait(pace):
+                        return
+                    self.wfile.write(bytes([byte]))
 
             def log_message(self, *arguments: object) -> None:
                 """Say nothing."""

@@ -1,33 +1,23 @@
-"""Which scorer answers for which `backend`."""
+"""Build the scorer of an engine; what a stack knows about its own backends is handed in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
-from benchc_tasks.models.backends import LoadedModel, load_backend, load_checkpoint
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
 from benchc_tasks.models.devices import choose_dtype
+from benchc_tasks.models.loading import LoadedModel, load_checkpoint
 from benchc_tasks.models.questions import ChoiceScorer
-from benchc_tasks.models.vllm import BATCH_SIZE, VllmChoiceScorer, start_engine
+from benchc_tasks.models.vllm import BATCH_SIZE, EngineStarter, VllmChoiceScorer, start_engine
 
-__all__ = ["EngineSettings", "build_scorer"]
-
-SERVED_BACKENDS = (
-    "openai",
-    "openai_compatible",
-    "openai_compatible_chat",
-    "async_openai",
-    "async_openai_compatible",
-    "async_openai_compatible_chat",
-)
-"""lmms-eval's names of its backends for OpenAI-compatible servers."""
+__all__ = ["EngineSettings", "served_scorer", "transformers_scorer", "vllm_scorer"]
 
 AUTOMATIC_BATCH_SIZE = {"cuda": 16, "cpu": 8}
 
@@ -39,11 +29,11 @@ class EngineSettings:
     Attributes
     ----------
     backend : str or None
-        An lmms-eval model; None for a checkpoint that transformers loads.
+        The engine as the stack names it; None for a checkpoint that transformers loads.
     pretrained : str or None
         Folder, hub id, or the name under which a server has the model.
     arguments : mapping
-        What is left of `--model_args`: the backend's own arguments.
+        The backend's own arguments.
     device : torch.device
         Where the model is to run, if it runs in this process.
     dtype : str or None
@@ -69,28 +59,31 @@ class EngineSettings:
     template_settings: Mapping[str, Any] | None = None
 
 
-def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
-    """Build the scorer of a backend.
+def transformers_scorer(
+    settings: EngineSettings, load: Callable[[torch.dtype | None], LoadedModel] | None = None
+) -> ChoiceScorer[Any]:
+    """Build the scorer of a transformers model in this process.
 
     Parameters
     ----------
     settings : EngineSettings
         What the user asked for.
+    load : callable, optional
+        Loads the model in a precision; `load_checkpoint` with `pretrained`, or with the bundled model, by default.
 
     Raises
     ------
     ValueError
         If an argument names nothing that exists; the message says what and the cure.
-    EngineError
-        If the engine can answer nothing.
     """
-    if settings.backend == "vllm":
-        return _vllm_scorer(settings)
-    if settings.backend in SERVED_BACKENDS:
-        return _served_scorer(settings)
     automatic = AUTOMATIC_BATCH_SIZE.get(settings.device.type, 1)
     size = _batch_size(settings.batch_size, settings.max_batch_size, automatic)
-    loaded = _load(settings)
+    dtype = choose_dtype(settings.dtype, settings.device)
+    if load is None:
+        pretrained = str(settings.pretrained or DEMONSTRATION_MODEL)
+        loaded = load_checkpoint(pretrained, settings.arguments, device=settings.device, dtype=dtype)
+    else:
+        loaded = load(dtype)
     chat = ChatFormat(
         loaded.processor,
         loaded.tokenizer,
@@ -100,15 +93,29 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
     return TransformersChoiceScorer(loaded.model, chat, size)
 
 
-def _vllm_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+def vllm_scorer(settings: EngineSettings, start: EngineStarter) -> ChoiceScorer[Any]:
+    """Build the scorer of a vLLM engine in this process.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        What the user asked for.
+    start : callable
+        Starts the engine.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong or the engine does not start; the message says what and the cure.
+    """
     arguments = dict(settings.arguments)
     model = settings.pretrained or arguments.pop("model", None)
     if not model or "model" in arguments:
         raise ValueError("backend 'vllm' needs one model: give pretrained, a folder or a hub id")
-    # 1 is lmms-eval's own default: vLLM cuts its batches itself, and can only out of questions that it has.
+    # One at a time would leave the engine idle: vLLM cuts its batches itself, out of the questions that it has.
     wanted = "auto" if str(settings.batch_size) == "1" else settings.batch_size
     size = _batch_size(wanted, settings.max_batch_size, BATCH_SIZE)
-    engine = start_engine(str(model), arguments, dtype=settings.dtype)
+    engine = start_engine(str(model), arguments, start, dtype=settings.dtype)
     template = {"chat_template": engine.chat_template} if engine.chat_template else {}
     chat = ChatFormat(
         engine.processor,
@@ -119,7 +126,23 @@ def _vllm_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
     return VllmChoiceScorer(engine.client, chat, size)
 
 
-def _served_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+def served_scorer(settings: EngineSettings, without_effect: Collection[str] = ()) -> ChoiceScorer[Any]:
+    """Build the scorer of a model behind an OpenAI-compatible server.
+
+    Parameters
+    ----------
+    settings : EngineSettings
+        What the user asked for.
+    without_effect : collection of str
+        Arguments that the stack's backend takes beside ours; they are accepted with a warning.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    EngineError
+        If the server can answer nothing; the message says why and the cure.
+    """
     from benchc_tasks.models.served.scoring import load_served_scorer  # the client library, a second's import
 
     if settings.dtype:
@@ -130,17 +153,8 @@ def _served_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
         {**named, **settings.arguments},
         system_prompt=settings.system_prompt,
         template_settings=settings.template_settings,
+        without_effect=without_effect,
     )
-
-
-def _load(settings: EngineSettings) -> LoadedModel:
-    dtype = choose_dtype(settings.dtype, settings.device)
-    if settings.backend:
-        named = {"pretrained": settings.pretrained} if settings.pretrained else {}
-        arguments = {**named, **settings.arguments}
-        return load_backend(settings.backend, arguments, device=settings.device, dtype=dtype)
-    pretrained = str(settings.pretrained or DEMONSTRATION_MODEL)
-    return load_checkpoint(pretrained, settings.arguments, device=settings.device, dtype=dtype)
 
 
 def _batch_size(wanted: int | str, limit: int | None, automatic: int) -> int:

@@ -1,4 +1,4 @@
-"""From the log-probabilities that an engine shows for one generated token to the scores of the options.
+"""From the log-probabilities that an engine shows for one generated token to the responses of the options.
 
 A token is whatever the engine names it by: its id in process, its text or bytes behind a server.
 """
@@ -6,18 +6,24 @@ A token is whatever the engine names it by: its id in process, its text or bytes
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from numbers import Real
 from typing import TypeVar
 
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.questions import Question, ScoringError
 
-__all__ = ["missing_mass", "only_token", "score_visible_options"]
+__all__ = ["missing_mass", "only_token", "refuse_improbable", "score_visible_options"]
 
 Token = TypeVar("Token", bound=Hashable)
 
 ROUNDING = 1e-3
 """How far above 0 a log-probability may lie that an engine computed in half precision."""
+SUM_ROUNDING = 1e-2
+"""How far above 1 the probabilities of different tokens may sum that an engine computed in half precision."""
+LARGEST_VOCABULARY = 1e6
+"""More tokens than any model has: so many hidden ones, each less probable than those shown, can hold the rest."""
 
 
 def score_visible_options(
@@ -38,7 +44,7 @@ def score_visible_options(
     visible : iterable of (hashable, float)
         Tokens and their natural log-probabilities, in any order. The most probable token must be among them, as it is
         in every list of top log-probabilities and where the greedy choice is shown beside the tokens that were asked
-        for. Of a token that is there more than once, as two ids may have one text, the most probable counts.
+        for.
     asked_for_by_name : bool
         Whether the engine was asked for these very tokens. Then nothing is hidden, and no missing mass is recorded.
 
@@ -50,16 +56,14 @@ def score_visible_options(
     Raises
     ------
     ScoringError
-        If an option is not visible, nothing is visible, or a log-probability is none: nan or above 0.
+        If an option is not visible, nothing is visible, or the numbers are not log-probabilities (see
+        `refuse_improbable`).
     """
-    shown = sorted(visible, key=lambda entry: entry[1], reverse=True)
-    if not shown:
-        raise ScoringError(f"{question.name}: the engine shows no log-probabilities")
-    for token, value in shown:
-        if math.isnan(value) or value > ROUNDING:
-            raise ScoringError(f"{question.name}: the engine gives token {token!r} the log-probability {value}")
+    shown = list(visible)
+    refuse_improbable(question.name, shown, shows_all=asked_for_by_name)
+    shown.sort(key=lambda entry: entry[1], reverse=True)
     best = shown[0][0]
-    log_probabilities = dict(reversed(shown))
+    log_probabilities = dict(shown)
     hidden = [option for option, token in zip(question.options, tokens, strict=True) if token not in log_probabilities]
     if hidden:
         raise ScoringError(
@@ -68,6 +72,50 @@ def score_visible_options(
         )
     mass = None if asked_for_by_name else missing_mass(value for _, value in shown)
     return [OptionResponse(min(log_probabilities[token], 0.0), token == best, mass) for token in tokens]
+
+
+def refuse_improbable(name: str, shown: Sequence[tuple[Hashable, object]], *, shows_all: bool = False) -> None:
+    """Refuse numbers that cannot be the log-probabilities of different tokens in one place.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the question.
+    shown : sequence of (hashable, object)
+        Tokens and what the engine gives as their natural log-probabilities.
+    shows_all : bool
+        Whether the tokens were asked for by name. Else they are the most probable ones, and those that are hidden are
+        less probable than they.
+
+    Raises
+    ------
+    ScoringError
+        If there are none, a value is not a number, nan or above 0, a token stands there twice, the probabilities sum to
+        more than 1, or to less than hidden tokens can make up for. A little is left to rounding.
+    """
+    values: list[float] = []
+    for token, value in shown:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ScoringError(f"{name}: the engine gives token {token!r} the log-probability {value!r}, not a number")
+        if math.isnan(number := float(value)) or number > ROUNDING:
+            raise ScoringError(f"{name}: the engine gives token {token!r} the log-probability {value}")
+        values.append(number)
+    if not shown:
+        raise ScoringError(f"{name}: the engine shows no log-probabilities")
+    token, count = Counter(token for token, _ in shown).most_common(1)[0]
+    if count > 1:
+        raise ScoringError(f"{name}: the engine shows token {token!r} {count} times")
+    total = math.fsum(map(math.exp, values))
+    if total > 1 + SUM_ROUNDING:
+        raise ScoringError(
+            f"{name}: the probabilities of the {len(values)} tokens that the engine shows sum to {total:.3g}"
+        )
+    most_hidden = LARGEST_VOCABULARY * math.exp(min(values))
+    if not shows_all and 1 - total > most_hidden + SUM_ROUNDING:
+        raise ScoringError(
+            f"{name}: the probabilities of the {len(values)} tokens that the engine shows sum to {total:.3g}, and less "
+            "probable ones cannot make up for the rest"
+        )
 
 
 def missing_mass(log_probabilities: Iterable[float]) -> float:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from multiprocessing import active_children
 from threading import Thread
-from typing import Any
+from typing import Any, TypeAlias
 
-from benchc_tasks.models.backends import find_backend
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.visible_tokens import only_token, score_visible_options
 
-__all__ = ["BATCH_SIZE", "PreparedQuestion", "StartedEngine", "VllmChoiceScorer", "start_engine"]
+__all__ = ["BATCH_SIZE", "EngineStarter", "PreparedQuestion", "StartedEngine", "VllmChoiceScorer", "start_engine"]
+
+EngineStarter: TypeAlias = "Callable[[str, Mapping[str, Any]], tuple[Any, str | None]]"
+"""Starts vLLM with a model and settings; returns its `LLM`, and the chat template that the settings name, if any."""
 
 BATCH_SIZE = 64
 """Questions that the engine is given at once where the user leaves it to benchc."""
@@ -50,16 +52,18 @@ class StartedEngine:
     chat_template: str | None
 
 
-def start_engine(model: str, arguments: Mapping[str, Any], *, dtype: str | None) -> StartedEngine:
-    """Start vLLM by lmms-eval's own class.
+def start_engine(model: str, arguments: Mapping[str, Any], start: EngineStarter, *, dtype: str | None) -> StartedEngine:
+    """Start vLLM.
 
     Parameters
     ----------
     model : str
         A folder or a hub id.
     arguments : mapping
-        Arguments of lmms-eval's `vllm` and of vLLM's engine: `tensor_parallel_size`, `gpu_memory_utilization`,
-        `max_model_len`, `enforce_eager`, ...
+        Arguments of `start` and of vLLM's engine: `tensor_parallel_size`, `gpu_memory_utilization`, `max_model_len`,
+        `enforce_eager`, ...
+    start : callable
+        Starts it.
     dtype : str or None
         Precision of the weights, or "auto" for the checkpoint's own; None for float32 where vLLM runs on a CPU, else
         the checkpoint's own.
@@ -73,14 +77,14 @@ def start_engine(model: str, arguments: Mapping[str, Any], *, dtype: str | None)
     device = _device_type()
     settings = {"dtype": dtype or ("float32" if device == "cpu" else "auto"), **arguments}
     try:
-        backend: Any = find_backend("vllm")(model=model, **settings)
+        client, chat_template = start(model, settings)
     # It may fail in any way; its arguments are named without their values.
     except Exception as fault:
         raise ValueError(
             f"vLLM could not start model {model!r} with {', '.join(sorted(settings))}: {_reason(fault)}"
         ) from fault
-    _refuse_without_images(backend.client.model_config)
-    return StartedEngine(backend.client, _load_processor(model, arguments), backend.chat_template)
+    _refuse_without_images(client.model_config)
+    return StartedEngine(client, _load_processor(model, arguments), chat_template)
 
 
 @dataclass(frozen=True)

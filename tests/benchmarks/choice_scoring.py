@@ -33,7 +33,7 @@ from benchc_metrics.benchmark import CLEAN, LETTERS, Condition
 from benchc_tasks.corruptions import SEVERITIES
 from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
-from benchc_tasks.models.backends import find_backend
+from benchc_tasks.stacks.lmms_eval.backends import find_backend
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt

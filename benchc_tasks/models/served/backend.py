@@ -1,13 +1,12 @@
-"""The client and the settings of lmms-eval's backends for OpenAI-compatible servers."""
+"""The client and the settings of a model behind an OpenAI-compatible server."""
 
 from __future__ import annotations
 
 import difflib
-import inspect
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -15,14 +14,14 @@ from urllib.parse import unquote, urlsplit
 import openai
 from loguru import logger
 
-from benchc_tasks.models.backends import find_backend
+from benchc_tasks.models.served.answers import bounded_http_client
 
 __all__ = ["PLACEHOLDER_KEY", "ServedBackend", "load_served_backend"]
 
 Arguments: TypeAlias = Mapping[str, Any]
 
 PLACEHOLDER_KEY = "no-key"
-"""Sent to a server of one's own where no key is set; the client can't be built without one."""
+"""Sent where no key is set; the client requires one."""
 
 MODEL_ARGUMENTS = ("model", "model_version", "pretrained")
 CONCURRENCY_ARGUMENTS = ("num_concurrent", "num_cpus")
@@ -52,8 +51,8 @@ class ServedBackend:
 
     Attributes
     ----------
-    client : openai.OpenAI
-        Knows the address and the key; tries nothing twice by itself.
+    client : openai.AsyncOpenAI
+        Knows the address and the key; tries nothing twice by itself, and unpacks no more than an answer may hold.
     model : str
         The name under which the server has the model.
     attempts : int
@@ -61,14 +60,14 @@ class ServedBackend:
     backoff : float
         Seconds before the second attempt, 0 or more; doubled for each further one.
     timeout : float
-        Seconds that a request may take.
+        Seconds that a request may take, from its first byte to the last of its answer.
     concurrency : int
         Requests that may be on their way at once, 1 or more.
     enable_thinking : bool or None
         What lmms-eval's `enable_thinking_kwarg` says to the chat template; None where it is not given.
     """
 
-    client: openai.OpenAI
+    client: openai.AsyncOpenAI
     model: str
     attempts: int = DEFAULT_ATTEMPTS
     backoff: float = DEFAULT_BACKOFF
@@ -77,16 +76,18 @@ class ServedBackend:
     enable_thinking: bool | None = None
 
 
-def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
-    """Build lmms-eval's backend and take its client and its settings.
+def load_served_backend(name: str, arguments: Arguments, without_effect: Collection[str] = ()) -> ServedBackend:
+    """Build the client of a server and read the settings.
 
     Parameters
     ----------
     name : str
-        `openai` or `async_openai`, or another name that lmms-eval has for them.
+        What messages call the backend.
     arguments : mapping
-        Its arguments, and `pretrained` as another word for `model`. Where `timeout` is not given it is 120 s, and where
-        the number of concurrent requests is not given it is 32.
+        Those in `USED_ARGUMENTS`, by lmms-eval's names, and `pretrained` as another word for `model`. Where it is not
+        given, `timeout` is 120 s, and the number of concurrent requests 32.
+    without_effect : collection of str
+        Further arguments that are accepted, with a warning.
 
     Raises
     ------
@@ -95,23 +96,28 @@ def load_served_backend(name: str, arguments: Arguments) -> ServedBackend:
         key nor an address.
     """
     _refuse_secrets(arguments)
-    backend_class = find_backend(name)
-    known = _parameters(backend_class)
-    _refuse_unknown(name, arguments, known)
+    _refuse_unknown(name, arguments, {*USED_ARGUMENTS, *without_effect})
     limits = _limits(arguments)
-    settings = _class_settings(name, arguments, known)
-    try:
-        client = _client_of(backend_class(**settings))
-    # A backend may fail in any way; its arguments are named without their values.
-    except Exception as fault:
-        reason = str(fault).strip().partition("\n")[0]
+    model = _model_name(name, arguments)
+    address = str(arguments.get("base_url") or _first_set(ADDRESS_VARIABLES) or "")
+    _check_address(unquote(address))
+    if not (address or os.getenv("OPENAI_API_KEY") or _as_bool(arguments.get("azure_openai"))):
         raise ValueError(
-            f"backend {name!r} could not be built with {', '.join(arguments)}: {type(fault).__name__}: {reason}"
+            f"backend {name!r} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
+            "give base_url=http://HOST:PORT/v1"
+        )
+    try:
+        client = _client(unquote(address).rstrip("/"), arguments)
+    # The address may be wrong in many ways; arguments are named without their values.
+    except Exception as fault:
+        raise ValueError(
+            f"backend {name!r} could not be built with {', '.join(arguments)}: {type(fault).__name__}: "
+            f"{str(fault).strip().partition(chr(10))[0]}"
         ) from None
     _check_address(str(client.base_url))
     return ServedBackend(
         client=client.with_options(max_retries=0, timeout=limits["timeout"]),
-        model=settings["model"],
+        model=model,
         attempts=int(limits["attempts"]),
         backoff=limits["backoff"],
         timeout=limits["timeout"],
@@ -130,30 +136,17 @@ def _limits(arguments: Arguments) -> dict[str, float]:
     }
 
 
-def _class_settings(name: str, arguments: Arguments, known: set[str]) -> dict[str, Any]:
-    """Return what lmms-eval's class is built with: what concerns generation alone is left out."""
-    settings = {key: arguments[key] for key in USED_ARGUMENTS.difference(MODEL_ARGUMENTS).intersection(arguments)}
-    settings["model"] = _model_name(name, arguments)
-    if "work_dir" in known:
-        settings["work_dir"] = ""  # else the class makes a folder that nobody removes
-    address = str(arguments.get("base_url") or _first_set(ADDRESS_VARIABLES) or "")
-    _check_address(unquote(address))
-    if not os.getenv("OPENAI_API_KEY") and not settings.get("azure_openai"):
-        if not address:
-            raise ValueError(
-                f"backend {name!r} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
-                "give base_url=http://HOST:PORT/v1"
-            )
-        settings["api_key"] = PLACEHOLDER_KEY
-    return settings
-
-
-def _client_of(backend: Any) -> openai.OpenAI:
-    client: openai.OpenAI | openai.AsyncOpenAI = backend.client
-    if isinstance(client, openai.OpenAI):
-        return client
-    # Threads wait for the answers here, whichever backend is named: one way to ask for both.
-    return openai.OpenAI(api_key=client.api_key, base_url=client.base_url)
+def _client(address: str, arguments: Arguments) -> openai.AsyncOpenAI:
+    http = bounded_http_client(trust_env=_as_bool(arguments.get("httpx_trust_env")) is not False)
+    if _as_bool(arguments.get("azure_openai")):
+        return openai.AsyncAzureOpenAI(
+            api_key=os.getenv("AZURE_OPENAI_API_KEY"),
+            azure_endpoint=os.environ.get("AZURE_OPENAI_API_BASE", ""),
+            api_version=os.getenv("AZURE_OPENAI_API_VERSION"),
+            http_client=http,
+        )
+    key = os.getenv("OPENAI_API_KEY") or PLACEHOLDER_KEY
+    return openai.AsyncOpenAI(api_key=key, base_url=address or None, http_client=http)
 
 
 def _refuse_secrets(arguments: Arguments) -> None:
@@ -167,7 +160,7 @@ def _refuse_secrets(arguments: Arguments) -> None:
 
 def _refuse_unknown(name: str, arguments: Arguments, known: set[str]) -> None:
     for argument in arguments:
-        if argument not in known | {"pretrained"}:
+        if argument not in known:
             close = difflib.get_close_matches(argument, sorted(known), n=3)
             raise ValueError(
                 f"argument {argument!r} is unknown to benchc and to the backend {name!r}; close to it: "
@@ -175,17 +168,6 @@ def _refuse_unknown(name: str, arguments: Arguments, known: set[str]) -> None:
             )
     if unused := sorted(arguments.keys() - USED_ARGUMENTS):
         logger.warning(f"backend {name!r}: {', '.join(unused)} changes nothing where options are scored")
-
-
-def _parameters(backend_class: type) -> set[str]:
-    """Return what a class and those that it hands its arguments on to take by name."""
-    return {
-        parameter.name
-        for parent in backend_class.__mro__
-        if "__init__" in vars(parent) and parent.__module__.startswith("lmms_eval.models.")
-        for parameter in inspect.signature(parent).parameters.values()
-        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-    }
 
 
 def _model_name(name: str, arguments: Arguments) -> str:

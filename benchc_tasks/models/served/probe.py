@@ -1,33 +1,37 @@
-"""What a server can do, found out before the first question; what it can't, in one sentence with the cure."""
+"""Find out what a server can do before the first question; what it cannot, in one sentence with the cure."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from loguru import logger
-from PIL import Image
-from pydantic import BaseModel
 
-from benchc_tasks.models.questions import EngineError
-from benchc_tasks.models.served.faults import concerns_logprobs, engine_error, listed_models, without_logprobs
+from benchc_tasks.models.questions import EngineError, ScoringError
+from benchc_tasks.models.served.faults import concerns_logprobs, engine_error, without_logprobs
+from benchc_tasks.models.served.identity import server_identity
 from benchc_tasks.models.served.reading import Completion, Reading, ServedChat, as_data_uri, shown_ids
 from benchc_tasks.models.served.requests import RequestFault, ServedModel
 from benchc_tasks.models.served.tokens import OptionTokens
+from benchc_tasks.models.sight import Difference, difference, pictures, sees
 
-__all__ = ["Probe", "probe"]
+__all__ = ["Probe", "TinyQuestion", "probe"]
 
-TOP_LIMITS = (20, 10, 5)
+TOP_LIMITS = (100, 20, 10, 5)
 """How many top log-probabilities are asked for, until a server agrees; 20 is the most that OpenAI and vLLM give."""
 PROMPT = (
     "What colour is the picture?\nA. red\nB. blue\nAnswer with the option's letter from the given choices directly."
 )
 OPTIONS = ("A", "B")
-PICTURE_SIZE = (64, 64)
-PICTURE_COLOUR = (200, 30, 30)
-
 REFUSED = (400, 422)
+LEAST_LETTER_MASS = 0.05
+"""Probability of the letters below which a model is about to write something else."""
+
+SAMPLING_CHANGED = {"temperature": 2, "repetition_penalty": 1.5}
+SAMPLING_NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0, "frequency_penalty": 0}
+RAW = "start vLLM with --logprobs-mode raw_logprobs, its default"
 
 
 @dataclass(frozen=True)
@@ -40,20 +44,54 @@ class Probe:
         How the options are found among the tokens that the server shows.
     identity : mapping
         What the server says about the model and about itself, so far as it stays the same from run to run.
+    names : frozenset of str
+        What the server calls the model in its answers.
+    system : str or None
+        vLLM's fingerprint of its configuration.
+    question : TinyQuestion
+        A question that the server has answered.
     """
 
     reading: Reading
     identity: Mapping[str, str]
+    names: frozenset[str]
+    system: str | None
+    question: TinyQuestion
 
 
-class Version(BaseModel):
-    """What vLLM's server says about itself."""
+@dataclass(frozen=True)
+class TinyQuestion:
+    """The question of the probe to a model."""
 
-    version: str
+    model: ServedModel
+    chat: ServedChat
+    pictures: tuple[str, ...]
+
+    def ask(
+        self,
+        reading: Reading,
+        *,
+        picture: int | None = 0,
+        tokens: Sequence[int] = (),
+        chat: ServedChat | None = None,
+        **settings: Any,
+    ) -> Completion:
+        """Ask with one of the pictures or with none."""
+        return self.model.complete(
+            self._body(reading, picture, tokens, chat or self.chat) | settings, purpose="the probe"
+        )
+
+    def ask_once(self, reading: Reading) -> Completion:
+        """Ask without a second attempt."""
+        return self.model.try_once(self._body(replace(reading, by_id=False, top=1), 0, (), self.chat))
+
+    def _body(self, reading: Reading, picture: int | None, tokens: Sequence[int], chat: ServedChat) -> dict[str, Any]:
+        shown = [] if picture is None else [self.pictures[picture]]
+        return {**chat.body(PROMPT, shown), **reading.body(tokens)}
 
 
 def probe(model: ServedModel, chat: ServedChat, tokens: OptionTokens, *, exact: bool = True) -> Probe:
-    """Ask a tiny question and find out how the server answers.
+    """Ask a tiny question in several ways and find out how the server answers.
 
     Parameters
     ----------
@@ -69,36 +107,61 @@ def probe(model: ServedModel, chat: ServedChat, tokens: OptionTokens, *, exact: 
     Raises
     ------
     EngineError
-        If nothing answers, or the server refuses the key, has no such model, takes no images or gives no
-        log-probabilities.
+        If nothing answers, or the server refuses the key, has no such model, takes no images or does not look at them,
+        leaves the system message out, or gives no log-probabilities of the model's own.
     """
     logger.info(f"model {model.name!r} at {model.address} is asked a tiny question first")
     try:
         model.reach()
     except RequestFault as fault:
         raise EngineError(f"no server answers at {model.address} ({fault}): start it, or correct base_url") from None
-    question = _TinyQuestion(model, chat, as_data_uri(Image.new("RGB", PICTURE_SIZE, PICTURE_COLOUR)))
-    reading, completion = _top_reading(question)
-    _check_that_it_sees(question, reading, completion)
+    # Not packed, so that all are of one length too.
+    question = TinyQuestion(model, chat, tuple(as_data_uri(each, compress_level=0) for each in pictures()))
+    reading, first = _top_reading(question)
+    answers = _Answers(question, reading, first)
+    _refuse_improbable(answers)
+    noise = _refuse_blindness(answers)
+    _refuse_lost_system_prompt(answers)
+    identity = server_identity(model, first)
+    _refuse_processed(answers, noise, is_vllm=identity.get("owned_by") == "vllm" or "system" in identity)
+    _warn_of_few_letters(answers)
     if exact:
         reading = _reading_by_ids(question, reading, tokens)
-    return Probe(reading, _identity(model, completion))
+    return Probe(reading, identity, _names(answers), identity.get("system"), question)
 
 
-@dataclass(frozen=True)
-class _TinyQuestion:
-    """The question of the probe to a model."""
+class _Answers:
+    """The answers to the tiny question with each picture; asked for when they are needed."""
 
-    model: ServedModel
-    chat: ServedChat
-    picture: str
+    def __init__(self, question: TinyQuestion, reading: Reading, first: Completion) -> None:
+        self.question = question
+        self.reading = reading
+        self.first = first
+        self.others: list[Completion] = []
 
-    def ask(self, reading: Reading, *, tokens: Sequence[int] = (), with_picture: bool = True) -> Completion:
-        seen = self.chat.body(PROMPT, [self.picture] if with_picture else [])
-        return self.model.complete({**seen, **reading.body(tokens)}, purpose="the probe")
+    @property
+    def model(self) -> ServedModel:
+        return self.question.model
+
+    def ask(self, **settings: Any) -> Completion:
+        try:
+            return self.question.ask(self.reading, **settings)
+        except RequestFault as fault:
+            raise engine_error(self.model, fault) from None
+
+    def ask_if_possible(self, **settings: Any) -> Completion | None:
+        """Return None where the server refuses the question."""
+        try:
+            return self.question.ask(self.reading, **settings)
+        except RequestFault:
+            return None
+
+    def __iter__(self) -> Iterator[Completion]:
+        yield self.first
+        yield from self.others
 
 
-def _top_reading(question: _TinyQuestion) -> tuple[Reading, Completion]:
+def _top_reading(question: TinyQuestion) -> tuple[Reading, Completion]:
     """Find how the length of an answer is called, and how many top log-probabilities there are."""
     limits = iter(TOP_LIMITS)
     reading = Reading(top=next(limits))
@@ -109,9 +172,11 @@ def _top_reading(question: _TinyQuestion) -> tuple[Reading, Completion]:
             refused = fault.status in REFUSED
             if refused and reading.length_argument == "max_tokens" and "max_completion_tokens" in fault.message:
                 reading = replace(reading, length_argument="max_completion_tokens")
-            elif refused and concerns_logprobs(fault) and (limit := next(limits, None)) is not None:
+            elif _may_be_a_limit(fault) and (limit := next(limits, None)) is not None:
                 reading = replace(reading, top=limit)
             else:
+                if refused and question.chat.system_prompt and _answers_without_system_prompt(question, reading):
+                    raise _no_system_prompt(question.model, f"refuses it ({fault})") from None
                 raise engine_error(question.model, fault) from None
         else:
             if len(completion.shown) < len(OPTIONS):
@@ -119,20 +184,133 @@ def _top_reading(question: _TinyQuestion) -> tuple[Reading, Completion]:
             return reading, completion
 
 
-def _check_that_it_sees(question: _TinyQuestion, reading: Reading, seen: Completion) -> None:
-    """Refuse a server that leaves pictures out without a word, and so answers the same under every corruption."""
+def _may_be_a_limit(fault: RequestFault) -> bool:
+    return concerns_logprobs(fault) and (fault.status in REFUSED or (fault.status or 0) >= 500)
+
+
+def _answers_without_system_prompt(question: TinyQuestion, reading: Reading) -> bool:
     try:
-        blind = question.ask(reading, with_picture=False)
-    except RequestFault:  # one that wants a picture sees it
-        return
-    if blind.shown == seen.shown:
+        question.ask(reading, chat=replace(question.chat, system_prompt=None))
+    except RequestFault:
+        return False
+    return True
+
+
+def _no_system_prompt(model: ServedModel, what: str) -> EngineError:
+    return EngineError(
+        f"model {model.name!r} at {model.address} takes no system message, its chat template {what}: leave "
+        "system_prompt out, or write the text into the task's pre_prompt"
+    )
+
+
+def _refuse_improbable(answers: _Answers) -> None:
+    """Refuse numbers that are not log-probabilities, such as logits."""
+    try:
+        answers.reading.check("the tiny question", answers.first)
+    except ScoringError as fault:
         raise EngineError(
-            f"model {question.model.name!r} at {question.model.address} answers the same with a picture and without: "
-            "serve a model that takes images, and its image processor with it"
+            f"model {answers.model.name!r} at {answers.model.address} shows numbers that are not log-probabilities "
+            f"({fault}): {RAW}, or serve it with another engine"
+        ) from None
+
+
+def _refuse_blindness(answers: _Answers) -> Difference:
+    """Refuse a server to whose model pictures make no difference, and so no corruption; return the noise.
+
+    All pictures have one size. How far a server answers in another way when it is asked again is measured too.
+    """
+    answers.others += [answers.ask(picture=number) for number in range(1, len(answers.question.pictures))]
+    again = answers.ask()
+    shown = [_by_text(completion) for completion in answers]
+    answers.others.append(again)
+    if not sees(shown, _by_text(again)):
+        raise EngineError(
+            f"model {answers.model.name!r} at {answers.model.address} answers the same whatever the picture shows"
+            f"{_tokens_with_and_without_picture(answers)}: serve a model that takes images, with its image processor, "
+            "and send pictures past what takes them out on the way"
+        )
+    return difference(shown[0], _by_text(again))
+
+
+def _tokens_with_and_without_picture(answers: _Answers) -> str:
+    """Say how many tokens a picture has, where the server counts them."""
+    blind = answers.ask_if_possible(picture=None)
+    seen, unseen = answers.first.prompt_tokens, blind.prompt_tokens if blind is not None else None
+    if seen is None or unseen is None:
+        return ""
+    return f" (its prompt has {seen} tokens with a picture and {unseen} without)"
+
+
+def _refuse_lost_system_prompt(answers: _Answers) -> None:
+    """Refuse a system prompt that the server's chat template leaves out without a word."""
+    chat = answers.question.chat
+    if not chat.system_prompt:
+        return
+    without = answers.ask_if_possible(chat=replace(chat, system_prompt=None))
+    if without is None:  # a template that wants one has a place for it
+        return
+    if _by_text(answers.first) != _by_text(without):
+        return
+    fault = _no_system_prompt(answers.model, "leaves it out")
+    if answers.first.prompt_tokens is not None and answers.first.prompt_tokens == without.prompt_tokens:
+        raise fault
+    logger.warning(f"a tiny question is answered the same with the system message and without; perhaps {fault}")
+
+
+def _refuse_processed(answers: _Answers, noise: Difference, *, is_vllm: bool) -> None:
+    """Refuse log-probabilities that settings of sampling change, where such settings are or may be in force."""
+    changed = answers.ask_if_possible(**SAMPLING_CHANGED)
+    plain = _by_text(answers.first)
+    if changed is None or not difference(plain, _by_text(changed)).exceeds(noise):
+        return
+    neutral = answers.ask_if_possible(**SAMPLING_NEUTRAL)
+    is_penalised = neutral is not None and difference(plain, _by_text(neutral)).exceeds(noise)
+    called = f"model {answers.model.name!r} at {answers.model.address}"
+    if is_penalised:
+        raise EngineError(
+            f"{called} shows log-probabilities behind a repetition penalty or another default setting of sampling: "
+            f"{RAW} (SGLang: --sampling-defaults openai)"
+        )
+    if is_vllm:
+        raise EngineError(f"{called} shows log-probabilities that settings of sampling have changed: {RAW}")
+    logger.info(f"{called}: log-probabilities depend on the settings of sampling, of which none is in force")
+
+
+def _warn_of_few_letters(answers: _Answers) -> None:
+    masses = [
+        sum(math.exp(entry.logprob) for entry in completion.shown if entry.text.strip() in OPTIONS)
+        for completion in answers
+    ]
+    if max(masses) < LEAST_LETTER_MASS:
+        chosen = answers.first.chosen
+        begins = f" and begins with {chosen.text!r}" if chosen is not None else ""
+        logger.warning(
+            f"model {answers.model.name!r} at {answers.model.address} gives the letters {max(masses):.1%} of the "
+            f"probability at a tiny question{begins}: if its chat template opens a thinking block, give "
+            "enable_thinking=False, or what its template calls it; else change the prompt"
         )
 
 
-def _reading_by_ids(question: _TinyQuestion, by_text: Reading, tokens: OptionTokens) -> Reading:
+def _names(answers: _Answers) -> frozenset[str]:
+    """Return what the server calls the model; refuse one that calls it differently from answer to answer."""
+    model = answers.model
+    names = frozenset(completion.model for completion in answers if completion.model)
+    if len(names) > 1:
+        raise EngineError(
+            f"{model.address} answers for {model.name!r} as {' and '.join(map(repr, sorted(names)))} in turns: give "
+            "model= one that stays the same"
+        )
+    if names and model.name not in names:
+        logger.info(f"model {model.name!r} at {model.address} answers as {', '.join(names)}")
+    return names
+
+
+def _by_text(completion: Completion) -> dict[Any, float]:
+    """Return what is shown, by token; undecodable ones by their place."""
+    return {entry.identity or number: entry.logprob for number, entry in enumerate(completion.shown)}
+
+
+def _reading_by_ids(question: TinyQuestion, by_text: Reading, tokens: OptionTokens) -> Reading:
     """Return the most exact reading that the server knows: options asked for by id, top ids, texts."""
     try:
         found = [tokens.find(option) for option in OPTIONS]
@@ -152,18 +330,3 @@ def _reading_by_ids(question: _TinyQuestion, by_text: Reading, tokens: OptionTok
         if shown.issuperset(ids) if reading.top is None else len(shown) >= len(OPTIONS):
             return reading
     return by_text
-
-
-def _identity(model: ServedModel, completion: Completion) -> dict[str, str]:
-    """Collect what tells one model from another under the same name.
-
-    Left out is what changes by itself: the time `created`, which is that of the question in vLLM's list of models, and
-    `system_fingerprint` but for vLLM's, since hosted models answer with several in turns.
-    """
-    identity = {"model": completion.model or ""}
-    if (completion.system_fingerprint or "").startswith("vllm-"):
-        identity["system"] = completion.system_fingerprint or ""
-    with contextlib.suppress(RequestFault):  # other servers than vLLM's have no such path
-        identity["version"] = model.get("/version", Version, at_root=True).version
-    entry = next((entry for entry in listed_models(model) if entry.get("id") == model.name), {})
-    return identity | {name: str(entry[name]) for name in ("id", "root", "owned_by", "max_model_len") if name in entry}

@@ -15,18 +15,22 @@ from pydantic import BaseModel, Field
 
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.questions import Question, ScoringError
-from benchc_tasks.models.visible_tokens import score_visible_options
+from benchc_tasks.models.visible_tokens import refuse_improbable, score_visible_options
 
 __all__ = ["Completion", "Reading", "ServedChat", "as_data_uri", "shown_ids"]
 
 TOKEN_ID = re.compile(r"token_id:(\d+)")
+UNDECODABLE = "\ufffd"
+CONTRADICTION = 1e-2
+"""Nats by which a token's log-probability may differ from that of the same token in the list of the most probable."""
 
 
 class TokenProbability(BaseModel):
     """A token and its natural log-probability."""
 
     token: str
-    logprob: float
+    # Strict: text and truth values are not numbers, though Python reads them as some.
+    logprob: float = Field(strict=True)
     bytes: list[int] | None = None
 
     @property
@@ -37,11 +41,19 @@ class TokenProbability(BaseModel):
         except ValueError:
             return self.token
 
+    @property
+    def identity(self) -> str | None:
+        """What tells it from all others in the same place; None for a piece of a character, which has no text."""
+        if not self.token or UNDECODABLE in self.token:
+            return None
+        is_plain = self.bytes is None or list(self.token.encode("utf-8", "surrogatepass")) == self.bytes
+        return self.token if is_plain else f"{self.token} {self.bytes}"
+
 
 class ChosenToken(TokenProbability):
     """A generated token and the most probable ones in its place."""
 
-    top_logprobs: list[TokenProbability] = []
+    top_logprobs: list[TokenProbability] | None = None
 
 
 class Logprobs(BaseModel):
@@ -62,15 +74,27 @@ class Completion(BaseModel):
     choices: list[Choice] = Field(min_length=1)
     model: str | None = None
     system_fingerprint: str | None = None
+    usage: Any = None
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """How many tokens the server read, those of pictures with them; None where it does not say."""
+        count = self.usage.get("prompt_tokens") if isinstance(self.usage, dict) else None
+        return count if isinstance(count, int) and count > 0 else None
+
+    @property
+    def chosen(self) -> ChosenToken | None:
+        """The first token that was generated, if it is shown."""
+        logprobs = self.choices[0].logprobs
+        return logprobs.content[0] if logprobs is not None and logprobs.content else None
 
     @property
     def shown(self) -> tuple[TokenProbability, ...]:
-        """The tokens that are shown for the first place, each once."""
-        logprobs = self.choices[0].logprobs
-        if logprobs is None or not logprobs.content:
+        """The tokens that are shown for the first place; the chosen one beside the others if they lack it."""
+        chosen = self.chosen
+        if chosen is None:
             return ()
-        chosen = logprobs.content[0]
-        top = chosen.top_logprobs
+        top = chosen.top_logprobs or []
         return (*top, chosen) if all(entry.token != chosen.token for entry in top) else tuple(top)
 
 
@@ -160,8 +184,9 @@ class Reading:
         Raises
         ------
         ScoringError
-            If an option is not visible, or the server's log-probabilities are none.
+            If an option is not visible, or the server's numbers cannot be log-probabilities.
         """
+        self.check(question.name, completion)
         if self.by_id:
             return score_visible_options(question, tokens, shown_ids(completion), asked_for_by_name=self.top is None)
         options = [option.strip() for option in question.options]
@@ -170,6 +195,35 @@ class Reading:
                 f"{question.name}: the options {', '.join(map(repr, question.options))} are not told apart by text"
             )
         return score_visible_options(question, options, _shown_texts(completion))
+
+    def check(self, name: str, completion: Completion) -> None:
+        """Refuse what a server shows if it cannot be log-probabilities.
+
+        Parameters
+        ----------
+        name : str
+            What the message calls the question.
+        completion : Completion
+            The server's answer.
+
+        Raises
+        ------
+        ScoringError
+            See `benchc_tasks.models.visible_tokens.refuse_improbable`; or if a token has two log-probabilities.
+        """
+        shown, chosen = completion.shown, completion.chosen
+        entries = [(entry.identity or number, entry.logprob) for number, entry in enumerate(shown)]
+        refuse_improbable(name, entries, shows_all=self.top is None)
+        for entry in shown:
+            if (
+                chosen is not None
+                and entry.identity == chosen.identity
+                and abs(entry.logprob - chosen.logprob) > CONTRADICTION
+            ):
+                raise ScoringError(
+                    f"{name}: the engine gives token {chosen.token!r} the log-probabilities {chosen.logprob} and "
+                    f"{entry.logprob}"
+                )
 
 
 def shown_ids(completion: Completion) -> list[tuple[int, float]]:
@@ -194,9 +248,9 @@ def _log_of_sum(logs: Sequence[float]) -> float:
     return largest + math.log(math.fsum(math.exp(value - largest) for value in logs))
 
 
-def as_data_uri(image: Image.Image) -> str:
+def as_data_uri(image: Image.Image, *, compress_level: int = 1) -> str:
     """Write an image as a data URI of a PNG file, which loses nothing."""
     buffer = io.BytesIO()
     # The pictures are mostly noise or sent over a fast line: more compression costs more time than it saves.
-    image.convert("RGB").save(buffer, format="PNG", compress_level=1)
+    image.convert("RGB").save(buffer, format="PNG", compress_level=compress_level)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeAlias
 
@@ -12,9 +12,9 @@ from loguru import logger
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 from benchc_tasks.models.served.backend import load_served_backend
-from benchc_tasks.models.served.faults import engine_error
+from benchc_tasks.models.served.faults import engine_error, is_final, server_is_gone
 from benchc_tasks.models.served.probe import probe
-from benchc_tasks.models.served.reading import ServedChat, as_data_uri
+from benchc_tasks.models.served.reading import Completion, ServedChat, as_data_uri
 from benchc_tasks.models.served.requests import RequestFault, ServedModel
 from benchc_tasks.models.served.tokens import OptionTokens
 from benchc_tasks.models.visible_tokens import only_token
@@ -24,8 +24,8 @@ __all__ = ["AskedQuestions", "ServedChoiceScorer", "load_served_scorer"]
 AskedQuestions: TypeAlias = "Sequence[Future[Outcome]]"
 """Questions that are on their way to the server or have been answered."""
 
-FINAL_STATUSES = (401, 402, 404)
-"""What a server that has answered before says when it will answer no more: no key, no money, no model."""
+MOST_LOST = 2
+"""After so many questions in a row without an answer, a tiny one tells whether the server is gone."""
 
 
 class ServedChoiceScorer:
@@ -57,9 +57,9 @@ class ServedChoiceScorer:
         self._model = model
         self._chat = chat
         self._tokens = OptionTokens(model, chat)
-        found = probe(model, chat, self._tokens, exact=exact)
-        self._reading = found.reading
-        self._identity = found.identity
+        self._found = probe(model, chat, self._tokens, exact=exact)
+        self._reading = self._found.reading
+        self._lost = 0
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="benchc-served")
         logger.info(f"model {model.name!r} at {model.address}: options are known by {self._reading}")
 
@@ -70,7 +70,7 @@ class ServedChoiceScorer:
             {
                 "address": self._model.address,
                 "name": self._model.name,
-                "server": dict(self._identity),
+                "server": dict(self._found.identity),
                 "reading": str(self._reading),
                 "system_prompt": self._chat.system_prompt,
                 "template_settings": dict(self._chat.template_settings),
@@ -88,7 +88,8 @@ class ServedChoiceScorer:
         Raises
         ------
         EngineError
-            If the server refuses the key, or has the model no longer. No other question is sent then.
+            If the server refuses the key, has the model no longer or answers nothing more. No other question is sent
+            then.
         """
         try:
             return [future.result() for future in prepared]
@@ -102,9 +103,23 @@ class ServedChoiceScorer:
         except ScoringError as fault:
             return fault
         except RequestFault as fault:
-            if fault.status in FINAL_STATUSES or fault.is_spent:
+            if is_final(fault):
                 raise engine_error(self._model, fault) from None
+            if fault.is_transient and self._is_gone(fault):
+                raise server_is_gone(self._model, fault) from None
             return ScoringError(f"{question.name}: the server at {self._model.address} gave no answer ({fault})")
+
+    def _is_gone(self, fault: RequestFault) -> bool:
+        """Tell, where a question got no answer after all attempts, whether others would get none either."""
+        self._lost += 1
+        try:
+            if not fault.is_connected:
+                self._model.reach()
+            if self._lost >= MOST_LOST:
+                self._found.question.ask_once(self._reading)
+        except RequestFault as another:
+            return another.is_transient or not another.is_connected
+        return False
 
     def _ask(self, question: Question) -> list[OptionResponse]:
         tokens = [
@@ -117,7 +132,24 @@ class ServedChoiceScorer:
         except Exception as fault:  # an encoder may fail in any way
             raise ScoringError(f"{question.name}: the image could not be written as PNG ({describe(fault)})") from fault
         body = {**self._chat.body(question.context, images), **self._reading.body(tokens)}
-        return self._reading.scores(question, self._model.complete(body, purpose=question.name), tokens)
+        completion = self._model.complete(body, purpose=question.name)
+        self._lost = 0
+        self._refuse_another_model(question, completion)
+        return self._reading.scores(question, completion, tokens)
+
+    def _refuse_another_model(self, question: Question, completion: Completion) -> None:
+        """Refuse an answer of a model, or of a configuration, that the probe has not met."""
+        names, name = self._found.names, completion.model
+        if names and name and name not in names:
+            raise ScoringError(
+                f"{question.name}: the answer is of model {name!r}, and those before were of {', '.join(names)}"
+            )
+        system = completion.system_fingerprint or ""
+        if self._found.system and system.startswith("vllm-") and system != self._found.system:
+            raise ScoringError(
+                f"{question.name}: the server answers with the configuration {system!r}, and before it was "
+                f"{self._found.system!r}"
+            )
 
 
 def load_served_scorer(
@@ -126,19 +158,22 @@ def load_served_scorer(
     *,
     system_prompt: str | None = None,
     template_settings: Mapping[str, Any] | None = None,
+    without_effect: Collection[str] = (),
 ) -> ServedChoiceScorer:
-    """Build the scorer of one of lmms-eval's backends for OpenAI-compatible servers.
+    """Build the scorer of a model behind an OpenAI-compatible server.
 
     Parameters
     ----------
     backend : str
-        `openai` or `async_openai`, or another name that lmms-eval has for them.
+        What messages call the backend.
     arguments : mapping
         See `benchc_tasks.models.served.backend.load_served_backend`.
     system_prompt : str, optional
         Text of a system message.
     template_settings : mapping, optional
         What else the chat template is told.
+    without_effect : collection of str
+        Arguments that are accepted with a warning.
 
     Raises
     ------
@@ -147,7 +182,7 @@ def load_served_scorer(
     EngineError
         If the server can't answer a tiny question.
     """
-    loaded = load_served_backend(backend, arguments)
+    loaded = load_served_backend(backend, arguments, without_effect)
     thinking = {} if loaded.enable_thinking is None else {"enable_thinking": loaded.enable_thinking}
     chat = ServedChat(system_prompt, {**thinking, **(template_settings or {})})
     return ServedChoiceScorer(ServedModel(loaded), chat, concurrency=loaded.concurrency)

@@ -15,10 +15,11 @@ from loguru import logger
 
 from benchc_metrics.responses import NO_ANSWER
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
-from benchc_tasks.models.engines import EngineSettings, build_scorer
+from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.pipeline import score_ahead
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
+from benchc_tasks.stacks.lmms_eval.backends import build_scorer
 from benchc_tasks.stacks.lmms_eval.requests import group_requests
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
 
@@ -62,7 +63,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
     heartbeat : float
         Seconds between two lines in the log that say how far the run is, where there is no terminal.
     **arguments
-        The backend's; without a backend, those of `benchc_tasks.models.backends.load_checkpoint`.
+        The backend's; without a backend, those of `benchc_tasks.models.loading.load_checkpoint`.
 
     Raises
     ------

@@ -89,7 +89,9 @@ def test_cores_are_counted() -> None:
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize(("processes", "share"), [("1", 12), ("4", 3), ("5", 2), ("8", 1), ("64", 1)])
+@pytest.mark.parametrize(
+    ("processes", "share"), [("1", 12), ("4", 3), ("5", 2), ("8", 1), ("64", 1), ("", 12), ("0", 12), ("two", 12)]
+)
 def test_processes_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch, processes: str, share: int) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(12)), raising=False)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)

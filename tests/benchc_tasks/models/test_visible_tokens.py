@@ -61,11 +61,36 @@ def test_an_engine_that_shows_nothing_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
-def test_of_two_tokens_with_one_text_the_most_probable_counts(order: slice) -> None:
+def test_a_token_that_is_shown_twice_is_refused(order: slice) -> None:
     entries = [("A", math.log(0.4)), ("A", math.log(0.1)), ("B", math.log(0.2))][order]
-    first, _ = score_visible_options(QUESTION, ("A", "B"), entries)
-    assert math.exp(first.value) == pytest.approx(0.4)
-    assert first.missing_mass == pytest.approx(0.3)
+    with pytest.raises(ScoringError, match=r"^sample 'one' under fog@3: the engine shows token 'A' 2 times$"):
+        score_visible_options(QUESTION, ("A", "B"), entries)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_probabilities_that_sum_to_more_than_one_are_refused(by_name: bool) -> None:
+    entries = [("A", -0.1), ("B", -0.2), ("C", -0.3), ("D", -0.15)]
+    with pytest.raises(ScoringError, match=r"of the 4 tokens that the engine shows sum to 3\.33$"):
+        score_visible_options(QUESTION, ("A", "B"), entries, asked_for_by_name=by_name)
+
+
+def test_a_sum_that_rounding_explains_is_taken() -> None:
+    entries = [("A", math.log(0.6) + 2e-3), ("B", math.log(0.4) + 2e-3)]
+    assert score_visible_options(QUESTION, ("A", "B"), entries)[0].missing_mass == 0.0
+
+
+def test_the_most_probable_tokens_leave_no_more_than_less_probable_ones_can_have() -> None:
+    """Logits below zero, for instance. Of tokens that were asked for by name this tells nothing."""
+    entries = [("A", -3.0), ("B", -25.0)]
+    with pytest.raises(ScoringError, match=r"sum to 0\.0498, and less probable ones cannot make up for the rest$"):
+        score_visible_options(QUESTION, ("A", "B"), entries)
+    assert score_visible_options(QUESTION, ("A", "B"), entries, asked_for_by_name=True)[0].value == -3.0
+
+
+@pytest.mark.parametrize("value", ["-0.1", None, False, True, [-0.1]])
+def test_what_is_no_number_is_refused(value: object) -> None:
+    with pytest.raises(ScoringError, match=r"gives token 'B' the log-probability .*, not a number$"):
+        score_visible_options(QUESTION, ("A", "B"), [("A", -1.0), ("B", value)])  # type: ignore[list-item]
 
 
 def test_of_two_equally_probable_tokens_one_is_greedy() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from benchc_metrics.responses import OptionResponse
 from benchc_tasks.datasets import load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import engines
-from benchc_tasks.models.engines import EngineSettings, build_scorer
+from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.vllm import (
     BATCH_SIZE,
@@ -30,6 +31,7 @@ from benchc_tasks.models.vllm import (
     _refuse_without_images,
     start_engine,
 )
+from benchc_tasks.stacks.lmms_eval.backends import _start_vllm, build_scorer
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt
@@ -343,7 +345,7 @@ def test_an_engine_that_does_not_start_is_a_sentence(
 ) -> None:
     dtype = arguments.pop("dtype", "float32")
     with pytest.raises(ValueError, match=sentence) as caught:
-        start_engine(str(tmp_path / model if model else checkpoint), arguments, dtype=dtype)
+        start_engine(str(tmp_path / model if model else checkpoint), arguments, _start_vllm, dtype=dtype)
     assert "\n" not in str(caught.value)
 
 
@@ -370,9 +372,33 @@ def test_where_the_reason_stands_in_the_log_of_a_process_the_sentence_says_so(
     with pytest.raises(
         ValueError, match=r": its process failed, and the lines of EngineCore and Worker above say why$"
     ):
-        start_engine(str(DEMONSTRATION_MODEL), ENGINE, dtype="float32")
+        start_engine(str(DEMONSTRATION_MODEL), ENGINE, _start_vllm, dtype="float32")
     printed = capfd.readouterr()
     assert "no module or parameter named 'vision_tower.embeddings'" in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([-0.1, -0.2], "the probabilities of the 2 tokens that the engine shows sum to 1.72"),
+        ([0.5, -2.0], "the engine gives token 1 the log-probability 0.5"),
+        ([float("nan"), -2.0], "the engine gives token 1 the log-probability nan"),
+        (["-0.1", -2.0], "the engine gives token 1 the log-probability '-0.1', not a number"),
+        ([None, -2.0], "the engine gives token 1 the log-probability None, not a number"),
+    ],
+)
+@pytest.mark.parametrize("top", [None, 20])
+def test_numbers_of_an_engine_that_are_not_log_probabilities_are_one_invalid_question(
+    values: list[Any], reason: str, top: int | None
+) -> None:
+    """No engine is needed to read an answer."""
+    scorer = VllmChoiceScorer.__new__(VllmChoiceScorer)
+    scorer._top = top
+    asked = PreparedQuestion(Question("sample 'x' under clean", "?", ("A", "B"), ()), {}, (1, 2), None)
+    shown = {token: SimpleNamespace(logprob=value) for token, value in zip((1, 2), values, strict=True)}
+    outcome = scorer._outcome(asked, SimpleNamespace(outputs=[SimpleNamespace(logprobs=[shown])]))
+    assert isinstance(outcome, ScoringError)
+    assert str(outcome) == f"sample 'x' under clean: {reason}"
 
 
 def test_an_engine_whose_process_has_died_ends_the_run(scorer: VllmChoiceScorer, questions: list[Question]) -> None:

@@ -1,12 +1,11 @@
 import json
 import math
-import os
 import socket
 import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +13,23 @@ import numpy as np
 import pytest
 from openai_server import HANG, MODEL, Asked, OpenAIServer, Reply, answer, completion, distribution, refusal
 from PIL import Image
+from served_support import LETTERS, question, score
 
 from benchc_metrics.responses import OptionResponse
-from benchc_tasks.models.engines import SERVED_BACKENDS
 from benchc_tasks.models.pipeline import score_ahead
 from benchc_tasks.models.questions import EngineError, Question, ScoringError
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading
 from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
+from benchc_tasks.stacks.lmms_eval.backends import SERVED_BACKENDS
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 from support import logged
 
 KEY = "sk-test-0123456789abcdefghij"
-LETTERS = ("A", "B", "C", "D")
-PATIENCE = {"timeout": 30, "max_retries": 3, "retry_backoff_s": 0.01}
 SLOW = Reply(delay=HANG)
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in [name for name in os.environ if "OPENAI" in name]:
-        monkeypatch.delenv(variable)
-
-
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    running = OpenAIServer()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def scorer_of(server: OpenAIServer) -> Callable[..., ServedChoiceScorer]:
-    """Build a scorer of the server, for one of lmms-eval's backends and with arguments of it."""
-
-    def build(backend: str = "openai", **arguments: Any) -> ServedChoiceScorer:
-        return load_served_scorer(backend, {"model": MODEL, "base_url": server.url, **PATIENCE, **arguments})
-
-    return build
-
-
-def question(number: int = 0, *, options: tuple[str, ...] = LETTERS) -> Question:
-    pixels = np.random.default_rng(number).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-    return Question(f"sample '{number}' under clean", f"What is it? ({number})", options, (Image.fromarray(pixels),))
-
-
-def score(scorer: ServedChoiceScorer, *questions: Question) -> Any:
-    return scorer.score(scorer.prepare(questions))
 
 
 def expected(asked: Asked) -> list[float]:
@@ -117,7 +83,7 @@ def test_a_question_is_one_token_with_the_image_first(
         "max_tokens": 1,
         "temperature": 0,
         "logprobs": True,
-        "top_logprobs": 20,
+        "top_logprobs": 100,
     }
     assert asked.path == "/v1/chat/completions"
 
@@ -289,7 +255,7 @@ def test_ids_are_used_where_the_server_knows_them(
 ) -> None:
     server.behave = lambda asked: knows_ids(asked, exact=exact)
     scorer = scorer_of()
-    assert scorer._reading == Reading(by_id=True, top=None if exact else 20)
+    assert scorer._reading == Reading(by_id=True, top=None if exact else 100)
     (scores,) = score(scorer, question())
     asked = server.questions[-1]
     values = distribution(asked.picture, asked.text)
@@ -322,7 +288,7 @@ def test_text_is_used_where_the_tokenizer_fails(
     fault: Reply, server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
 ) -> None:
     server.behave = lambda asked: fault if asked.path == "/tokenize" else knows_ids(asked, exact=True)
-    assert scorer_of()._reading == Reading(by_id=False, top=20)
+    assert scorer_of()._reading == Reading(by_id=False, top=100)
 
 
 def test_text_is_used_where_ids_are_refused(server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]) -> None:
@@ -331,13 +297,13 @@ def test_text_is_used_where_ids_are_refused(server: OpenAIServer, scorer_of: Cal
         return refusal(400, "Unrecognized request argument") if unknown else knows_ids(asked, exact=True)
 
     server.behave = strict
-    assert scorer_of()._reading == Reading(by_id=False, top=20)
+    assert scorer_of()._reading == Reading(by_id=False, top=100)
 
 
 # What is found out before the first question
 
 
-@pytest.mark.parametrize(("most", "found"), [(20, 20), (19, 10), (5, 5)])
+@pytest.mark.parametrize(("most", "found"), [(100, 100), (99, 20), (20, 20), (19, 10), (5, 5)])
 def test_a_limit_of_top_logprobs_is_kept(
     most: int, found: int, server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
 ) -> None:
@@ -384,11 +350,13 @@ REFUSALS = {
     ),
     "unknown model": (
         refusal(404, "The model `tiny-vlm` does not exist."),
-        "has no model 'tiny-vlm' (404: The model `tiny-vlm` does not exist.): give model= one of tiny-vlm, other",
+        "lists model 'tiny-vlm', and what stands behind it has no such model (404: The model `tiny-vlm` does not "
+        "exist.): correct the configuration of that server, or give model= one of other",
     ),
     "unknown model, 400": (
         refusal(400, "Invalid model name passed in model=tiny-vlm"),
-        "has no model 'tiny-vlm' (400: Invalid model name passed in model=tiny-vlm): give model= one of tiny-vlm",
+        "lists model 'tiny-vlm', and what stands behind it has no such model (400: Invalid model name passed in "
+        "model=tiny-vlm): correct the configuration of that server, or give model= one of other",
     ),
     "text only, vLLM": (
         refusal(400, "tiny-vlm is not a multimodal model"),
@@ -429,7 +397,7 @@ REFUSALS = {
     ),
     "no JSON": (
         Reply(200, b"<html>Welcome</html>"),
-        "did not answer as asked (the answer '<html>Welcome</html>' is no Completion)",
+        "did not answer as asked (the answer '<html>Welcome</html>' is no Completion: Invalid JSON: expected value at",
     ),
     "no completion": (Reply(body={"choices": []}), "is no Completion"),
     "cut JSON": (Reply(200, b'{"choices": [{"logprobs": {"con'), "is no Completion"),
@@ -460,7 +428,7 @@ def test_what_does_not_heal_ends_it_at_once_in_one_sentence(
     assert f"at {server.url}" in message
     assert "\n" not in message
     assert caught.value.__cause__ is None
-    assert len(server.questions) <= (3 if "log-probabilities unknown" in name else 1)
+    assert len(server.questions) <= (4 if "log-probabilities unknown" in name else 1)
 
 
 def test_a_model_s_name_is_no_word_about_images(
@@ -501,7 +469,7 @@ def test_a_model_that_does_not_see_is_refused(
 
     server.behave = blind
     with pytest.raises(
-        EngineError, match=r"answers the same with a picture and without: serve a model that takes images"
+        EngineError, match=r"answers the same whatever the picture shows: serve a model that takes images, with its"
     ):
         scorer_of()
 
@@ -637,6 +605,9 @@ def test_pauses_double_and_are_the_same_every_time(
     )
     server.behave = lambda asked: refusal(503, "overloaded")
     score(scorer, question(0))
+    server.behave = answer
+    score(scorer, question(1))  # else the server would count as gone
+    server.behave = lambda asked: refusal(503, "overloaded")
     score(scorer, question(0))
     once, again = pauses[:8], pauses[8:]
     assert once == again
@@ -649,7 +620,7 @@ def test_pauses_double_and_are_the_same_every_time(
     ("reply", "sentence"),
     [
         (refusal(401, "expired"), "wants a key (401: expired)"),
-        (refusal(404, "The model `tiny-vlm` does not exist."), "has no model 'tiny-vlm'"),
+        (refusal(404, "The model `tiny-vlm` does not exist."), "what stands behind it has no such model"),
         (refusal(429, "empty", code="insufficient_quota"), "gives no answers on this account"),
     ],
 )
@@ -772,8 +743,9 @@ def test_what_changes_nothing_is_said() -> None:
             "video_fps": 2,
             "mcp_server_path": "nowhere.py",
         }
-        load_served_backend("async_openai", {key: value for key, value in arguments.items() if key != "video_fps"})
-        load_served_backend("openai", {key: value for key, value in arguments.items() if key != "mcp_server_path"})
+        for backend, name in (("async_openai", "video_fps"), ("openai", "mcp_server_path")):
+            some = {key: value for key, value in arguments.items() if key != name}
+            load_served_backend(backend, some, {"video_fps", "mcp_server_path"})
     assert [line.strip() for line in lines] == [
         "backend 'async_openai': mcp_server_path changes nothing where options are scored",
         "backend 'openai': video_fps changes nothing where options are scored",
@@ -862,7 +834,7 @@ def test_the_fingerprint_tells_what_answers_depend_on(
     assert json.loads(first) == {
         "address": server.url,
         "name": MODEL,
-        "reading": "the text of tokens among the 20 most probable",
+        "reading": "the text of tokens among the 100 most probable",
         "server": {"id": MODEL, "model": MODEL, "root": "org/tiny-vlm"},
         "system_prompt": None,
         "template_settings": {},

@@ -26,8 +26,8 @@ from benchc_metrics.records import SampleRecord
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
-from benchc_tasks.models.backends import find_backend
 from benchc_tasks.stacks.lmms_eval import generation_task
+from benchc_tasks.stacks.lmms_eval.backends import find_backend
 from benchc_tasks.stacks.lmms_eval.generation_task import RAS_NOTICE, GenerationTask
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.lmms_eval.task import conditions_of

@@ -1,4 +1,4 @@
-"""Models and their processors: loaded by transformers, or taken out of an lmms-eval backend."""
+"""Build scorers on lmms-eval's backends."""
 
 from __future__ import annotations
 
@@ -6,115 +6,83 @@ import difflib
 import importlib.machinery
 import importlib.util
 import inspect
-import os
-import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
 
-from benchc_tasks.datasets.schema import reason_of
+from benchc_tasks.models.engines import EngineSettings, served_scorer, transformers_scorer, vllm_scorer
+from benchc_tasks.models.loading import LoadedModel, named_reason, one_sentence, refuse_missing_weights, with_head
+from benchc_tasks.models.questions import ChoiceScorer
 
-__all__ = ["LoadedModel", "find_backend", "load_backend", "load_checkpoint"]
+__all__ = ["SERVED_BACKENDS", "build_scorer", "find_backend", "load_backend"]
+
+SERVED_BACKENDS = (
+    "openai",
+    "openai_compatible",
+    "openai_compatible_chat",
+    "async_openai",
+    "async_openai_compatible",
+    "async_openai_compatible_chat",
+)
+"""lmms-eval's names of its backends for OpenAI-compatible servers."""
 
 HEADLESS_BACKENDS = ("huggingface", "async_hf_model", "async_hf")
 MODEL_NAMES = ("model", "_model")
 PROCESSOR_NAMES = ("processor", "_processor", "_image_processor", "image_processor")
 TOKENIZER_NAMES = ("tokenizer", "_tokenizer")
 
-MODEL_ARGUMENTS = (
-    "attn_implementation",
-    "device_map",
-    "low_cpu_mem_usage",
-    "max_memory",
-    "revision",
-    "trust_remote_code",
-)
-PROCESSOR_ARGUMENTS = ("revision", "trust_remote_code")
-BENCHC_ARGUMENTS = (
-    "backend",
-    "batch_size",
-    "device",
-    "dtype",
-    "enable_thinking",
-    "heartbeat",
-    "look_ahead",
-    "max_batch_size",
-    "pretrained",
-    "render_threads",
-    "system_prompt",
-)
-"""What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""
 
-HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model that is ready to score.
-
-    Attributes
-    ----------
-    model : transformers.PreTrainedModel
-        With a language-model head, in evaluation mode.
-    processor : transformers.ProcessorMixin
-        Makes its input.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        Its tokenizer.
-    """
-
-    model: Any
-    processor: Any
-    tokenizer: Any
-
-
-def load_checkpoint(
-    pretrained: str, arguments: Mapping[str, Any], *, device: torch.device, dtype: torch.dtype | None
-) -> LoadedModel:
-    """Load a checkpoint by transformers' AutoModelForImageTextToText and AutoProcessor.
+def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
+    """Build the scorer of a backend.
 
     Parameters
     ----------
-    pretrained : str
-        A folder or a hub id.
-    arguments : mapping
-        `attn_implementation`, `device_map`, `low_cpu_mem_usage`, `max_memory`, `revision`, `trust_remote_code`, and
-        settings of the image processor such as `max_pixels`.
-    device : torch.device
-        Where to put it, unless `device_map` says otherwise.
-    dtype : torch.dtype or None
-        Precision of its weights; None for the checkpoint's own.
+    settings : EngineSettings
+        What the user asked for; its backend is named as lmms-eval's `--model` names it.
 
     Raises
     ------
     ValueError
-        If the checkpoint cannot be loaded, lacks weights such as the head's, or an argument is unknown.
+        If an argument names nothing that exists; the message says what and the cure.
+    EngineError
+        If the engine can answer nothing.
     """
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    name = settings.backend
+    if name is None:
+        return transformers_scorer(settings)
+    if name == "vllm":
+        return vllm_scorer(settings, _start_vllm)
+    if name in SERVED_BACKENDS:
+        return served_scorer(settings, _parameters(find_backend(name)))
+    return transformers_scorer(settings, partial(_load, settings))
 
-    for_model = {name: value for name, value in arguments.items() if name in MODEL_ARGUMENTS}
-    for_processor = {name: value for name, value in arguments.items() if name in PROCESSOR_ARGUMENTS}
-    for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
-    called = f"model {pretrained!r}"
-    with _one_sentence(called, pretrained, arguments):
-        processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
-    if not hasattr(processor, "tokenizer"):
-        raise ValueError(
-            f"{called} has no processor of images and text: name the checkpoint of a vision-language model"
-        )
-    _refuse_unknown(for_images, processor)
-    with _one_sentence(called, pretrained, arguments):
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            pretrained, dtype=dtype or "auto", output_loading_info=True, **for_model
-        )
-        if "device_map" not in for_model:
-            model = model.to(device)
-    _refuse_missing_weights(report, called)
-    return _checked(LoadedModel(model.eval(), processor, processor.tokenizer), called)
+
+def _load(settings: EngineSettings, dtype: torch.dtype | None) -> LoadedModel:
+    named = {"pretrained": settings.pretrained} if settings.pretrained else {}
+    arguments = {**named, **settings.arguments}
+    return load_backend(str(settings.backend), arguments, device=settings.device, dtype=dtype)
+
+
+def _start_vllm(model: str, settings: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """Return vLLM's engine and the chat template that its arguments name."""
+    backend: Any = find_backend("vllm")(model=model, **settings)
+    return backend.client, backend.chat_template
+
+
+def _parameters(backend_class: type) -> set[str]:
+    """Return the names that a class and its parents in lmms-eval take by name."""
+    return {
+        parameter.name
+        for parent in backend_class.__mro__
+        if "__init__" in vars(parent) and parent.__module__.startswith("lmms_eval.models.")
+        for parameter in inspect.signature(parent).parameters.values()
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
 
 
 def load_backend(
@@ -142,9 +110,9 @@ def load_backend(
     backend_class = find_backend(name)
     settings = {**_defaults(backend_class, device), **arguments}
     called = f"backend {name!r}"
-    with _one_sentence(called, str(arguments.get("pretrained", "")), settings):
+    with one_sentence(called, str(arguments.get("pretrained", "")), settings):
         backend = backend_class(**settings)
-    loaded = _checked(_parts_of(name, backend), called)
+    loaded = with_head(_parts_of(name, backend), called)
     _refuse_other_family(loaded.model, called)
     return _in_precision(loaded, dtype, called)
 
@@ -183,7 +151,7 @@ def find_backend(name: str) -> type:
     except ImportError as fault:
         raise ValueError(f"backend {name!r} needs {fault.name or 'a package'}, which is not installed") from fault
     except Exception as fault:
-        raise ValueError(f"backend {name!r} could not be imported: {_named_reason(fault)}") from fault
+        raise ValueError(f"backend {name!r} could not be imported: {named_reason(fault)}") from fault
 
 
 def _defaults(backend_class: type, device: torch.device) -> dict[str, Any]:
@@ -220,52 +188,6 @@ def _first_attribute(backend: Any, names: tuple[str, ...]) -> Any:
     return None
 
 
-def _checked(loaded: LoadedModel, called: str) -> LoadedModel:
-    embeddings = getattr(loaded.model, "get_output_embeddings", lambda: None)()
-    if embeddings is None:
-        raise ValueError(
-            f"{called} is a {type(loaded.model).__name__} without a language-model head, which gives no logits: name "
-            "a checkpoint with its head"
-        )
-    return loaded
-
-
-@contextmanager
-def _one_sentence(called: str, pretrained: str, arguments: Mapping[str, Any]) -> Iterator[None]:
-    """Say in one sentence what keeps a model from being built, and what to do; it may fail in any way.
-
-    Arguments are named without their values, one of which may be a key.
-    """
-    try:
-        yield
-    except Exception as fault:
-        if pretrained and not os.path.isdir(pretrained) and not HUB_ID.fullmatch(pretrained):
-            raise ValueError(
-                f"{called} could not be loaded: {pretrained!r} is neither a folder on this machine nor a hub id "
-                "OWNER/NAME, so correct pretrained"
-            ) from fault
-        built_with = f" with {', '.join(sorted(arguments))}" if arguments else ""
-        failure = f"{called} could not be loaded{built_with} ({_named_reason(fault)})"
-        raise ValueError(f"{failure}: {_cure(pretrained, arguments, fault)}") from fault
-
-
-def _cure(pretrained: str, arguments: Mapping[str, Any], fault: Exception) -> str:
-    if pretrained and not os.path.isdir(pretrained) and isinstance(fault, OSError):
-        return "correct the name, log in if it is private, or download it once with a network"
-    if arguments:
-        return f"correct these arguments, or {'name another checkpoint' if pretrained else 'give pretrained'}"
-    return "name a whole checkpoint of a vision-language model"
-
-
-def _refuse_missing_weights(report: Mapping[str, Any], called: str) -> None:
-    """Refuse what transformers would fill with random numbers."""
-    if missing := sorted(report["missing_keys"]):
-        raise ValueError(
-            f"{called} lacks {len(missing)} of its weights, {missing[0]} first: "
-            "name a checkpoint with its language-model head"
-        )
-
-
 def _refuse_other_family(model: Any, called: str) -> None:
     """Refuse a checkpoint of which a class of another family took little or nothing, and made up the rest."""
     from transformers import PretrainedConfig
@@ -293,7 +215,7 @@ def _refuse_random_weights(model: Any, called: str) -> None:
     # What is not loaded as transformers loads its own models, adapters for instance, is not known by names.
     except Exception:
         return
-    _refuse_missing_weights(report, called)
+    refuse_missing_weights(report, called)
 
 
 def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None, called: str) -> LoadedModel:
@@ -304,20 +226,8 @@ def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None, called: str) -
         return loaded
     settings = {"dtype": dtype, "attn_implementation": model.config._attn_implementation}
     again, report = type(model).from_pretrained(model.name_or_path, output_loading_info=True, **settings)
-    _refuse_missing_weights(report, called)
+    refuse_missing_weights(report, called)
     return LoadedModel(again.to(model.device).eval(), loaded.processor, loaded.tokenizer)
-
-
-def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
-    images = getattr(processor, "image_processor", None)
-    known = set(getattr(getattr(images, "valid_kwargs", None), "__annotations__", {}))
-    for name in settings:
-        if name not in known and not hasattr(images, name):
-            close = difflib.get_close_matches(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], n=3)
-            cure = f"close to it: {', '.join(close)}" if close else "leave it out"
-            raise ValueError(
-                f"argument {name!r} is unknown to benchc and to the image processor {type(images).__name__}; {cure}"
-            )
 
 
 @contextmanager
@@ -348,7 +258,3 @@ def _without_video(package: str) -> Iterator[None]:
         yield
     finally:
         del sys.modules[package]
-
-
-def _named_reason(fault: Exception) -> str:
-    return f"{type(fault).__name__}: {reason_of(fault)}"

@@ -1,4 +1,4 @@
-import inspect
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -10,10 +10,12 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
-from benchc_tasks.models.backends import BENCHC_ARGUMENTS, _without_video, load_checkpoint
+import benchc_tasks
+from benchc_tasks.models.questions import EngineError
+from benchc_tasks.stacks.lmms_eval.backends import _without_video
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+from support import logged
 
-CPU = torch.device("cpu")
 BACKENDS = {
     "qwen2_5_vl": ("qwen2_5_vl", (460, 450)),
     "qwen3_vl": ("qwen3_vl", (460, 450)),
@@ -153,101 +155,35 @@ def test_a_backend_s_checkpoint_without_its_head_is_refused(
         BenchCModel(backend="qwen2_5_vl", pretrained=str(folder), device="cpu", dtype=dtype)
 
 
-def test_a_checkpoint_without_a_head_is_refused(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
-    """transformers itself would fill the head with random numbers."""
-    folder = checkpoint("llava")
-    hf.AutoModel.from_pretrained(folder).save_pretrained(tmp_path)
-    hf.AutoProcessor.from_pretrained(folder).save_pretrained(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"^model '.+' lacks \d+ of its weights, lm_head.weight first: name a checkpoint"
-    ):
-        BenchCModel(pretrained=str(tmp_path), device="cpu")
-
-
 def test_a_backend_s_model_without_a_head_is_refused(
     checkpoint: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """lmms-eval's `huggingface` class, which loads exactly that; its name alone would be refused before."""
-    monkeypatch.setattr("benchc_tasks.models.backends.HEADLESS_BACKENDS", ())
+    monkeypatch.setattr("benchc_tasks.stacks.lmms_eval.backends.HEADLESS_BACKENDS", ())
     with pytest.raises(ValueError, match=r"^backend 'huggingface' is a LlavaModel without a language-model head"):
         BenchCModel(backend="huggingface", pretrained=str(checkpoint("llava")), device="cpu")
 
 
-@pytest.mark.parametrize(
-    ("argument", "sentence"),
-    [
-        (
-            {"max_pixel": 9},
-            r"^argument 'max_pixel' is unknown to benchc and .*Qwen2VLImageProcessor; close to it: max_pixels",
-        ),
-        ({"xyz": 9}, r"^argument 'xyz' is unknown to benchc and .*; leave it out$"),
-        ({"pretraned": "x"}, r"^argument 'pretraned' is unknown to benchc and .*; close to it: pretrained$"),
-    ],
-)
-def test_an_unknown_argument_is_a_sentence(
-    argument: dict[str, Any], sentence: str, checkpoint: Callable[[str], Path]
+def test_a_served_backend_takes_its_class_s_arguments_and_says_which_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        load_checkpoint(str(checkpoint("qwen2_5_vl")), argument, device=CPU, dtype=None)
-
-
-def test_what_the_model_itself_takes_is_known_where_arguments_are_misspelt() -> None:
-    parameters = inspect.signature(BenchCModel.__init__).parameters
-    assert sorted(BENCHC_ARGUMENTS) == sorted(set(parameters) - {"self", "arguments"})
-
-
-def test_a_checkpoint_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
-    folder = str(tmp_path / "nothing")
+    """`video_fps` is of lmms-eval's `openai`, `mcp_server_path` of its `async_openai`; nothing listens there."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    served = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "max_retries": 1}
+    for backend, name in (("openai", "video_fps"), ("async_openai", "mcp_server_path")):
+        with logged() as lines, pytest.raises(EngineError, match=r"^no server answers at http://127\.0\.0\.1:9/v1 \("):
+            BenchCModel(backend=backend, **served, **{name: 2})
+        assert lines[0] == f"backend {backend!r}: {name} changes nothing where options are scored"
     with pytest.raises(
-        ValueError, match=rf"^model '{folder}' could not be loaded: '{folder}' is neither a folder on this machine nor"
+        ValueError, match=r"^argument 'mcp_server_path' is unknown to benchc and to the backend 'openai'"
     ):
-        load_checkpoint(folder, {}, device=CPU, dtype=None)
-    with pytest.raises(
-        ValueError, match=r"^model 'no/such' could not be loaded \(OSError: .+\): correct the name, log in if it is"
-    ):
-        load_checkpoint("no/such", {}, device=CPU, dtype=None)
+        BenchCModel(backend="openai", mcp_server_path="x", **served)
 
 
-@pytest.mark.parametrize(
-    ("file", "content", "sentence"),
-    [
-        (
-            "model.safetensors",
-            None,
-            r"could not be loaded \(SafetensorError: .+\): name a whole checkpoint of a vision-",
-        ),
-        ("config.json", b"{", r"could not be loaded \(JSONDecodeError: .+\): name a whole checkpoint of a vision-"),
-        ("config.json", b'{"model_type": "llama"}', r"could not be loaded \(ValueError: .+\): name a whole checkpoint"),
-        ("config.json", b'{"model_type": "x"}', r"could not be loaded \(ValueError: .+\): name a whole checkpoint"),
-        ("tokenizer.json", b"", r"could not be loaded \(.+\): name a whole checkpoint"),
-    ],
-    ids=["weights cut in half", "no JSON", "no images", "unknown family", "no tokenizer"],
-)
-def test_a_broken_checkpoint_is_one_sentence(
-    checkpoint: Callable[[str], Path], tmp_path: Path, file: str, content: bytes | None, sentence: str
-) -> None:
-    folder = shutil.copytree(checkpoint("llava"), tmp_path / "broken")
-    whole = (folder / file).read_bytes()
-    (folder / file).write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(ValueError, match=f"^model '{folder}' {sentence}") as caught:
-        load_checkpoint(str(folder), {}, device=CPU, dtype=None)
-    assert "\n" not in str(caught.value)
-
-
-def test_arguments_that_a_checkpoint_does_not_load_with_are_named(checkpoint: Callable[[str], Path]) -> None:
-    with pytest.raises(
-        ValueError, match=r"with attn_implementation \(ValueError: .+\): correct these arguments, or name"
-    ):
-        load_checkpoint(str(checkpoint("llava")), {"attn_implementation": "flashy"}, device=CPU, dtype=None)
-
-
-def test_arguments_reach_transformers(checkpoint: Callable[[str], Path]) -> None:
-    loaded = load_checkpoint(
-        str(checkpoint("qwen2_5_vl")),
-        {"attn_implementation": "eager", "max_pixels": 28 * 28 * 6},
-        device=CPU,
-        dtype=None,
-    )
-    assert loaded.model.config._attn_implementation == "eager"
-    assert loaded.processor.image_processor.size["longest_edge"] == 28 * 28 * 6
-    assert not loaded.model.training
+def test_only_the_stacks_import_an_evaluation_framework() -> None:
+    """Models, datasets and corruptions know none, nor the stacks themselves."""
+    root = Path(benchc_tasks.__file__).parent
+    for room in ("models", "datasets", "corruptions"):
+        for file in (root / room).rglob("*.py"):
+            source = file.read_text(encoding="utf-8")
+            assert not re.search(r"(import|from) (lmms_eval|benchc_tasks\.(stacks|commands))", source), file

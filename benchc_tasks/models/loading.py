@@ -1,0 +1,216 @@
+"""Load models and their processors by transformers."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchc_tasks.datasets.schema import reason_of
+
+__all__ = [
+    "LoadedModel",
+    "load_checkpoint",
+    "named_reason",
+    "one_sentence",
+    "refuse_missing_weights",
+    "with_head",
+]
+
+MODEL_ARGUMENTS = (
+    "attn_implementation",
+    "device_map",
+    "low_cpu_mem_usage",
+    "max_memory",
+    "revision",
+    "trust_remote_code",
+)
+PROCESSOR_ARGUMENTS = ("revision", "trust_remote_code")
+BENCHC_ARGUMENTS = (
+    "backend",
+    "batch_size",
+    "device",
+    "dtype",
+    "enable_thinking",
+    "heartbeat",
+    "look_ahead",
+    "max_batch_size",
+    "pretrained",
+    "render_threads",
+    "system_prompt",
+)
+"""What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""
+
+HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to score.
+
+    Attributes
+    ----------
+    model : transformers.PreTrainedModel
+        With a language-model head, in evaluation mode.
+    processor : transformers.ProcessorMixin
+        Makes its input.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        Its tokenizer.
+    """
+
+    model: Any
+    processor: Any
+    tokenizer: Any
+
+
+def load_checkpoint(
+    pretrained: str, arguments: Mapping[str, Any], *, device: torch.device, dtype: torch.dtype | None
+) -> LoadedModel:
+    """Load a checkpoint by transformers' AutoModelForImageTextToText and AutoProcessor.
+
+    Parameters
+    ----------
+    pretrained : str
+        A folder or a hub id.
+    arguments : mapping
+        `attn_implementation`, `device_map`, `low_cpu_mem_usage`, `max_memory`, `revision`, `trust_remote_code`, and
+        settings of the image processor such as `max_pixels`.
+    device : torch.device
+        Where to put it, unless `device_map` says otherwise.
+    dtype : torch.dtype or None
+        Precision of its weights; None for the checkpoint's own.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint cannot be loaded, lacks weights such as the head's, or an argument is unknown.
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    for_model = {name: value for name, value in arguments.items() if name in MODEL_ARGUMENTS}
+    for_processor = {name: value for name, value in arguments.items() if name in PROCESSOR_ARGUMENTS}
+    for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
+    called = f"model {pretrained!r}"
+    with one_sentence(called, pretrained, arguments):
+        processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
+    if not hasattr(processor, "tokenizer"):
+        raise ValueError(
+            f"{called} has no processor of images and text: name the checkpoint of a vision-language model"
+        )
+    _refuse_unknown(for_images, processor)
+    with one_sentence(called, pretrained, arguments):
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            pretrained, dtype=dtype or "auto", output_loading_info=True, **for_model
+        )
+        if "device_map" not in for_model:
+            model = model.to(device)
+    refuse_missing_weights(report, called)
+    return with_head(LoadedModel(model.eval(), processor, processor.tokenizer), called)
+
+
+def with_head(loaded: LoadedModel, called: str) -> LoadedModel:
+    """Return a loaded model; refuse one without a language-model head.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        The model.
+    called : str
+        What the message calls it.
+
+    Raises
+    ------
+    ValueError
+        If it has no head.
+    """
+    embeddings = getattr(loaded.model, "get_output_embeddings", lambda: None)()
+    if embeddings is None:
+        raise ValueError(
+            f"{called} is a {type(loaded.model).__name__} without a language-model head, which gives no logits: name "
+            "a checkpoint with its head"
+        )
+    return loaded
+
+
+@contextmanager
+def one_sentence(called: str, pretrained: str, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """Raise whatever the block raises as a ValueError of one sentence, with the cure.
+
+    Parameters
+    ----------
+    called : str
+        What the message calls the model.
+    pretrained : str
+        Folder or hub id; may be empty.
+    arguments : mapping
+        What it is built with. They are named without their values, one of which may be a key.
+
+    Raises
+    ------
+    ValueError
+        If the block raises any exception.
+    """
+    try:
+        yield
+    except Exception as fault:
+        if pretrained and not os.path.isdir(pretrained) and not HUB_ID.fullmatch(pretrained):
+            raise ValueError(
+                f"{called} could not be loaded: {pretrained!r} is neither a folder on this machine nor a hub id "
+                "OWNER/NAME, so correct pretrained"
+            ) from fault
+        built_with = f" with {', '.join(sorted(arguments))}" if arguments else ""
+        failure = f"{called} could not be loaded{built_with} ({named_reason(fault)})"
+        raise ValueError(f"{failure}: {_cure(pretrained, arguments, fault)}") from fault
+
+
+def _cure(pretrained: str, arguments: Mapping[str, Any], fault: Exception) -> str:
+    if pretrained and not os.path.isdir(pretrained) and isinstance(fault, OSError):
+        return "correct the name, log in if it is private, or download it once with a network"
+    if arguments:
+        return f"correct these arguments, or {'name another checkpoint' if pretrained else 'give pretrained'}"
+    return "name a whole checkpoint of a vision-language model"
+
+
+def refuse_missing_weights(report: Mapping[str, Any], called: str) -> None:
+    """Refuse weights that transformers would fill with random numbers.
+
+    Parameters
+    ----------
+    report : mapping
+        What `from_pretrained` returns with `output_loading_info`.
+    called : str
+        What the message calls the model.
+
+    Raises
+    ------
+    ValueError
+        If weights are missing.
+    """
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(
+            f"{called} lacks {len(missing)} of its weights, {missing[0]} first: "
+            "name a checkpoint with its language-model head"
+        )
+
+
+def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
+    images = getattr(processor, "image_processor", None)
+    known = set(getattr(getattr(images, "valid_kwargs", None), "__annotations__", {}))
+    for name in settings:
+        if name not in known and not hasattr(images, name):
+            close = difflib.get_close_matches(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], n=3)
+            cure = f"close to it: {', '.join(close)}" if close else "leave it out"
+            raise ValueError(
+                f"argument {name!r} is unknown to benchc and to the image processor {type(images).__name__}; {cure}"
+            )
+
+
+def named_reason(fault: Exception) -> str:
+    """Return the type of a fault and its reason in one line."""
+    return f"{type(fault).__name__}: {reason_of(fault)}"
