@@ -80,18 +80,22 @@ class Noise:
         return shown({token: value - 0.2 + 0.05 * self.draw.standard_normal() for token, value in values.items()})
 
 
+class Noise:
+    """A server that answers a little differently each time, whatever it is shown."""
+
+    def __init__(self) -> None:
+        self.draw = np.random.default_rng(3)
+
+    def __call__(self, asked: Asked) -> Reply:
+        values = distribution("", asked.text)
+        return shown({token: value - 0.2 + 0.05 * self.draw.standard_normal() for token, value in values.items()})
+
+
 BLIND: dict[str, Callable[[], Callable[[Asked], Reply]]] = {
     "pictures stripped": lambda: lambda asked: shown(distribution("", asked.text)),
     "jitter": lambda: lambda asked: shown(jitter(asked, 1e-6)),
     "jitter, 5e-3 nats": lambda: lambda asked: shown(jitter(asked, 5e-3)),
-    "noise that is new each time": lambda: (
-        lambda asked: shown(
-            {
-                token: value + 0.05 * np.random.default_rng().standard_normal()
-                for token, value in jitter(asked, 0.0).items()
-            }
-        )
-    ),
+    "noise that is new each time": Noise,
     "the size alone": lambda: lambda asked: shown(distribution(size_of(asked), asked.text)),
     "the length alone": lambda: lambda asked: shown(distribution(str(len(asked.picture)), asked.text)),
     "the presence alone": lambda: lambda asked: shown(distribution(str(bool(asked.picture)), asked.text)),
