@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-__all__ = ["Difference", "difference", "pictures", "sees"]
+__all__ = ["Difference", "difference", "largest_difference", "pictures"]
 
 PROBABILITY = 1e-2
 """A difference of probabilities that is more than computing in half precision and in batches makes."""
@@ -62,18 +62,10 @@ def difference(first: Answer, second: Answer) -> Difference:
     return Difference(max(probabilities), max(nats, default=0.0))
 
 
-def sees(answers: Sequence[Answer], again: Answer) -> bool:
-    """Tell whether the answers to different pictures differ.
-
-    Parameters
-    ----------
-    answers : sequence of mapping
-        The answers to one question with each of several clearly different pictures.
-    again : mapping
-        The answer to the first of them, asked once more: what differs there is noise.
-    """
-    noise = difference(answers[0], again)
-    return any(difference(*pair).exceeds(noise) for pair in combinations(answers, 2))
+def largest_difference(answers: Sequence[Answer]) -> Difference:
+    """Compare all pairs of answers, of which there are two or more."""
+    found = [difference(*pair) for pair in combinations(answers, 2)]
+    return Difference(max(each.probability for each in found), max(each.nats for each in found))
 
 
 def pictures(size: tuple[int, int] = (64, 64)) -> list[Image.Image]:

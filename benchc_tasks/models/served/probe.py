@@ -15,7 +15,7 @@ from benchc_tasks.models.served.identity import server_identity
 from benchc_tasks.models.served.reading import Completion, Reading, ServedChat, as_data_uri, shown_ids
 from benchc_tasks.models.served.requests import RequestFault, ServedModel
 from benchc_tasks.models.served.tokens import OptionTokens
-from benchc_tasks.models.sight import Difference, difference, pictures, sees
+from benchc_tasks.models.sight import Difference, difference, largest_difference, pictures
 
 __all__ = ["Probe", "TinyQuestion", "probe"]
 
@@ -26,6 +26,8 @@ PROMPT = (
 )
 OPTIONS = ("A", "B")
 REFUSED = (400, 422)
+MORE_TIMES = 3
+"""How often the same question is asked again where its answer is not the same twice."""
 LEAST_LETTER_MASS = 0.05
 """Probability of the letters below which a model is about to write something else."""
 
@@ -219,17 +221,20 @@ def _refuse_blindness(answers: _Answers) -> Difference:
 
     All pictures have one size. How far a server answers in another way when it is asked again is measured too.
     """
+    again = [answers.first, answers.ask()]
+    if _by_text(again[0]) != _by_text(again[1]):  # how much one more time differs says little
+        again += [answers.ask() for _ in range(MORE_TIMES)]
+    noise = largest_difference(list(map(_by_text, again)))
     answers.others += [answers.ask(picture=number) for number in range(1, len(answers.question.pictures))]
-    again = answers.ask()
-    shown = [_by_text(completion) for completion in answers]
-    answers.others.append(again)
-    if not sees(shown, _by_text(again)):
+    differs = largest_difference(list(map(_by_text, answers))).exceeds(noise)
+    answers.others += again[1:]
+    if not differs:
         raise EngineError(
             f"model {answers.model.name!r} at {answers.model.address} answers the same whatever the picture shows"
             f"{_tokens_with_and_without_picture(answers)}: serve a model that takes images, with its image processor, "
             "and send pictures past what takes them out on the way"
         )
-    return difference(shown[0], _by_text(again))
+    return noise
 
 
 def _tokens_with_and_without_picture(answers: _Answers) -> str:

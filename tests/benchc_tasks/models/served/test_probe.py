@@ -80,17 +80,6 @@ class Noise:
         return shown({token: value - 0.2 + 0.05 * self.draw.standard_normal() for token, value in values.items()})
 
 
-class Noise:
-    """A server that answers a little differently each time, whatever it is shown."""
-
-    def __init__(self) -> None:
-        self.draw = np.random.default_rng(3)
-
-    def __call__(self, asked: Asked) -> Reply:
-        values = distribution("", asked.text)
-        return shown({token: value - 0.2 + 0.05 * self.draw.standard_normal() for token, value in values.items()})
-
-
 BLIND: dict[str, Callable[[], Callable[[Asked], Reply]]] = {
     "pictures stripped": lambda: lambda asked: shown(distribution("", asked.text)),
     "jitter": lambda: lambda asked: shown(jitter(asked, 1e-6)),
