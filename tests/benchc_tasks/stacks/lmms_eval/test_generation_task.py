@@ -331,9 +331,9 @@ def test_tags_of_reasoning_come_from_the_command_line_too(dataset):
     task = make_task()
     doc = task.samples[0]
     answers = [{"text": "<plan>The answer is A.</plan>The answer is B."}] * 6
-    assert task.process_results(doc, answers)["benchc"]["letters"] == [None] * 6
+    assert task.process_results(doc, answers)["benchc"]["predictions"] == [None] * 6
     task.args = Namespace(model="openai", reasoning_tags='[["<plan>", "</plan>"]]')
-    assert task.process_results(doc, answers)["benchc"]["letters"] == ["B"] * 6
+    assert task.process_results(doc, answers)["benchc"]["predictions"] == [1] * 6
 
 
 def test_what_cannot_be_asked_is_refused_in_one_sentence(dataset):
