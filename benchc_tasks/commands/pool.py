@@ -83,7 +83,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError("--from and --revision are for benchmarks; one's own questions come with --jsonl and --images")
     if not is_local and (arguments.jsonl or arguments.images):
         raise ValueError(
-            "--jsonl and --images are for `benchc pool local`; give a copy of {arguments.name} with --from"
+            f"--jsonl and --images are for `benchc pool local`; give a copy of {arguments.name} with --from"
         )
     if arguments.copy and arguments.revision:
         raise ValueError("--revision names a state of the hub's dataset, and --from a local copy: give one of them")
@@ -94,5 +94,7 @@ def _table(report: PoolReport) -> Table:
     table.add_row("read", f"{report.rows:,}")
     for reason, rows in sorted(report.left_out.items()):
         table.add_row(Text(f"left out: {for_terminal(reason)}"), f"{len(rows):,}")
+    for change, samples in sorted(report.changed.items()):
+        table.add_row(f"changed: {change}", f"{len(samples):,}")
     table.add_row("samples", f"{report.samples:,}")
     return table

@@ -1,4 +1,4 @@
-"""Sources of pools: one mapping for each benchmark, and anybody's own questions."""
+"""Sources of pools: one mapping for each benchmark, and your own questions."""
 
 from benchc_tasks.datasets.pools.ai2d import AI2D
 from benchc_tasks.datasets.pools.blink import BLINK

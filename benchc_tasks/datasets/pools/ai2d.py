@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from benchc_tasks.datasets.pools.mapping import Benchmark, NotASampleError, Row, Sample, sample_of, text_of
+from benchc_tasks.datasets.pools.mapping import (
+    Benchmark,
+    Row,
+    Sample,
+    numbered_index,
+    option_texts,
+    sample_of,
+    text_of,
+)
 
 __all__ = ["AI2D"]
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: a list of options, the answer's index written as text; it has no id but its number."""
-    answer = text_of(row["answer"]) or ""
-    if not answer.isascii() or not answer.isdigit():
-        raise NotASampleError("the answer is not an option's index")
+    """Map a row: a list of options, the answer's index written as text; the row's number is its id."""
+    options = option_texts(row["options"])
     return sample_of(
-        "ai2d", number, row["image"], text_of(row["question"]) or "", row["options"], int(answer), AI2D.title
+        "ai2d", number, row["image"], text_of(row["question"]), options, numbered_index(row["answer"]), AI2D.title
     )
 
 

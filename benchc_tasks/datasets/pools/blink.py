@@ -10,6 +10,7 @@ from benchc_tasks.datasets.pools.mapping import (
     Row,
     Sample,
     lettered_index,
+    option_texts,
     sample_of,
     text_of,
 )
@@ -19,24 +20,23 @@ __all__ = ["BLINK"]
 IMAGES = ("image_1", "image_2", "image_3", "image_4")
 
 CHOICES = re.compile(r"\s*Select from the following (?:choices|options)\.?\s*(?:\([A-Z]\).*)?\Z", re.DOTALL)
-"""What stands behind the question in `prompt`: our own prompt lists the options."""
+"""The text behind the question in `prompt`: our own prompt lists the options."""
 
 
 def _to_sample(row: Row, number: int) -> Sample:
     """Map a row: up to four images in columns of their own, a list of options, the answer a letter in brackets.
 
-    `prompt` says more than `question` does, such as what the marks in the image are; it is what lmms-eval asks.
+    lmms-eval asks `prompt`, which says more than `question`, such as what the marks in the image are.
     """
     if sum(row.get(name) is not None for name in IMAGES) > 1:
         raise NotASampleError("several images")
-    prompt = text_of(row.get("prompt")) or ""
-    question = CHOICES.sub("", prompt) or text_of(row.get("question")) or ""
+    question = CHOICES.sub("", text_of(row["prompt"]) or "") or text_of(row.get("question"))
     return sample_of(
         "blink",
         row["idx"],
         row["image_1"],
         question,
-        row["choices"],
+        option_texts(row["choices"]),
         lettered_index(row["answer"]),
         BLINK.title,
         (text_of(row.get("sub_task")) or "").replace("_", " "),

@@ -1,4 +1,4 @@
-"""From a benchmark's rows, or anybody's own, to a pool: a dataset, and a report of what was left out and why."""
+"""Build a pool from rows: a dataset, and a report of the rows that were left out and why."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchc_metrics.files import replace_file
+from benchc_metrics.messages import quoted, shortened
 from benchc_tasks.datasets.images import HEAD_BYTES, head_problem
 from benchc_tasks.datasets.loading import load_dataset, write_dataset
+from benchc_tasks.datasets.options import unlettered
 from benchc_tasks.datasets.pools.mapping import Benchmark, NotASampleError, Row, Sample
 from benchc_tasks.datasets.schema import DatasetError
 
@@ -18,10 +20,12 @@ __all__ = ["DATASET_FILE", "REPORT_FILE", "PoolReport", "build_pool", "samples_o
 
 DATASET_FILE, REPORT_FILE = "data.parquet", "pool.json"
 
+LETTERS_TAKEN_OFF = "the options carried their letters already, which were taken off"
+
 
 @dataclass
 class PoolReport:
-    """What became of the rows.
+    """Count the rows that became samples and those that did not.
 
     Attributes
     ----------
@@ -31,6 +35,8 @@ class PoolReport:
         How many were read, and how many became samples.
     left_out : dict of str to list of str
         For each reason the rows that it kept out.
+    changed : dict of str to list of str
+        For each change the ids of the samples that it was made to.
     fingerprint : str
         Of the pool.
     """
@@ -39,6 +45,7 @@ class PoolReport:
     rows: int = 0
     samples: int = 0
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    changed: dict[str, list[str]] = field(default_factory=dict)
     fingerprint: str = ""
 
     def write(self, path: Path) -> None:
@@ -47,7 +54,7 @@ class PoolReport:
 
 
 def samples_of(benchmark: Benchmark, rows: Iterable[Row], report: PoolReport) -> Iterator[Sample]:
-    """Map a benchmark's rows, and put down what is left out.
+    """Map a benchmark's rows, and report those that are left out.
 
     Yields
     ------
@@ -78,7 +85,7 @@ def build_pool(
     Parameters
     ----------
     samples : iterable of dict
-        What becomes of the rows; `report` is filled while they are read.
+        The samples; `report` is filled while they are read.
     report : PoolReport
     output : Path
         A folder, new or empty.
@@ -96,20 +103,23 @@ def build_pool(
         If no row is a sample, or the folder is in use; nothing is written then.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DatasetError(f"the output {str(output)!r} is there already and not empty; name another folder with -o")
+        raise DatasetError(
+            f"the output {quoted(str(output))} is there already and not empty; name another folder with -o"
+        )
 
     def counted() -> Iterator[Sample]:
         for sample in samples:
             report.samples += 1
             progress()
-            yield sample
+            yield _without_letters(sample, report)
 
     remaining = counted()
     first = next(remaining, None)
     if first is None:
         reasons = "; ".join(f"{reason}: {len(rows)}" for reason, rows in report.left_out.items())
         raise DatasetError(
-            f"none of the {report.rows} rows of {report.source} is a sample: {reasons or 'there are no rows'}"
+            f"none of the {report.rows} rows of {shortened(report.source)} is a sample: "
+            f"{reasons or 'there are no rows'}"
         )
 
     def chained() -> Iterator[Sample]:
@@ -121,3 +131,14 @@ def build_pool(
     report.fingerprint = load_dataset(output).fingerprint
     report.write(output / REPORT_FILE)
     return report
+
+
+def _without_letters(sample: Sample, report: PoolReport) -> Sample:
+    options = sample["options"]
+    if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
+        return sample
+    texts = unlettered(options)
+    if texts is None:
+        return sample
+    report.changed.setdefault(LETTERS_TAKEN_OFF, []).append(str(sample["id"]))
+    return {**sample, "options": texts}

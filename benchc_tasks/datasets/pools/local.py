@@ -1,4 +1,4 @@
-"""Anybody's own questions: a JSONL file, and a folder of images."""
+"""Read your own questions: a JSONL file, and a folder of images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchc_metrics.benchmark import LETTERS
+from benchc_metrics.messages import quoted
+from benchc_tasks.datasets.options import answer_index
 from benchc_tasks.datasets.pools.building import PoolReport
 from benchc_tasks.datasets.pools.mapping import Sample
 from benchc_tasks.datasets.pools.reading import local_rows, read_image
@@ -18,9 +19,9 @@ COLUMNS = ("id", "image", "question", "options", "answer")
 
 
 def own_samples(jsonl: Path, images: Path, report: PoolReport) -> Iterator[Sample]:
-    """Read one's own questions.
+    """Read your own questions.
 
-    Nothing is left out: these rows can be mended, and are not to get lost.
+    A faulty row is refused, not left out: it can be corrected, and must not get lost.
 
     Parameters
     ----------
@@ -35,49 +36,42 @@ def own_samples(jsonl: Path, images: Path, report: PoolReport) -> Iterator[Sampl
     Raises
     ------
     DatasetError
-        If something is wrong with a row; one sentence that names it.
+        If a row is faulty; one sentence that names it.
     """
     if not jsonl.is_file():
-        raise DatasetError(f"{str(jsonl)!r} is no file; give the JSONL file of the questions")
+        raise DatasetError(f"{quoted(str(jsonl))} is no file; give the JSONL file of the questions")
     if not images.is_dir():
-        raise DatasetError(f"{str(images)!r} is no folder; give the folder of the images with --images")
-    for number, row in enumerate(local_rows(jsonl, COLUMNS, with_images=False), start=1):
+        raise DatasetError(f"{quoted(str(images))} is no folder; give the folder of the images with --images")
+    for number, row in enumerate(local_rows(jsonl, (), with_images=False), start=1):
         report.rows += 1
-        name = f"{jsonl.name} row {number} (id {row['id']!r})"
-        if not isinstance(row["image"], str):
-            raise DatasetError(f"{name}: its `image` is {row['image']!r}, not a path; give the path of an image file")
-        try:
-            encoded = read_image(images, row["image"])
-        except DatasetError as error:
-            raise DatasetError(f"{name}: {error}") from error
+        missing = [column for column in COLUMNS if column not in row]
+        if missing:
+            raise DatasetError(
+                f"{jsonl.name} has no column {', '.join(map(repr, missing))} in row {number}; "
+                f"give each row {', '.join(COLUMNS)}"
+            )
+        name = f"{jsonl.name} row {number} (id {quoted(row['id'])})"
         yield {
             **{column: row.get(column) for column in ("id", "question", "options", "source", "category")},
-            "image": encoded,
-            "answer": answer_index(row["answer"], row["options"], name),
+            "image": _image(images, row["image"], name),
+            "answer": _answer(row["answer"], row["options"], name),
         }
 
 
-def answer_index(answer: Any, options: Any, name: str) -> Any:
-    """Return the index of the right option, given as index, letter or text.
+def _image(folder: Path, path: Any, name: str) -> bytes:
+    if not isinstance(path, str):
+        raise DatasetError(f"{name}: its `image` is {quoted(path)}, not a path; give the path of an image file")
+    try:
+        return read_image(folder, path)
+    except DatasetError as error:
+        raise DatasetError(f"{name}: {error}") from error
 
-    A text that is an option wins over the letter that it might be. What is neither of these stays as it is, for the
-    dataset's own check.
 
-    Raises
-    ------
-    DatasetError
-        If it is a text that is neither an option nor a letter of one.
-    """
-    if not isinstance(answer, str) or not isinstance(options, list):
+def _answer(answer: Any, options: Any, name: str) -> Any:
+    """Return the index of the right option; a value that is no text is left to the dataset's own check."""
+    if not isinstance(answer, str) or not isinstance(options, list) or not all(isinstance(o, str) for o in options):
         return answer
-    if answer in options:
-        return options.index(answer)
-    letter = answer.strip().strip("().").upper()
-    if len(letter) == 1 and letter in LETTERS[: len(options)]:
-        return LETTERS.index(letter)
-    if letter.isascii() and letter.isdigit():
-        return int(letter)
-    raise DatasetError(
-        f"{name}: its `answer` {answer[:40]!r} is none of its options; "
-        "give an index from 0, a letter, or an option's text"
-    )
+    try:
+        return answer_index(answer, options)
+    except ValueError as error:
+        raise DatasetError(f"{name}: its `answer` {quoted(answer)} {error}") from error

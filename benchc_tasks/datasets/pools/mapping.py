@@ -1,14 +1,17 @@
-"""From a benchmark's row to a sample, or to the reason why it is none."""
+"""Turn a benchmark's row into a sample, or into the counted reason for leaving it out.
+
+Every conversion of a field stands here and raises `NotASampleError` for a value that it cannot read, whatever its type:
+one bad row never costs the pool.
+"""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchc_metrics.benchmark import LETTERS
+from benchc_tasks.datasets.options import is_absent, letter_index
 
 __all__ = [
     "Benchmark",
@@ -17,8 +20,11 @@ __all__ = [
     "Sample",
     "encoded_image",
     "lettered_index",
+    "number_of",
+    "numbered_index",
+    "option_texts",
     "sample_of",
-    "split_options",
+    "single_image",
     "text_of",
 ]
 
@@ -28,9 +34,11 @@ Row = Mapping[str, Any]
 Sample = dict[str, Any]
 """`id`, `image` (encoded bytes), `question`, `options`, `answer`, `source`, `category`."""
 
+_MOST_DIGITS = 18
+
 
 class NotASampleError(ValueError):
-    """Why a row is no sample, in a few words that are the same for all rows of that kind."""
+    """Raised when a row is left out; the message is the reason's category, the same for all rows of that kind."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +48,21 @@ class Benchmark:
     Attributes
     ----------
     name : str
-        What `benchc pool` calls it.
+        The name in `benchc pool`.
     title : str
         For people, and the samples' `source`.
     hub_id : str
         The dataset that lmms-eval's task reads.
     configurations : tuple of str
-        Of that dataset, one behind the other; empty where it has none.
+        Of that dataset, in this order; empty where it has none.
     split : str
         The one that lmms-eval's task evaluates.
     columns : tuple of str
-        Columns that the mapping cannot do without.
+        Columns that the mapping needs.
     to_sample : callable
-        From a row and its number to a sample; raises NotASampleError where it is none.
+        From a row and its number to a sample; raises NotASampleError where the row is left out.
     reference : str
-        lmms-eval's task, whose YAML and utils say what the columns mean.
+        lmms-eval's task, whose YAML and utils define the columns.
     """
 
     name: str
@@ -71,8 +79,8 @@ def sample_of(
     benchmark: str,
     identifier: object,
     image: object,
-    question: str,
-    options: Sequence[object],
+    question: str | None,
+    options: list[str],
     answer: int,
     source: str,
     category: object = None,
@@ -84,24 +92,21 @@ def sample_of(
     NotASampleError
         If it is not a question with one image, two to 26 different options and a right one among them.
     """
-    texts = ["" if option is None else str(option).strip() for option in options]
-    if len(texts) < 2:
+    if len(options) < 2:
         raise NotASampleError("fewer than two options")
-    if len(texts) > len(LETTERS):
+    if len(options) > len(LETTERS):
         raise NotASampleError("more than 26 options")
-    if "" in texts:
-        raise NotASampleError("an option is empty")
-    if len(set(texts)) < len(texts):
+    if len(set(options)) < len(options):
         raise NotASampleError("an option is repeated")
-    if not 0 <= answer < len(texts):
+    if not 0 <= answer < len(options):
         raise NotASampleError("the answer is none of the options")
-    if not question.strip():
+    if question is None:
         raise NotASampleError("the question is empty")
     return {
         "id": f"{benchmark}_{_identifier(identifier)}",
         "image": encoded_image(image),
-        "question": question.strip(),
-        "options": texts,
+        "question": question,
+        "options": options,
         "answer": answer,
         "source": source,
         "category": text_of(category),
@@ -109,11 +114,47 @@ def sample_of(
 
 
 def text_of(value: object) -> str | None:
-    """Return a value's text without the white space around it; None for null, nan, `nan` as text, and no text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """Return a value's text without the white space around it; None where it is absent.
+
+    Raises
+    ------
+    NotASampleError
+        If it is neither text nor a number, or holds half a surrogate pair.
+    """
+    if is_absent(value):
         return None
+    if not isinstance(value, (str, int, float)):
+        raise NotASampleError("a text is of another type")
     text = str(value).strip()
-    return None if text in {"", "nan"} else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotASampleError("a text holds half a surrogate pair") from None
+    return text
+
+
+def option_texts(values: object) -> list[str]:
+    """Return the texts of options; absent ones at the end do not count.
+
+    Parameters
+    ----------
+    values : list or tuple
+        A text each, in the order of the letters.
+
+    Raises
+    ------
+    NotASampleError
+        If it is no list, holds something other than text and numbers, or lacks an option before another.
+    """
+    if not isinstance(values, (list, tuple)):
+        raise NotASampleError("the options are not a list")
+    texts = [text_of(value) for value in values]
+    while texts and texts[-1] is None:
+        texts.pop()
+    found = [text for text in texts if text is not None]
+    if len(found) < len(texts):
+        raise NotASampleError("an option is empty")
+    return found
 
 
 def encoded_image(image: object) -> bytes:
@@ -127,7 +168,24 @@ def encoded_image(image: object) -> bytes:
     found = image.get("bytes") if isinstance(image, Mapping) else image
     if isinstance(found, (bytes, bytearray, memoryview)) and len(found):
         return bytes(found)
+    if isinstance(image, Mapping) and found is None and isinstance(image.get("path"), str):
+        raise NotASampleError("the image file cannot be read")
     raise NotASampleError("no image")
+
+
+def single_image(images: object) -> object:
+    """Return the image of a column that holds one, or a list of one.
+
+    Raises
+    ------
+    NotASampleError
+        If there are several.
+    """
+    if not isinstance(images, (list, tuple)):
+        return images
+    if len(images) > 1:
+        raise NotASampleError("several images")
+    return images[0] if images else None
 
 
 def lettered_index(answer: object) -> int:
@@ -136,52 +194,55 @@ def lettered_index(answer: object) -> int:
     Raises
     ------
     NotASampleError
-        If it is not a letter.
+        If it is absent, or not a letter.
     """
-    letter = str(answer).strip().strip("().").strip().upper()
-    if len(letter) != 1 or letter not in LETTERS:
+    if is_absent(answer):
+        raise NotASampleError("no answer")
+    index = letter_index(answer) if isinstance(answer, str) else None
+    if index is None:
         raise NotASampleError("the answer is not an option's letter")
-    return LETTERS.index(letter)
+    return index
 
 
-def split_options(text: str, mark: str) -> tuple[str, list[str]]:
-    r"""Split a text whose options are written out in it.
+def numbered_index(answer: object) -> int:
+    """Return the index that an answer is: a whole number, or its digits.
 
-    Parameters
-    ----------
-    text : str
-        The question, and behind it the options, each after its letter: A, B, C, ...
-    mark : str
-        Regular expression of what stands around a letter, with `LETTER` in the letter's place.
+    Raises
+    ------
+    NotASampleError
+        If it is absent, or not a whole number.
+    """
+    if is_absent(answer):
+        raise NotASampleError("no answer")
+    index = number_of(answer)
+    if index is None:
+        raise NotASampleError("the answer is not an option's index")
+    return index
 
-    Returns
-    -------
-    question : str
-        What stands before the options.
-    options : list of str
-        Empty where the text has not at least A and B.
+
+def number_of(value: object) -> int | None:
+    """Return a whole number that is written as an integer, as a float, or in digits; None for anything else.
 
     Examples
     --------
-    >>> split_options("How many?\nA. one\nB. two", r"\nLETTER\.\s+")
-    ('How many?', ['one', 'two'])
+    >>> [number_of(value) for value in (7, 7.0, " 7", 7.5, True, "seven", None)]
+    [7, 7, 7, None, None, None, None]
     """
-    # The last A from which a B follows: an earlier one may belong to the question's own words.
-    for first in reversed(list(re.finditer(mark.replace("LETTER", "A"), text))):
-        marks = [first]
-        for letter in LETTERS[1:]:
-            following = re.compile(mark.replace("LETTER", letter)).search(text, marks[-1].end())
-            if following is None:
-                break
-            marks.append(following)
-        if len(marks) > 1:
-            ends = [found.start() for found in marks[1:]] + [len(text)]
-            options = [text[found.end() : end].strip() for found, end in zip(marks, ends, strict=True)]
-            return text[: first.start()].strip(), options
-    return text.strip(), []
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    digits = value.strip() if isinstance(value, str) else ""
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 def _identifier(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
+    if is_absent(value):
+        raise NotASampleError("the row has no id")
+    number = number_of(value) if not isinstance(value, str) else None
+    text = str(number) if number is not None else value
+    if not isinstance(text, str) or not text.strip().isprintable():
+        raise NotASampleError("the id is not printable text")
+    return text.strip()

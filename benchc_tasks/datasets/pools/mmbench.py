@@ -8,6 +8,8 @@ from benchc_tasks.datasets.pools.mapping import (
     Row,
     Sample,
     lettered_index,
+    number_of,
+    option_texts,
     sample_of,
     text_of,
 )
@@ -15,27 +17,26 @@ from benchc_tasks.datasets.pools.mapping import (
 __all__ = ["MMBENCH"]
 
 FIRST_COPY = 1_000_000
-"""Copies of a question with its options rotated have the question's index and a multiple of this."""
+"""The index of a copy with rotated options is the question's index and a multiple of this."""
 
 OPTIONS = "ABCDE"
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: question behind its hint, options in columns of their own (`nan` where there are fewer), a letter."""
-    if int(row["index"]) >= FIRST_COPY:
+    """Map a row: a hint and a question, options in columns of their own, a letter."""
+    index = number_of(row["index"])
+    if index is None:
+        raise NotASampleError("the row has no index")
+    if index >= FIRST_COPY:
         raise NotASampleError("a copy of a question with its options rotated")
-    given = {letter: text for letter in OPTIONS if (text := text_of(row.get(letter))) is not None}
-    answer = OPTIONS[lettered_index(row["answer"])] if lettered_index(row["answer"]) < len(OPTIONS) else ""
-    if answer not in given:
-        raise NotASampleError("the answer is none of the options")
-    hint, question = text_of(row.get("hint")), text_of(row["question"]) or ""
+    hint, question = text_of(row.get("hint")), text_of(row["question"])
     return sample_of(
         "mmbench",
-        row["index"],
+        index,
         row["image"],
-        f"{hint} {question}" if hint else question,
-        list(given.values()),
-        list(given).index(answer),
+        f"{hint} {question}" if hint and question else question,
+        option_texts([row.get(letter) for letter in OPTIONS]),
+        lettered_index(row["answer"]),
         MMBENCH.title,
         row.get("category"),
     )

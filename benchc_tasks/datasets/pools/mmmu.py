@@ -11,6 +11,7 @@ from benchc_tasks.datasets.pools.mapping import (
     Row,
     Sample,
     lettered_index,
+    option_texts,
     sample_of,
     text_of,
 )
@@ -20,16 +21,19 @@ __all__ = ["MMMU"]
 IMAGE_MARK = re.compile(r"<image (\d+)>")
 
 
+MOST_CHARACTERS = 20_000
+
+
 def _to_sample(row: Row, number: int) -> Sample:
     """Map a row: the options are a list written as Python writes it, the answer is a letter.
 
-    The question's text marks where its images belong. Here the image comes first: a mark at either end goes, one within
-    a sentence becomes the words that it stands for.
+    The question's text marks where its images belong. Here the image comes first: a mark at either end is removed, one
+    within a sentence becomes the words that it stands for.
     """
-    if row["question_type"] != "multiple-choice":
+    if text_of(row["question_type"]) != "multiple-choice":
         raise NotASampleError("an open question, without options")
     question = text_of(row["question"]) or ""
-    options = _options(row["options"])
+    options = option_texts(_listed(row["options"]))
     if any(IMAGE_MARK.search(option) for option in options):
         raise NotASampleError("an option is an image")
     images = sorted(set(IMAGE_MARK.findall(question)))
@@ -39,32 +43,34 @@ def _to_sample(row: Row, number: int) -> Sample:
         "mmmu",
         row["id"],
         row.get(f"image_{images[0]}") if images else None,
-        _without_marks(question),
+        _without_marks(question) or None,
         options,
         lettered_index(row["answer"]),
         MMMU.title,
-        row.get("subfield") or _subject(str(row["id"])),
+        text_of(row.get("subfield")) or _subject(row["id"]),
     )
 
 
-def _options(written: object) -> list[str]:
-    try:
-        found = ast.literal_eval(written) if isinstance(written, str) else written
-    except (ValueError, SyntaxError) as error:
-        raise NotASampleError("the options cannot be read as a list") from error
-    if not isinstance(found, (list, tuple)):
+def _listed(written: object) -> object:
+    if not isinstance(written, str):
+        return written
+    # Python's parser is meant for programs: a long or deep text may take all memory or end it.
+    if len(written) > MOST_CHARACTERS:
         raise NotASampleError("the options cannot be read as a list")
-    return [str(option) for option in found]
+    try:
+        return ast.literal_eval(written.strip())
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise NotASampleError("the options cannot be read as a list") from error
 
 
 def _without_marks(question: str) -> str:
     ends = re.sub(rf"^\s*{IMAGE_MARK.pattern}\s*|\s*{IMAGE_MARK.pattern}\s*$", "", question)
     lines = re.sub(rf"[ \t]*\n\s*{IMAGE_MARK.pattern}[ \t]*\n", "\n", ends)
-    return IMAGE_MARK.sub(r"image \1", lines)
+    return IMAGE_MARK.sub(r"image \1", lines).strip()
 
 
-def _subject(identifier: str) -> str | None:
-    found = re.fullmatch(r"[^_]+_(.+)_\d+", identifier)
+def _subject(identifier: object) -> str | None:
+    found = re.fullmatch(r"[^_]+_(.+)_\d+", identifier) if isinstance(identifier, str) else None
     return found[1].replace("_", " ") if found else None
 
 

@@ -1,25 +1,29 @@
-"""Rows of a benchmark, from a local copy or from the hub, one after the other and with their images undecoded."""
+"""Read the rows of a benchmark from a local copy or from the hub, one by one and with their images undecoded."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchc_metrics.json_lines import JsonLinesError, read_json_lines
+from benchc_metrics.messages import quoted, reason_of
+from benchc_tasks.datasets.features import Feature, declared_beside, features_of_schema, label_decoder
+from benchc_tasks.datasets.loading import line_problem
 from benchc_tasks.datasets.pools.mapping import Benchmark
 from benchc_tasks.datasets.schema import DatasetError
 
 __all__ = ["hub_rows", "local_rows", "read_image"]
 
 ROWS_AT_ONCE = 64
+PARQUET, JSONL = ".parquet", (".jsonl", ".jsonl.gz")
 
 
 def local_rows(path: Path, columns: tuple[str, ...], with_images: bool = True) -> Iterator[dict[str, Any]]:
-    """Read the rows of a local copy.
+    """Read the rows of a local copy; class labels have their names.
 
     Parameters
     ----------
@@ -27,91 +31,49 @@ def local_rows(path: Path, columns: tuple[str, ...], with_images: bool = True) -
         A parquet or JSONL file, or a folder with parquet or JSONL files at any depth; read in the order of their names.
         An image in a JSONL file is a path relative to it.
     columns : tuple of str
-        Those that must be there.
+        Those that each file must have. A row of a JSONL file that lacks one has None there.
     with_images : bool
-        Whether the image files of a JSONL file are read.
+        True to read the image files of a JSONL file: an image is then `{"bytes": ..., "path": ...}`, its bytes None
+        where the file cannot be read.
 
     Raises
     ------
     DatasetError
         If there is no such file, it cannot be read, or lacks a column.
     """
+    root = path if path.is_dir() else path.parent
     for file in _data_files(path):
-        rows = _parquet_rows(file) if file.suffix == ".parquet" else _jsonl_rows(file, with_images)
-        for row in rows:
-            missing = [name for name in columns if name not in row]
-            if missing:
-                raise DatasetError(
-                    f"{file.name} has no column {', '.join(map(repr, missing))}; "
-                    "give a copy in the columns that lmms-eval's task reads"
-                )
-            yield row
+        declared = declared_beside(file, root).features
+        if file.name.endswith(PARQUET):
+            yield from _parquet_rows(file, columns, declared)
+        else:
+            yield from _jsonl_rows(file, columns, declared, with_images)
 
 
 def hub_rows(benchmark: Benchmark, revision: str | None = None) -> Iterator[dict[str, Any]]:
-    """Read the rows of a benchmark from the Hugging Face hub, or from its cache.
+    """Read the rows of a benchmark from the Hugging Face hub, or from its cache; class labels have their names.
 
     Raises
     ------
     DatasetError
-        If it cannot be had; one sentence that says how else.
+        If it cannot be had; one sentence with another way to get it.
     """
-    # Slow to import, and of no use to those whose data are on this machine.
+    # Slow to import, and not needed where the data are on this machine.
     from datasets import load_dataset
 
     for configuration in benchmark.configurations or (None,):
         try:
             found = load_dataset(benchmark.hub_id, configuration, split=benchmark.split, revision=revision)
-        # Whatever keeps the hub out of reach, of which the kinds are many.
+        # The hub is out of reach, for one of many reasons.
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
             raise DatasetError(
-                f"{benchmark.hub_id} cannot be had from the hub ({reason}); give a copy in its columns with --from PATH"
+                f"{benchmark.hub_id} cannot be had from the hub ({reason_of(error)}); "
+                "give a copy in its columns with --from PATH"
             ) from error
+        decode = _decoder(found.features.to_dict())
         for batch in found.with_format("arrow").iter(ROWS_AT_ONCE):
             # As Arrow holds them images are bytes and paths: nothing is decoded.
-            yield from batch.to_pylist()
-
-
-def _data_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(path.rglob("*.parquet")) or sorted(path.rglob("*.jsonl"))
-    else:
-        found = [path] if path.is_file() and path.suffix in {".parquet", ".jsonl"} else []
-    if not found:
-        raise DatasetError(
-            f"{str(path)!r} is no parquet or JSONL file and no folder of some; give a local copy of one kind"
-        )
-    return found
-
-
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=ROWS_AT_ONCE):
-            yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{path.name} is not a readable parquet file ({' '.join(str(error).split())})") from error
-
-
-def _jsonl_rows(path: Path, with_images: bool) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DatasetError(f"{path.name} row {number}: the line is not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise DatasetError(f"{path.name} row {number}: the line is not a JSON object")
-            yield {n: _with_image(value, path.parent, n) for n, value in row.items()} if with_images else row
-
-
-def _with_image(value: Any, folder: Path, column: str) -> Any:
-    """Put the bytes of an image file in the place of its path."""
-    if not column.startswith("image"):
-        return value
-    if isinstance(value, list):
-        return [_with_image(entry, folder, column) for entry in value]
-    return read_image(folder, value) if isinstance(value, str) and value else value
+            yield from map(decode, batch.to_pylist())
 
 
 def read_image(folder: Path, name: str) -> bytes:
@@ -122,12 +84,97 @@ def read_image(folder: Path, name: str) -> bytes:
     DatasetError
         If it lies elsewhere, or cannot be read.
     """
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise DatasetError(f"the image file {name!r} does not lie in the folder of the images; move it there")
     try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise DatasetError(f"the image file {quoted(name)} does not lie in the folder of the images; move it there")
+        # A pipe would keep its reader waiting, and a device need not end.
+        if path.exists() and not path.is_file():
+            raise DatasetError(f"the image file {quoted(name)} is a folder or a device; give the path of an image file")
         return path.read_bytes()
-    except OSError as error:
+    except DatasetError:
+        raise
+    # A null byte in a name is a ValueError, a loop of links a RuntimeError.
+    except (OSError, ValueError, RuntimeError) as error:
         raise DatasetError(
-            f"the image file {name!r} cannot be read ({error.strerror}); put it in the folder"
+            f"the image file {quoted(name)} cannot be read ({reason_of(error)}); put it in the folder"
         ) from error
+
+
+def _data_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(found for found in path.rglob("*") if found.is_file())
+        found = [file for file in files if file.name.endswith(PARQUET)]
+        found = found or [file for file in files if file.name.endswith(JSONL)]
+    else:
+        found = [path] if path.is_file() and path.name.endswith((PARQUET, *JSONL)) else []
+    if not found:
+        raise DatasetError(
+            f"{quoted(str(path))} is no parquet or JSONL file and no folder of some; give a local copy of one kind"
+        )
+    return found
+
+
+def _parquet_rows(path: Path, columns: tuple[str, ...], declared: Mapping[str, Feature]) -> Iterator[dict[str, Any]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            _check_columns(schema.names, columns, path)
+            decode = _decoder(features_of_schema(schema.metadata, path.name) or declared)
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                yield from map(decode, batch.to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(
+            f"{path.name} is not a readable parquet file ({reason_of(error)}); copy or write it again"
+        ) from error
+
+
+def _jsonl_rows(
+    path: Path, columns: tuple[str, ...], declared: Mapping[str, Feature], with_images: bool
+) -> Iterator[dict[str, Any]]:
+    decode, names = _decoder(declared), set[str]()
+    try:
+        for line in read_json_lines(path):
+            problem = line_problem(line)
+            if problem is not None:
+                raise DatasetError(f"{path.name} row {line.number}: {problem}")
+            row = decode(line.value)
+            names.update(row)
+            row = {**dict.fromkeys(columns), **row}
+            yield {name: _with_image(value, path.parent, name) for name, value in row.items()} if with_images else row
+    except JsonLinesError as error:
+        raise DatasetError(f"{path.name} {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{path.name} cannot be read ({reason_of(error)}); make it a readable file") from error
+    if names:
+        _check_columns(names, columns, path)
+
+
+def _check_columns(present: Any, columns: tuple[str, ...], path: Path) -> None:
+    missing = [name for name in columns if name not in present]
+    if missing:
+        raise DatasetError(
+            f"{path.name} has no column {', '.join(map(repr, missing))}; "
+            "give a copy in the columns that lmms-eval's task reads"
+        )
+
+
+def _decoder(features: Mapping[str, Feature]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what puts the names of class labels into a row."""
+    decode = label_decoder(features)
+    return decode if decode is not None else lambda row: row
+
+
+def _with_image(value: Any, folder: Path, column: str) -> Any:
+    """Put an image file's bytes beside its path."""
+    if not column.startswith("image"):
+        return value
+    if isinstance(value, list):
+        return [_with_image(entry, folder, column) for entry in value]
+    path = value.get("path") if isinstance(value, dict) and value.get("bytes") is None else value
+    if not isinstance(path, str) or not path:
+        return value
+    try:
+        return {"bytes": read_image(folder, path), "path": path}
+    except DatasetError:
+        return {"bytes": None, "path": path}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchc_tasks.datasets.options import letter_index
 from benchc_tasks.datasets.pools.mapping import (
     Benchmark,
     NotASampleError,
@@ -9,9 +10,9 @@ from benchc_tasks.datasets.pools.mapping import (
     Sample,
     lettered_index,
     sample_of,
-    split_options,
     text_of,
 )
+from benchc_tasks.datasets.pools.written_options import split_options
 
 __all__ = ["REALWORLDQA"]
 
@@ -23,16 +24,18 @@ MARK = r"(?:^|\n)\s*LETTER\.\s+"
 def _to_sample(row: Row, number: int) -> Sample:
     """Map a row: options and instruction stand in the question's text, the answer is a letter; others are open.
 
-    It has no id but its number.
+    The row's number is its id.
     """
-    answer = text_of(row["answer"]) or ""
-    if len(answer.strip("().")) != 1 or not answer.strip("().").isalpha():
+    answer = text_of(row["answer"])
+    if answer is None:
+        raise NotASampleError("no answer")
+    if letter_index(answer) is None:
         raise NotASampleError("an open question, without options")
     text = (text_of(row["question"]) or "").replace(INSTRUCTION, "")
-    question, options = split_options(text, MARK)
-    if not options:
-        raise NotASampleError("no options are found in the question's text")
-    return sample_of("realworldqa", number, row["image"], question, options, lettered_index(answer), REALWORLDQA.title)
+    question, options = split_options(text, [MARK], in_lines=True)
+    return sample_of(
+        "realworldqa", number, row["image"], question or None, options, lettered_index(answer), REALWORLDQA.title
+    )
 
 
 REALWORLDQA = Benchmark(

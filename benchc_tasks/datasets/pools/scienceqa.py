@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from benchc_tasks.datasets.pools.mapping import Benchmark, NotASampleError, Row, Sample, sample_of, text_of
+from benchc_tasks.datasets.pools.mapping import (
+    Benchmark,
+    NotASampleError,
+    Row,
+    Sample,
+    numbered_index,
+    option_texts,
+    sample_of,
+    text_of,
+)
 
 __all__ = ["SCIENCEQA"]
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: a list of two to five options, the answer's index, perhaps a hint; it has no id but its number."""
+    """Map a row: a list of two to five options, the answer's index, perhaps a hint; its number is its id."""
     if row["image"] is None:
         raise NotASampleError("no image")
-    hint, question = text_of(row.get("hint")), text_of(row["question"]) or ""
+    hint, question = text_of(row.get("hint")), text_of(row["question"])
     return sample_of(
         "scienceqa",
         number,
         row["image"],
-        f"Context: {hint}\n{question}" if hint else question,
-        row["choices"],
-        int(row["answer"]),
+        f"Context: {hint}\n{question}" if hint and question else question,
+        option_texts(row["choices"]),
+        numbered_index(row["answer"]),
         SCIENCEQA.title,
         row.get("topic"),
     )

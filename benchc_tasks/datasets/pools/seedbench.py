@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from benchc_tasks.datasets.pools.mapping import (
     Benchmark,
     NotASampleError,
     Row,
     Sample,
     lettered_index,
+    option_texts,
     sample_of,
+    single_image,
     text_of,
 )
 
@@ -21,20 +21,18 @@ OPTIONS = ("choice_a", "choice_b", "choice_c", "choice_d")
 
 def _to_sample(row: Row, number: int) -> Sample:
     """Map a row: a list of images, four options in columns of their own, a letter."""
-    if row["data_type"] != "image":
-        raise NotASampleError(f"about a {row['data_type']}, not an image")
-    images = [row["image"]] if isinstance(row["image"], (Mapping, bytes)) else list(row["image"] or [])
-    if len(images) > 1:
-        raise NotASampleError("several images")
+    if text_of(row["data_type"]) != "image":
+        raise NotASampleError("about a video, not an image" if row["data_type"] == "video" else "not about an image")
+    kind = text_of(row.get("question_type_id"))
     return sample_of(
         "seedbench",
         row["question_id"],
-        images[0] if images else None,
-        text_of(row["question"]) or "",
-        [row[option] for option in OPTIONS],
+        single_image(row["image"]),
+        text_of(row["question"]),
+        option_texts([row[option] for option in OPTIONS]),
         lettered_index(row["answer"]),
         SEEDBENCH.title,
-        f"question type {row['question_type_id']}" if text_of(row.get("question_type_id")) else None,
+        f"question type {kind}" if kind else None,
     )
 
 

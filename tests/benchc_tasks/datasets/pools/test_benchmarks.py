@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -506,3 +507,147 @@ def test_two_rows_with_one_id_and_an_undecodable_image_are_counted() -> None:
     found = list(samples_of(BENCHMARKS["seedbench"], [SEED_ROWS[0], SEED_ROWS[0], broken], report))
     assert [sample["id"] for sample in found] == ["seedbench_100"]
     assert report.left_out == {"the id is that of an earlier row": ["row 2"], "the image cannot be decoded": ["row 3"]}
+
+
+HOSTILE: dict[str, Any] = {
+    "null": None,
+    "nan": float("nan"),
+    "infinity": float("inf"),
+    "a fraction": 1.5,
+    "true": True,
+    "a huge number": 10**400,
+    "a negative number": -1,
+    "nothing": "",
+    "nan as text": "nan",
+    "a huge text": "iVBORw0KGgo" * 20_000,
+    "half a character": "\ud83d",
+    "two lines": "a\nb",
+    "control characters": "a\x00\x1bb",
+    "bytes": b"\xff\xfe",
+    "an empty list": [],
+    "a list of nulls": [None, None],
+    "a list of lists": [["a"], ["b"]],
+    "a list of mappings": [{"a": 1}, {"b": 2}],
+    "a list with half a character": ["a", "\udc00"],
+    "27 options": [f"option {number}" for number in range(27)],
+    "a mapping": {"text": ["a", "b"], "label": ["A", "B"]},
+    "base64 as bytes": {"bytes": "iVBORw0KGgo=", "path": None},
+    "a list that Python cannot read": "[" * 5000,
+    "deep Python": "-" * 19_000 + "1",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_value_of_any_field_costs_the_pool(name: str, tmp_path: Path) -> None:
+    """A row with a hostile value is a sample that a dataset takes, or is counted: the rows around it stay."""
+    benchmark, first = BENCHMARKS[name], CASES[name].rows[CASES[name].kept[0]]
+    last = CASES[name].rows[CASES[name].kept[1]]
+    columns = sorted({*benchmark.columns, *first})
+    rows = [first, *({**first, column: value} for column in columns for value in HOSTILE.values()), last]
+    report = PoolReport("here")
+    build_pool(samples_of(benchmark, rows, report), report, tmp_path / "pool")
+    identifiers = [row["id"] for row in load_dataset(tmp_path / "pool").without_images()]
+    (good, *_) = samples_of(benchmark, [first], PoolReport("here"))
+    assert identifiers[0] == good["id"]
+    assert len(identifiers) == report.samples >= 2
+    assert report.rows == len(rows) == report.samples + sum(map(len, report.left_out.values()))
+    assert f"row {len(rows)}" not in {row for left in report.left_out.values() for row in left}
+    # A reason is a category: a report of a million rows stays short.
+    assert len(report.left_out) < 25
+    assert max(map(len, report.left_out)) < 80
+
+
+NULLS = {
+    ("scienceqa", "choices"): "the options are not a list",
+    ("scienceqa", "answer"): "no answer",
+    ("mmbench", "index"): "the row has no index",
+    ("mmbench", "answer"): "no answer",
+    ("mmstar", "index"): "the row has no id",
+    ("seedbench", "question_id"): "the row has no id",
+    ("seedbench", "image"): "no image",
+    ("seedbench", "data_type"): "not about an image",
+    ("ai2d", "options"): "the options are not a list",
+    ("ai2d", "answer"): "no answer",
+    ("realworldqa", "answer"): "no answer",
+    ("realworldqa", "question"): "no options are found in the question's text",
+    ("mmmu", "options"): "the options are not a list",
+    ("mmmu", "id"): "the row has no id",
+    ("blink", "choices"): "the options are not a list",
+    ("blink", "idx"): "the row has no id",
+}
+
+
+@pytest.mark.parametrize(("name", "column"), NULLS)
+def test_a_null_is_counted_with_its_reason(name: str, column: str) -> None:
+    report = PoolReport("here")
+    row = CASES[name].rows[CASES[name].kept[0]]
+    assert list(samples_of(BENCHMARKS[name], [{**row, column: None}], report)) == []
+    assert report.left_out == {NULLS[name, column]: ["row 1"]}
+
+
+def with_options(name: str, options: list[Any]) -> Row:
+    """A row of a benchmark that offers these options, of which the first is right."""
+    row = dict(CASES[name].rows[CASES[name].kept[0]])
+    texts = ["" if option is None else option for option in options]
+    if name == "mmbench":
+        return {**row, **dict.fromkeys("ABCDE"), **dict(zip("ABCDE", options, strict=False)), "answer": "A"}
+    if name == "seedbench":
+        columns = [f"choice_{letter}" for letter in "abcd"]
+        return {**row, **dict.fromkeys(columns), **dict(zip(columns, options, strict=False)), "answer": "A"}
+    if name == "mmstar":
+        written = ", ".join(f"{letter}: {text}" for letter, text in zip("ABCD", texts, strict=False))
+        return {**row, "question": f"Which?\nOptions: {written}", "answer": "A"}
+    if name == "realworldqa":
+        written = "\n".join(f"{letter}. {text} " for letter, text in zip("ABCD", texts, strict=False))
+        return {**row, "question": f"Which?\n\n{written}", "answer": "A"}
+    if name == "mmmu":
+        return {**row, "options": repr(options), "answer": "A"}
+    column = "options" if name == "ai2d" else "choices"
+    return {**row, column: options, "answer": {"ai2d": "0", "scienceqa": 0}.get(name, "(A)")}
+
+
+def options_of(name: str, row: Row) -> list[str] | str:
+    report = PoolReport("here")
+    found = list(samples_of(BENCHMARKS[name], [row], report))
+    return found[0]["options"] if found else next(iter(report.left_out))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_absent_option_is_the_same_in_every_mapping(name: str) -> None:
+    absent: list[Any] = ["nan", " nan "]
+    if name not in {"mmstar", "realworldqa"}:
+        absent += [None, "", " "] + ([] if name == "mmmu" else [float("nan")])
+    for nothing in absent:
+        assert options_of(name, with_options(name, ["red", "blue", nothing])) == ["red", "blue"], nothing
+        assert options_of(name, with_options(name, ["red", nothing, "blue"])) == "an option is empty", nothing
+        assert options_of(name, with_options(name, ["red", nothing])) == "fewer than two options", nothing
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_text_that_only_looks_absent_is_an_option_in_every_mapping(name: str) -> None:
+    for text in ("None", "NA", "null", "NaN", "N/A", "0"):
+        assert options_of(name, with_options(name, ["red", "blue", text])) == ["red", "blue", text]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_labels_of_classes_have_their_names_in_a_local_copy(name: str, tmp_path: Path) -> None:
+    """The answers of a copy that went through `class_encode_column` are read as those of the original."""
+    rows = [CASES[name].rows[number] for number in CASES[name].kept]
+    expected = list(samples_of(BENCHMARKS[name], rows, PoolReport("here")))
+    names = sorted({str(row["answer"]) for row in rows}, reverse=True)
+    labels = {"names": names, "_type": "ClassLabel"}
+    copied = [{**row, "answer": names.index(str(row["answer"]))} for row in rows]
+    table = pa.Table.from_pylist(copied)
+    metadata = {"huggingface": json.dumps({"info": {"features": {"answer": labels}}})}
+    pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "copy.parquet")
+    report = PoolReport("here")
+    found = list(samples_of(BENCHMARKS[name], local_rows(tmp_path, BENCHMARKS[name].columns), report))
+    assert [sample["answer"] for sample in found] == [sample["answer"] for sample in expected]
+    assert found == expected
+    # Without the names, a label is a number that no mapping of letters takes for one.
+    pq.write_table(table.replace_schema_metadata(None), tmp_path / "copy.parquet")
+    report = PoolReport("here")
+    found = list(samples_of(BENCHMARKS[name], local_rows(tmp_path, BENCHMARKS[name].columns), report))
+    if name not in {"ai2d", "scienceqa"}:
+        assert found == []
+        assert set(report.left_out) <= {"the answer is not an option's letter", "an open question, without options"}
