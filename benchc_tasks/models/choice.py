@@ -13,7 +13,7 @@ from loguru import logger
 
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.chat import ChatFormat
-from benchc_tasks.models.checkpoints import checkpoint_state
+from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
@@ -100,7 +100,7 @@ class TransformersChoiceScorer:
 
     @property
     def fingerprint(self) -> str:
-        """The checkpoint's files, the precision and the device in force, and the chat format."""
+        """The checkpoint's files, the versions of the libraries, precision and device in force, and the chat format."""
         model = self._model
         parts = (
             type(model).__name__,
@@ -108,6 +108,7 @@ class TransformersChoiceScorer:
             str(model.dtype),
             str(model.device.type),
             self._chat.fingerprint,
+            library_versions("torch", "transformers"),
         )
         return " ".join(parts)
 

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from benchc_tasks.models.chat import ChatFormat
-from benchc_tasks.models.checkpoints import checkpoint_state
+from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.visible_tokens import only_token, score_visible_options
 
@@ -138,7 +138,7 @@ class VllmChoiceScorer:
 
     @property
     def fingerprint(self) -> str:
-        """The checkpoint's files, vLLM's version, the precision and the device in force, and the chat format."""
+        """The checkpoint's files, the versions of the libraries, precision and device in force, and the chat format."""
         import vllm
 
         config = self._engine.model_config
@@ -149,6 +149,7 @@ class VllmChoiceScorer:
             _device_type(),
             "options" if self._top is None else f"top {self._top}",
             self._chat.fingerprint,
+            library_versions("torch", "transformers"),
         )
         return " ".join(parts)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from loguru import logger
 
 from benchc_metrics.responses import OptionResponse
+from benchc_tasks.models.checkpoints import library_versions
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.faults import engine_error, is_final, server_is_gone
@@ -65,7 +66,7 @@ class ServedChoiceScorer:
 
     @property
     def fingerprint(self) -> str:
-        """What the answers depend on: the address, the model and what the server says about it, the messages."""
+        """The address, the model and what the server says about it, the messages, and what writes the pictures."""
         return json.dumps(
             {
                 "address": self._model.address,
@@ -74,6 +75,7 @@ class ServedChoiceScorer:
                 "reading": str(self._reading),
                 "system_prompt": self._chat.system_prompt,
                 "template_settings": dict(self._chat.template_settings),
+                "libraries": library_versions(),
             },
             sort_keys=True,
         )

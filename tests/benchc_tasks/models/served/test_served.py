@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from openai_server import HANG, MODEL, Asked, OpenAIServer, Reply, answer, completion, distribution, refusal
 from PIL import Image
@@ -838,6 +839,7 @@ def test_the_fingerprint_tells_what_answers_depend_on(
         "server": {"id": MODEL, "model": MODEL, "root": "org/tiny-vlm"},
         "system_prompt": None,
         "template_settings": {},
+        "libraries": f"pillow {PIL.__version__}",
     }
 
     def later(asked: Asked) -> Reply:
