@@ -1,1 +1,29 @@
-"""Bench-C up to the model's response: corruptions, datasets, selection, models and the stacks' tasks."""
+"""Bench-C up to the model's response: corruptions, datasets, selection, models and the stacks' tasks.
+
+The names below are the front door. Each is imported when it is first used: neither torch nor an evaluation framework is
+imported before it is needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchc_tasks.corruptions import corrupt
+    from benchc_tasks.datasets import load_dataset
+
+__all__ = ["corrupt", "load_dataset"]
+
+_ROOMS = {"corrupt": "benchc_tasks.corruptions", "load_dataset": "benchc_tasks.datasets"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_ROOMS[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
