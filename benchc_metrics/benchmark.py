@@ -13,6 +13,7 @@ __all__ = [
     "CONDITIONS",
     "CONTROL",
     "CORRUPTION_FAMILIES",
+    "DEMONSTRATION_FINGERPRINT",
     "FAMILIES",
     "LETTERS",
     "SEVERITIES",
@@ -141,6 +142,10 @@ def fault_of_conditions(conditions: tuple[str, ...]) -> str | None:
         except ValueError as error:
             return str(error)
     return None
+
+
+DEMONSTRATION_FINGERPRINT = "ab8fd994b694975eb1f06ed74bd9228bb6bf6fa5ed4d991b6c227b1d4085399f"
+"""Fingerprint of the bundled demonstration set, whose results are not Bench-C results."""
 
 
 def in_paper_order(corruptions: Iterable[str]) -> tuple[str, ...]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CONDITIONS, CORRUPTION_FAMILIES, SEVERITIES
-from benchc_metrics.leaderboard.schema import ANSWERS_FILE, SAMPLES_SCHEMA, SAMPLES_VERSION
+from benchc_metrics.benchmark import CONDITIONS, CORRUPTION_FAMILIES, LETTERS, SEVERITIES
+from benchc_metrics.leaderboard.parquet_pages import unpacked_size
+from benchc_metrics.leaderboard.schema import (
+    ANSWERS_FILE,
+    LARGEST_SAMPLES_BY_OPTIONS,
+    SAMPLES_SCHEMA,
+    SAMPLES_VERSION,
+    largest_size,
+)
+from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import Run, RunMetadata
 
@@ -66,45 +73,116 @@ def answers_to_parquet(run: Run) -> bytes:
 
 
 @dataclass(frozen=True, eq=False)
+class _Texts:
+    """A column of texts: for each row the place of its text among all texts, -1 where there is none."""
+
+    places: NDArray[np.int64]
+    texts: tuple[str, ...]
+
+    @classmethod
+    def of_column(cls, column: pa.ChunkedArray) -> _Texts:
+        """Read a column of dictionaries; the texts come out sorted, each once."""
+        encoded = column.unify_dictionaries().combine_chunks()
+        dictionary = encoded.dictionary.to_pylist()
+        texts = tuple(sorted(set(dictionary)))
+        place = {text: number for number, text in enumerate(texts)}
+        places = np.array([place[text] for text in dictionary] + [-1], dtype=np.int64)
+        return cls(places[pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)], texts)
+
+    def of_row(self, row: int) -> str | None:
+        place = int(self.places[row])
+        return None if place < 0 else self.texts[place]
+
+
+@dataclass(frozen=True, eq=False)
 class AnswerTable:
     """A `samples.parquet` of any origin, whose types are right and whose content is not yet believed.
 
     Attributes
     ----------
-    table : pyarrow.Table
-        In `SAMPLES_SCHEMA`.
+    samples, sources, categories, conditions : _Texts
+        One entry a row, as all that follows.
+    answers : ndarray of int64, shape (rows,)
+    option_counts : ndarray of int64, shape (rows,)
+    log_likelihoods, probabilities : ndarray of float64, shape (rows, options)
+        Padded with -inf and 0.
+    faults_of_lists : tuple of str
+        What is wrong with the lists, so that they are not read at all.
     """
 
-    table: pa.Table
+    samples: _Texts
+    sources: _Texts
+    categories: _Texts
+    conditions: _Texts
+    answers: NDArray[np.int64]
+    option_counts: NDArray[np.int64]
+    log_likelihoods: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    faults_of_lists: tuple[str, ...]
 
     @classmethod
-    def read(cls, file: Path, largest_rows: int, largest_bytes: int) -> AnswerTable:
-        """Read a file, after a look at what it will take in memory.
+    def read(cls, content: bytes, samples: int) -> AnswerTable:
+        """Read a file, after a look at what it really takes in memory.
+
+        Parameters
+        ----------
+        content : bytes
+            The file.
+        samples : int
+            How many samples it may have.
 
         Raises
         ------
         ValueError
             If it is no parquet file, of another schema or version, or larger than it may be; one sentence.
         """
+        _check_size(content, samples)
         try:
-            with pq.ParquetFile(file) as opened:
-                _check_size(opened.metadata, largest_rows, largest_bytes)
-                if not opened.schema_arrow.equals(SAMPLES_SCHEMA):
-                    raise ValueError(f"{ANSWERS_FILE}: its columns are not those of {SAMPLES_VERSION}")
-                if (opened.schema_arrow.metadata or {}).get(b"schema") != SAMPLES_VERSION.encode():
-                    raise ValueError(f"{ANSWERS_FILE}: it does not say that it is {SAMPLES_VERSION}")
-            # A text that stands in all rows is stored once: look at it before it is written out for each of them.
-            with pq.ParquetFile(file, read_dictionary=list(_TEXTS)) as opened:
-                table = opened.read()
-                table.validate(full=True)
-                for name in _TEXTS:
-                    for chunk in table.column(name).chunks:
-                        if (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > _LONGEST_TEXT:
-                            raise ValueError(f"{ANSWERS_FILE}: a {name} is longer than {_LONGEST_TEXT} bytes")
-                table = table.cast(SAMPLES_SCHEMA).combine_chunks()
-        except (pa.ArrowException, OSError) as fault:
-            raise ValueError(f"{ANSWERS_FILE}: it cannot be read as parquet ({fault})") from None
-        return cls(table)
+            with pq.ParquetFile(io.BytesIO(content), pre_buffer=False) as opened:
+                schema = opened.schema_arrow
+            if not schema.equals(SAMPLES_SCHEMA):
+                raise ValueError(f"its columns are not those of {SAMPLES_VERSION}")
+            if (schema.metadata or {}).get(b"schema") != SAMPLES_VERSION.encode():
+                raise ValueError(f"it does not say that it is {SAMPLES_VERSION}")
+            # A text that stands in all rows is held once, and never written out for each of them.
+            with pq.ParquetFile(io.BytesIO(content), pre_buffer=False, read_dictionary=list(_TEXTS)) as opened:
+                table = opened.read(use_threads=False)
+            table.validate(full=True)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
+            raise ValueError(f"it cannot be read as parquet ({reason_of(fault)})") from None
+        for name in _TEXTS:
+            for chunk in table.column(name).chunks:
+                if (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > _LONGEST_TEXT:
+                    raise ValueError(f"a {name} is longer than {_LONGEST_TEXT} bytes")
+        return cls._of_table(table)
+
+    @classmethod
+    def _of_table(cls, table: pa.Table) -> AnswerTable:
+        texts = {name: _Texts.of_column(table.column(name)) for name in _TEXTS}
+        lists = [table.column(name).combine_chunks() for name in _LISTS]
+        counts, others = (np.diff(column.offsets.to_numpy()).astype(np.int64) for column in lists)
+        faults: list[str] = []
+        if any(column.null_count or column.flatten().null_count for column in lists):
+            faults.append("it has nulls where each answer needs a value")
+        elif (counts != others).any() or (counts < 2).any() or (counts > len(LETTERS)).any():
+            faults.append("its lists of log-likelihoods and probabilities are not of the same 2 to 26 options")
+        elif table.num_rows // len(CONDITIONS) * int(counts.max()) > LARGEST_SAMPLES_BY_OPTIONS:
+            faults.append(
+                f"it has more answers than can be checked: samples times most options are above "
+                f"{LARGEST_SAMPLES_BY_OPTIONS}"
+            )
+        readable = [None if faults else column.flatten().to_numpy() for column in lists]
+        return cls(
+            samples=texts["sample"],
+            sources=texts["source"],
+            categories=texts["category"],
+            conditions=texts["condition"],
+            answers=table.column("answer").to_numpy().astype(np.int64),
+            option_counts=counts,
+            log_likelihoods=_padded(counts, readable[0], fill=-np.inf),
+            probabilities=_padded(counts, readable[1], fill=0.0),
+            faults_of_lists=tuple(faults),
+        )
 
     def faults(self, expected_samples: int) -> list[str]:
         """List what is wrong with the answers, a sentence each; none if a run can be made of them.
@@ -114,12 +192,8 @@ class AnswerTable:
         expected_samples : int
             How many samples the dataset has.
         """
-        if self.table.num_rows == 0:
-            return ["it has no answer"]
-        if any(column.null_count for column in map(self.table.column, _REQUIRED)) or any(
-            self.table.column(name).combine_chunks().flatten().null_count for name in _LISTS
-        ):
-            return ["it has nulls where each answer needs a value"]
+        if self.faults_of_lists:
+            return list(self.faults_of_lists)
         return [
             *self._faults_of_rows(expected_samples),
             *self._faults_of_samples(),
@@ -128,118 +202,125 @@ class AnswerTable:
 
     def to_run(self, name: str, metadata: RunMetadata) -> Run:
         """Make the run of a table that has no faults."""
-        table = self.table.take(self._canonical_order())
-        samples = table.num_rows // len(CONDITIONS)
-        first = table.take(pa.array(np.arange(samples) * len(CONDITIONS)))
-        log_likelihoods = _padded(table.column("log_likelihoods")).reshape(samples, len(CONDITIONS), -1)
+        order = np.lexsort([self._condition_places(), self.samples.places])
+        samples = len(order) // len(CONDITIONS)
+        log_likelihoods = self.log_likelihoods[order].reshape(samples, len(CONDITIONS), -1)
+        first = order[:: len(CONDITIONS)]
         return Run(
             name=name,
             metadata=metadata,
-            sample_ids=tuple(first.column("sample").to_pylist()),
-            answers=first.column("answer").to_numpy().astype(np.int64),
-            option_counts=_lengths(first.column("log_likelihoods")),
-            sources=tuple(first.column("source").to_pylist()),
-            categories=tuple(first.column("category").to_pylist()),
+            sample_ids=self.samples.texts,
+            answers=self.answers[first],
+            option_counts=self.option_counts[first],
+            sources=tuple(self.sources.of_row(row) for row in first.tolist()),
+            categories=tuple(self.categories.of_row(row) for row in first.tolist()),
             corruptions=tuple(CORRUPTION_FAMILIES),
             clean=log_likelihoods[:, 0],
             corrupted=log_likelihoods[:, 1:].reshape(samples, len(CORRUPTION_FAMILIES), len(SEVERITIES), -1),
         )
 
-    def _canonical_order(self) -> NDArray[np.int64]:
+    def _condition_places(self) -> NDArray[np.int64]:
+        """Each row's place in `CONDITIONS`, -1 where its condition is none of them."""
         places = {condition: place for place, condition in enumerate(CONDITIONS)}
-        conditions = [places[condition] for condition in self.table.column("condition").to_pylist()]
-        return np.lexsort([conditions, self.table.column("sample").to_pylist()]).astype(np.int64)
+        return np.array([places.get(text, -1) for text in self.conditions.texts], dtype=np.int64)[
+            self.conditions.places
+        ]
 
     def _faults_of_rows(self, expected_samples: int) -> list[str]:
-        samples, conditions = (self.table.column(name).to_pylist() for name in ("sample", "condition"))
-        found = Counter(zip(samples, conditions, strict=True))
-        ids = sorted(set(samples))
+        ids = self.samples.texts
         faults = []
         if len(ids) != expected_samples:
             faults.append(f"it has {len(ids)} samples where the dataset has {expected_samples}")
-        unknown = sorted(set(conditions) - set(CONDITIONS))
-        faults += _listed("unknown conditions", unknown)
-        faults += _listed("duplicated answers", [f"{s} under {c}" for (s, c), times in found.items() if times > 1])
-        missing = [f"{s} under {c}" for s in ids for c in CONDITIONS if (s, c) not in found]
-        return faults + _listed("missing answers", missing)
+        unknown = sorted(set(self.conditions.texts) - set(CONDITIONS))
+        faults += _listed("unknown conditions", [_short(text) for text in unknown[:_SHOWN]], len(unknown))
+        places = self._condition_places()
+        known = places >= 0
+        found = np.bincount(
+            self.samples.places[known] * len(CONDITIONS) + places[known], minlength=len(ids) * len(CONDITIONS)
+        )
+        for what, amiss in (("duplicated answers", found > 1), ("missing answers", found == 0)):
+            cells = np.flatnonzero(amiss)
+            names = [
+                _answer_name(ids[cell // len(CONDITIONS)], CONDITIONS[cell % len(CONDITIONS)])
+                for cell in cells[:_SHOWN]
+            ]
+            faults += _listed(what, names, len(cells))
+        return faults
 
     def _faults_of_samples(self) -> list[str]:
-        """Whether what belongs to a sample is the same under all its conditions."""
-        counts = _lengths(self.table.column("log_likelihoods")).tolist()
-        columns = (self.table.column(name).to_pylist() for name in ("answer", "source", "category"))
-        first: dict[str, tuple[object, ...]] = {}
-        changing = {
-            sample
-            for sample, *facts in zip(self.table.column("sample").to_pylist(), counts, *columns, strict=True)
-            if first.setdefault(sample, tuple(facts)) != tuple(facts)
-        }
-        return _listed("samples whose answer, category or options change between conditions", sorted(changing))
+        """Find samples whose facts change between conditions."""
+        places = self.samples.places
+        _, first = np.unique(places, return_index=True)
+        changing = np.zeros(len(self.samples.texts), dtype=bool)
+        for facts in (self.answers, self.option_counts, self.sources.places, self.categories.places):
+            changing[places[facts != facts[first][places]]] = True
+        names = [self.samples.texts[place] for place in np.flatnonzero(changing)]
+        what = "samples whose answer, category or options change between conditions"
+        return _listed(what, [_short(name) for name in names[:_SHOWN]], len(names))
 
     def _faults_of_values(self) -> list[str]:
-        names = [
-            f"{sample} under {condition}"
-            for sample, condition in zip(
-                self.table.column("sample").to_pylist(), self.table.column("condition").to_pylist(), strict=True
-            )
-        ]
-        counts = _lengths(self.table.column("log_likelihoods"))
-        answers = self.table.column("answer").to_numpy()
-        if (_lengths(self.table.column("probabilities")) != counts).any() or (counts < 2).any() or (counts > 26).any():
-            return ["its lists of log-likelihoods and probabilities are not of the same 2 to 26 options"]
-        log_likelihoods = _padded(self.table.column("log_likelihoods"))
-        probabilities = _padded(self.table.column("probabilities"), fill=0.0)
+        log_likelihoods, probabilities, counts = self.log_likelihoods, self.probabilities, self.option_counts
         wrong_value = ~np.isfinite(log_likelihoods.max(axis=1)) | (log_likelihoods > 0).any(axis=1)
-        wrong_sum = ~(np.abs(probabilities.sum(axis=1) - 1) <= _SAME_PROBABILITY) | (probabilities < 0).any(axis=1)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(all="ignore"):
+            wrong_sum = ~(np.abs(probabilities.sum(axis=1) - 1) <= _SAME_PROBABILITY) | (probabilities < 0).any(axis=1)
             softmax = option_distribution(log_likelihoods, counts)
-        wrong_softmax = ~wrong_value & ~wrong_sum & ~(np.abs(softmax - probabilities) <= _SAME_PROBABILITY).all(axis=1)
+            same = (np.abs(softmax - probabilities) <= _SAME_PROBABILITY).all(axis=1)
         return [
-            *_listed("right options that are none of the options", _chosen(names, (answers < 0) | (answers >= counts))),
-            *_listed("log-likelihoods that are none", _chosen(names, wrong_value)),
-            *_listed("probabilities that do not sum to one", _chosen(names, wrong_sum)),
-            *_listed("probabilities that are not those of the log-likelihoods", _chosen(names, wrong_softmax)),
+            *self._listed_rows(
+                "right options that are none of the options", (self.answers < 0) | (self.answers >= counts)
+            ),
+            *self._listed_rows("log-likelihoods that are none", wrong_value),
+            *self._listed_rows("probabilities that do not sum to one", wrong_sum),
+            *self._listed_rows(
+                "probabilities that are not those of the log-likelihoods", ~wrong_value & ~wrong_sum & ~same
+            ),
         ]
+
+    def _listed_rows(self, what: str, mask: NDArray[np.bool_]) -> list[str]:
+        rows = np.flatnonzero(mask)
+        names = [_answer_name(self.samples.of_row(row), self.conditions.of_row(row)) for row in rows[:_SHOWN].tolist()]
+        return _listed(what, names, len(rows))
 
 
 _TEXTS = ("sample", "source", "category", "condition")
 _LONGEST_TEXT = 1000
-_REQUIRED = ("sample", "answer", "condition", "log_likelihoods", "probabilities")
 _LISTS = ("log_likelihoods", "probabilities")
 
 
-def _check_size(facts: pq.FileMetaData, largest_rows: int, largest_bytes: int) -> None:
-    """Refuse what would not fit into memory, by what the file says of itself before anything is unpacked."""
-    groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
-    unpacked = sum(group.total_byte_size for group in groups)
-    values = max(
-        (sum(group.column(place).num_values for group in groups) for place in range(facts.num_columns)), default=0
-    )
-    if facts.num_rows > largest_rows or unpacked > largest_bytes or values > largest_rows * 26:
+def _check_size(content: bytes, samples: int) -> None:
+    """Refuse what would not fit into memory, before anything is unpacked."""
+    size = unpacked_size(content)
+    if size.rows == 0:
+        raise ValueError("it has no answer")
+    rows, limit = samples * len(CONDITIONS) * 2, largest_size(ANSWERS_FILE, samples)
+    values = min(rows * len(LETTERS), 2 * len(CONDITIONS) * LARGEST_SAMPLES_BY_OPTIONS)
+    if size.rows > rows or size.bytes > limit or size.values > values:
         raise ValueError(
-            f"{ANSWERS_FILE}: {facts.num_rows} rows of {values} values in {unpacked} bytes are more than the "
-            f"{largest_rows} rows in {largest_bytes} bytes that it may have"
+            f"{size.rows} rows of {size.values} values in {size.bytes} bytes are more than the {rows} rows in {limit} "
+            "bytes that it may have"
         )
 
 
-def _lengths(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return np.asarray(np.diff(column.combine_chunks().offsets.to_numpy()), dtype=np.int64)
-
-
-def _padded(column: pa.ChunkedArray, fill: float = -np.inf) -> NDArray[np.float64]:
-    """Make a column of lists an array (rows, widest list)."""
-    counts = _lengths(column)
+def _padded(counts: NDArray[np.int64], values: NDArray[np.float64] | None, fill: float) -> NDArray[np.float64]:
+    """Make a column of lists an array (rows, widest list); of no width where the lists cannot be read."""
+    if values is None:
+        return np.empty((len(counts), 0))
     padded = np.full((len(counts), int(counts.max(initial=0))), fill)
-    padded[np.arange(padded.shape[1]) < counts[:, np.newaxis]] = column.combine_chunks().flatten().to_numpy()
+    padded[np.arange(padded.shape[1]) < counts[:, np.newaxis]] = values
     return padded
 
 
-def _chosen(names: list[str], mask: NDArray[np.bool_]) -> list[str]:
-    return [names[row] for row in np.flatnonzero(mask).tolist()]
+def _answer_name(sample: str | None, condition: str | None) -> str:
+    return f"{_short(sample)} under {_short(condition)}"
 
 
-def _listed(what: str, names: list[str]) -> list[str]:
-    """One sentence that counts the names and shows the first few; none where there are none."""
-    if not names:
+def _short(name: str | None) -> str:
+    return quoted(name)[1:-1]
+
+
+def _listed(what: str, names: Sequence[str], number: int) -> list[str]:
+    """One sentence that counts and shows the first few; none where there are none."""
+    if not number:
         return []
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{more}"]
+    more = f" and {number - len(names)} more" if number > len(names) else ""
+    return [f"{number} {what}: {', '.join(names)}{more}"]

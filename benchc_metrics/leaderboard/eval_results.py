@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml, parse_eval_result_entries
 
 from benchc_metrics.leaderboard.schema import EVAL_RESULTS_FILE, SubmissionRecord
+from benchc_metrics.leaderboard.strict_text import parse_yaml
+from benchc_metrics.messages import reason_of
 
 __all__ = ["eval_results_of", "parse_eval_results", "write_eval_results"]
 
@@ -60,15 +60,12 @@ def parse_eval_results(text: str) -> list[EvalResultEntry]:
     Raises
     ------
     ValueError
-        If it is not YAML, has aliases, or an entry lacks what it must have; one sentence.
+        If it is not YAML, has aliases or a key twice, or an entry lacks what it must have; one sentence.
     """
     try:
-        # Nobody needs aliases here, and a few lines of them can stand for more than fits into any memory.
-        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken)) for token in yaml.scan(text)):
-            raise ValueError(f"{EVAL_RESULTS_FILE}: it has aliases, which no such file needs")
-        written: Any = yaml.safe_load(text)
+        written = parse_yaml(text)
         if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
-            raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of entries")
+            raise ValueError("it is not a list of entries")
         return parse_eval_result_entries(written)
-    except (yaml.YAMLError, KeyError, AttributeError, TypeError, RecursionError) as fault:
-        raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of evaluation results ({fault!r})") from None
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as fault:
+        raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of evaluation results ({reason_of(fault)})") from None

@@ -224,14 +224,14 @@ def log_paths(record: SubmissionRecord) -> tuple[str, str]:
     return f"{folder}.json", f"{folder}_samples.jsonl"
 
 
-def evaluation_log(record: SubmissionRecord, instances: str) -> EvaluationLog:
+def evaluation_log(record: SubmissionRecord, instances: bytes) -> EvaluationLog:
     """Make the record of a submission.
 
     Parameters
     ----------
     record : SubmissionRecord
-    instances : str
-        The instance-level JSONL.
+    instances : bytes
+        The instance-level JSONL, whose checksum is written.
     """
     developer, model = record.model.id.split("/")
     return EvaluationLog(
@@ -271,8 +271,8 @@ def evaluation_log(record: SubmissionRecord, instances: str) -> EvaluationLog:
             format="jsonl",
             file_path=log_paths(record)[1],
             hash_algorithm="sha256",
-            checksum=hashlib.sha256(instances.encode()).hexdigest(),
-            total_rows=instances.count("\n"),
+            checksum=hashlib.sha256(instances).hexdigest(),
+            total_rows=instances.count(b"\n"),
         ),
     )
 

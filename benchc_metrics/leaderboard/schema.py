@@ -11,17 +11,25 @@ Readers refuse what they do not know, and numbers are numbers.
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timezone
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from benchc_metrics.escaping import for_terminal
+from benchc_metrics.leaderboard.strict_text import parse_json
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
 __all__ = [
     "ANSWERS_FILE",
     "CELL_FIGURES",
     "EVAL_RESULTS_FILE",
+    "LARGEST_RECORD",
+    "LARGEST_SAMPLES",
+    "LARGEST_SAMPLES_BY_OPTIONS",
     "RECORD_FILE",
     "SAMPLES_SCHEMA",
     "SAMPLES_VERSION",
@@ -38,12 +46,22 @@ __all__ = [
     "SourceFacts",
     "SubmissionRecord",
     "Versions",
+    "first_fault",
     "largest_size",
     "parse_record",
 ]
 
 SUBMISSION_SCHEMA: Literal["benchc.submission/1"] = "benchc.submission/1"
 SAMPLES_VERSION = "benchc.answers/1"
+
+LARGEST_SAMPLES = 5_000
+"""Samples of a dataset whose submissions can be checked within a minute and a gigabyte."""
+
+LARGEST_SAMPLES_BY_OPTIONS = 25_000
+"""Samples times the most options that one of them has."""
+
+LARGEST_RECORD = 1_000_000
+"""Bytes of `benchc.json`."""
 
 RECORD_FILE = "benchc.json"
 ANSWERS_FILE = "samples.parquet"
@@ -87,8 +105,42 @@ Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative",
 # ORG/NAME, as model and dataset hubs write it; both parts are safe as names of folders.
 _HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
 _Text: TypeAlias = Annotated[str, Field(max_length=4000)]
-_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
-_Instant: TypeAlias = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?$")]
+
+
+def _check_name(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds characters that control, hide or reorder text; write it in plain ones")
+    return text
+
+
+def _check_instant(text: str) -> str:
+    instant = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=timezone.utc)
+    if instant.timestamp() < 0:
+        raise ValueError("it is before 1970")
+    return text
+
+
+def _check_url(text: str) -> str:
+    """Refuse an address that a reader would take for another one."""
+    parts = urlsplit(text)
+    _ = parts.port  # raises where it is no number of a port
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or ""):
+        raise ValueError("it is not a web address such as https://host/path, with a host name in plain letters")
+    if "@" in parts.netloc:
+        raise ValueError(f"it leads to {parts.hostname}, whatever stands before the @")
+    if not _URL_CHARACTERS.fullmatch(text):
+        raise ValueError("it holds characters that an address must spell with %")
+    return text
+
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_URL_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+")
+
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_name)]
+_Instant: TypeAlias = Annotated[
+    str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z?$"), AfterValidator(_check_instant)
+]
+_Url: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500), AfterValidator(_check_url)]
 
 
 class _Strict(BaseModel):
@@ -126,14 +178,14 @@ class DatasetFacts(_Strict):
     fingerprint: _Name
     id: Annotated[str, Field(pattern=_HUB_ID)]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None
-    samples: Annotated[int, Field(ge=1, le=20_000)]
+    samples: Annotated[int, Field(ge=1, le=LARGEST_SAMPLES)]
     demonstration: bool
 
 
 class SourceFacts(_Strict):
     """Who evaluated."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500)]
+    url: _Url
     name: _Name
     organisation: _Name
     relationship: Relationship
@@ -143,7 +195,7 @@ class BootstrapFacts(_Strict):
     """How the intervals were made; see `benchc_metrics.statistics.resampling`."""
 
     resamples: Annotated[int, Field(ge=2, le=1_000_000)]
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     level: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -212,15 +264,26 @@ def parse_record(text: str) -> SubmissionRecord:
     Raises
     ------
     ValueError
-        If it is not JSON, of another schema version, or a field is missing, unknown or of another type; one sentence
-        on the first fault.
+        If it is not JSON, of another schema version, or a field is missing, unknown, twice there or of another type;
+        one sentence on the first fault.
     """
     try:
-        return SubmissionRecord.model_validate_json(text)
+        record = SubmissionRecord.model_validate_json(text)
+        # The model's own reader takes the last one of two keys of one name.
+        parse_json(text)
+        return record
     except ValidationError as refusal:
-        fault = refusal.errors(include_url=False, include_context=False)[0]
-        place = ".".join(map(str, fault["loc"])) or "the file"
-        raise ValueError(f"{RECORD_FILE}: {place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}") from None
+        raise ValueError(f"{RECORD_FILE}: {first_fault(refusal)}") from None
+    except ValueError as fault:
+        raise ValueError(f"{RECORD_FILE}: the file: {fault}") from None
+
+
+def first_fault(refusal: ValidationError) -> str:
+    """Return a model's first fault as one clause that begins with the field's name."""
+    fault = refusal.errors(include_url=False, include_context=False)[0]
+    place = ".".join(map(str, fault["loc"])) or "the file"
+    message = fault["msg"].removeprefix("Value error, ")
+    return for_terminal(f"{place}: {message[:1].lower()}{message[1:]}")
 
 
 def largest_size(path: str, samples: int) -> int:
@@ -234,7 +297,7 @@ def largest_size(path: str, samples: int) -> int:
         Of the dataset, as the record says.
     """
     if path == ANSWERS_FILE:
-        return 100_000 + 50_000 * samples
+        return min(100_000 + 50_000 * samples, 100_000_000)
     if path.endswith(".jsonl"):
-        return 100_000 + 30_000 * samples
+        return min(100_000 + 30_000 * samples, 100_000_000)
     return 20_000 if path == UNAGGREGATED_FILE else 200_000

@@ -7,11 +7,14 @@ import hashlib
 import io
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from math import isnan
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -38,13 +41,14 @@ from benchc_metrics.leaderboard.schema import (
     SubmissionRecord,
     Versions,
 )
-from benchc_metrics.metrics.sums import FIGURES, condition_views, whole_run
+from benchc_metrics.metrics.sums import FIGURES, PairValues, condition_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 
 __all__ = ["SubmissionDetails", "derived_files", "figures_of_run", "what_is_missing", "write_submission"]
 
 EVERY_EVAL_EVER_FOLDER = "every_eval_ever"
+_VIEWS_AT_ONCE = 19
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -174,7 +178,9 @@ def write_submission(
     return record
 
 
-def derived_files(record: SubmissionRecord, run: Run) -> dict[str, bytes]:
+def derived_files(
+    record: SubmissionRecord, run: Run, submitted: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, bytes]:
     """Make the files that follow from a record and its answers.
 
     Parameters
@@ -182,18 +188,22 @@ def derived_files(record: SubmissionRecord, run: Run) -> dict[str, bytes]:
     record : SubmissionRecord
         Its `files` are not looked at.
     run : Run
+    submitted : mapping of str to bytes
+        Files as they were submitted. Another machine computes other last digits of the instances' scores, so that the
+        instances are compared number by number, and the checksum that the record states of them is that of the file.
 
     Returns
     -------
     dict of str to bytes
         From path to content.
     """
-    instances = "".join(dump(log) + "\n" for log in instance_logs(record, run))
-    record_path, instances_path = log_paths(record)
+    record_path, instances_path = (f"{EVERY_EVAL_EVER_FOLDER}/{path}" for path in log_paths(record))
+    instances = "".join(dump(log) + "\n" for log in instance_logs(record, run)).encode()
+    log = evaluation_log(record, submitted.get(instances_path, instances))
     return {
         EVAL_RESULTS_FILE: write_eval_results(record).encode(),
-        f"{EVERY_EVAL_EVER_FOLDER}/{record_path}": (dump(evaluation_log(record, instances), indent=1) + "\n").encode(),
-        f"{EVERY_EVAL_EVER_FOLDER}/{instances_path}": instances.encode(),
+        record_path: (dump(log, indent=1) + "\n").encode(),
+        instances_path: instances,
         UNAGGREGATED_FILE: _unaggregated_results(record).encode(),
     }
 
@@ -212,22 +222,26 @@ def figures_of_run(run: Run, bootstrap: BootstrapFacts) -> tuple[dict[str, Estim
     figures : dict of str to EstimateRecord
     table : tuple of CellFigures
     """
+    pairs = PairValues.of_run(run)
+    estimated_in = partial(estimate, pairs, resamples=bootstrap.resamples, seed=bootstrap.seed, level=bootstrap.level)
+    whole = estimated_in()
     cells = condition_views(run)
-    estimated = estimate(
-        run, (whole_run(run), *cells), resamples=bootstrap.resamples, seed=bootstrap.seed, level=bootstrap.level
-    )
+    # Not all at once: what each sample adds to the sums of 95 views would not fit into a gigabyte.
+    blocks = [cells[start : start + _VIEWS_AT_ONCE] for start in range(0, len(cells), _VIEWS_AT_ONCE)]
     table = tuple(
         CellFigures(
             corruption=cell.corruptions[0],
             severity=cell.severities[0],
             figures={name: _estimate_record(estimated, name, cell.name) for name in CELL_FIGURES},
         )
-        for cell in cells
+        for block in blocks
+        for estimated in (estimated_in(block),)
+        for cell in block
     )
-    return {name: _estimate_record(estimated, name, "all") for name in FIGURES}, table
+    return {name: _estimate_record(whole, name) for name in FIGURES}, table
 
 
-def _estimate_record(estimated: EstimatedRun, figure: str, view: str) -> EstimateRecord:
+def _estimate_record(estimated: EstimatedRun, figure: str, view: str | None = None) -> EstimateRecord:
     value, low, high = (None if isnan(number) else number for number in estimated.of(figure, view))
     return EstimateRecord(value=value, low=low, high=high)
 

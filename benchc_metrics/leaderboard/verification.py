@@ -1,73 +1,50 @@
-"""Whether a submission says what its answers say. Nothing in it is believed.
+"""Verify a submission by recomputing everything from its answers; nothing in it is believed.
 
-First what cannot harm: names, links and sizes, before a file is opened. Then the record and the answers, each against
-its schema. Then everything is computed again from the answers and compared, number by number.
+First what costs nothing and cannot harm: names, links and sizes, before a file is opened; then the record, and whether
+it is about the dataset, engine and prompt that are accepted. Only then the answers are read, within limits that are
+ours. Then everything is computed again from them with our own settings, and compared number by number.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import math
-import os
-import reprlib
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import yaml
 from huggingface_hub import eval_result_entries_to_yaml
 
-from benchc_metrics.benchmark import CONDITIONS, Condition
+from benchc_metrics.benchmark import CONDITIONS, DEMONSTRATION_FINGERPRINT, Condition
 from benchc_metrics.leaderboard.answers import AnswerTable
 from benchc_metrics.leaderboard.eval_results import parse_eval_results
+from benchc_metrics.leaderboard.folder import Finding, RefusedError, SubmissionFolder, too_large
 from benchc_metrics.leaderboard.schema import (
     ANSWERS_FILE,
     EVAL_RESULTS_FILE,
+    LARGEST_RECORD,
     RECORD_FILE,
     STANDARD_BOOTSTRAP,
     UNAGGREGATED_FILE,
     BootstrapFacts,
+    CellFigures,
     EstimateRecord,
     SubmissionRecord,
     largest_size,
     parse_record,
 )
+from benchc_metrics.leaderboard.strict_text import parse_csv, parse_json, parse_yaml
 from benchc_metrics.leaderboard.submission import derived_files, figures_of_run
+from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.runs import Run, RunMetadata
 
 __all__ = ["Finding", "SampleFacts", "Verification", "read_submission", "verify"]
 
-# Logarithms and exponentials differ in the last digits between machines; a figure is told apart far above that.
+# Logarithms and exponentials differ in the last digits between machines; a metric is told apart far above that.
 SAME_NUMBER = 1e-9
 _SHOWN_DIFFERENCES = 20
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-_LARGEST_RECORD = 1_000_000
-
-
-class Finding(NamedTuple):
-    """What is wrong with a submission.
-
-    Attributes
-    ----------
-    file : str
-        Path in the submission.
-    text : str
-        What is wrong, in a sentence.
-    """
-
-    file: str
-    text: str
-
-    def __str__(self) -> str:
-        """Write file and sentence in one line, without the control characters that names may hold."""
-        line = f"{self.file}: {self.text}"
-        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
 
 
 class SampleFacts(NamedTuple):
@@ -110,6 +87,7 @@ def verify(
     engine: str,
     dataset: str | None = None,
     samples: Mapping[str, SampleFacts] | None = None,
+    prompt: str | None = None,
     bootstrap: BootstrapFacts = STANDARD_BOOTSTRAP,
 ) -> Verification:
     """Check a submission; never raises for what is in it.
@@ -123,8 +101,10 @@ def verify(
         The fingerprint of the dataset whose submissions are accepted; any by default.
     samples : mapping of str to SampleFacts, optional
         The dataset's samples by their ids. Without them the right answers are those that the submission states.
+    prompt : str, optional
+        The fixed part of the prompt whose submissions are accepted; any by default.
     bootstrap : BootstrapFacts
-        How the intervals must have been made.
+        How the intervals must have been made, and how they are made again.
 
     Returns
     -------
@@ -135,25 +115,23 @@ def verify(
     FileNotFoundError
         If there is no such folder.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise FileNotFoundError(f"there is no folder {place}: give the folder that `benchc submit` wrote")
+    place = _existing(folder)
     try:
-        record, run = _opened(place)
-    except _RefusedError as refusal:
-        return Verification(place, tuple(refusal.findings), None, None)
-    findings = [
-        *_findings_of_facts(record, engine, dataset, bootstrap),
-        *(_findings_of_samples(run, samples) if samples is not None else ()),
-        *_findings_of_figures(record, run),
-        *_findings_of_derived_files(place, record, run),
-        *_findings_of_wording(place, record),
-    ]
-    return Verification(place, tuple(findings), None if findings else record, None if findings else run)
+        record, contents, run = _opened(place, list(_accepted(engine, dataset, samples, prompt, bootstrap)))
+        findings = [
+            *(_findings_of_samples(run, samples) if samples is not None else ()),
+            *_findings_of_content(record, contents, run, bootstrap),
+        ]
+    except RefusedError as refusal:
+        findings = list(refusal.findings)
+    # One stranger's folder must not end the check of the others, whatever it makes a library raise.
+    except Exception as fault:
+        findings = [Finding(".", f"it cannot be checked ({type(fault).__name__}: {reason_of(fault)})")]
+    return Verification(place, tuple(findings), None, None) if findings else Verification(place, (), record, run)
 
 
 def read_submission(folder: str | PathLike[str]) -> tuple[SubmissionRecord, Run]:
-    """Read a submission that was verified: sizes, links, record and answers are checked again, the figures are not.
+    """Read a submission that was verified: sizes, links, record and answers are checked again, the metrics are not.
 
     Raises
     ------
@@ -162,114 +140,145 @@ def read_submission(folder: str | PathLike[str]) -> tuple[SubmissionRecord, Run]
     ValueError
         If something does not hold; a line for each.
     """
+    place = _existing(folder)
+    try:
+        record, _, run = _opened(place, [])
+    except RefusedError as refusal:
+        raise ValueError(f"{place}: " + "; ".join(map(str, refusal.findings))) from None
+    return record, run
+
+
+def _existing(folder: str | PathLike[str]) -> Path:
     place = Path(folder)
     if not place.is_dir():
         raise FileNotFoundError(f"there is no folder {place}: give the folder that `benchc submit` wrote")
-    try:
-        return _opened(place)
-    except _RefusedError as refusal:
-        raise ValueError(f"{place}: " + "; ".join(map(str, refusal.findings))) from None
+    return place
 
 
-class _RefusedError(Exception):
-    """Ends the checks; reaches no user."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        super().__init__("; ".join(map(str, findings)))
-        self.findings = findings
-
-
-def _opened(place: Path) -> tuple[SubmissionRecord, Run]:
-    """Record and run of a submission, or the findings that forbid to go on."""
-    present = _present_files(place)
-    record = _read_record(place, present)
-    _check_files(place, record, present)
-    limit = largest_size(ANSWERS_FILE, record.dataset.samples)
-    try:
-        answers = AnswerTable.read(place / ANSWERS_FILE, record.dataset.samples * len(CONDITIONS) * 2, limit)
-    except ValueError as fault:
-        raise _RefusedError([Finding(ANSWERS_FILE, str(fault).removeprefix(f"{ANSWERS_FILE}: "))]) from None
-    faults = answers.faults(record.dataset.samples)
-    if faults:
-        raise _RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
-    return record, answers.to_run(record.model.id, _metadata(record))
-
-
-def _present_files(place: Path) -> dict[str, int]:
-    """Sizes of all files by path; links and what is no file are refused unopened."""
-    sizes: dict[str, int] = {}
-    findings = []
-    for root, folders, names in os.walk(place):
-        for name in (*folders, *names):
-            path = Path(root, name)
-            relative = path.relative_to(place).as_posix()
-            facts = path.lstat()
-            if stat.S_ISLNK(facts.st_mode):
-                leaves = not path.resolve().is_relative_to(place.resolve())
-                text = "it is a link that leaves the folder" if leaves else "it is a link; give the file itself"
-                findings.append(Finding(relative, text))
-            elif stat.S_ISREG(facts.st_mode):
-                sizes[relative] = facts.st_size
-            elif not stat.S_ISDIR(facts.st_mode):
-                findings.append(Finding(relative, "it is neither a file nor a folder"))
+def _opened(place: Path, accepted: Iterable[Check]) -> tuple[SubmissionRecord, dict[str, bytes], Run]:
+    """Return record, derived files and run of a submission, or raise the findings that forbid to go on."""
+    folder = SubmissionFolder.scan(place)
+    record = _read_record(folder)
+    findings = [
+        Finding(RECORD_FILE, fault) for check in (_fault_of_demonstration, *accepted) if (fault := check(record))
+    ]
     if findings:
-        raise _RefusedError(findings)
-    return sizes
-
-
-def _read_record(place: Path, present: Mapping[str, int]) -> SubmissionRecord:
-    if RECORD_FILE not in present:
-        raise _RefusedError([Finding(RECORD_FILE, "it is missing")])
-    if present[RECORD_FILE] > _LARGEST_RECORD:
-        raise _RefusedError([_too_large(RECORD_FILE, present[RECORD_FILE], _LARGEST_RECORD)])
+        raise RefusedError(findings)
+    contents = _read_files(folder, record)
     try:
-        return parse_record((place / RECORD_FILE).read_text(encoding="utf-8"))
+        answers = AnswerTable.read(contents.pop(ANSWERS_FILE), record.dataset.samples)
     except ValueError as fault:
-        raise _RefusedError([Finding(RECORD_FILE, str(fault).removeprefix(f"{RECORD_FILE}: "))]) from None
+        raise RefusedError([Finding(ANSWERS_FILE, str(fault))]) from None
+    if faults := answers.faults(record.dataset.samples):
+        raise RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
+    return record, contents, answers.to_run(record.model.id, _metadata(record))
 
 
-def _too_large(path: str, size: int, limit: int) -> Finding:
-    return Finding(path, f"it has {size} bytes where at most {limit} are allowed")
+def _read_record(folder: SubmissionFolder) -> SubmissionRecord:
+    try:
+        return parse_record(folder.read(RECORD_FILE, LARGEST_RECORD).decode())
+    except UnicodeDecodeError as fault:
+        raise RefusedError([Finding(RECORD_FILE, f"it is not UTF-8 ({reason_of(fault)})")]) from None
+    except ValueError as fault:
+        raise RefusedError([Finding(RECORD_FILE, str(fault).removeprefix(f"{RECORD_FILE}: "))]) from None
 
 
-def _check_files(place: Path, record: SubmissionRecord, present: Mapping[str, int]) -> None:
-    """Compare the files that are there with those that the record lists, by path, size and hash."""
+Check: TypeAlias = Callable[[SubmissionRecord], str | None]
+"""Says what is wrong with a record, None if nothing is."""
+
+
+def _fault_of_demonstration(record: SubmissionRecord) -> str | None:
+    is_bundled = record.dataset.fingerprint == DEMONSTRATION_FINGERPRINT
+    if is_bundled == record.dataset.demonstration:
+        return None
+    return (
+        f"it says demonstration: {str(record.dataset.demonstration).lower()}, and its dataset is "
+        f"{'' if is_bundled else 'not '}the bundled demonstration set"
+    )
+
+
+def _accepted(
+    engine: str,
+    dataset: str | None,
+    samples: Mapping[str, SampleFacts] | None,
+    prompt: str | None,
+    bootstrap: BootstrapFacts,
+) -> Iterator[Check]:
+    """Yield the checks of what a record says it is about; they cost nothing."""
+    yield (
+        lambda record: (
+            None
+            if record.engine == engine
+            else f"its images are of corruption engine {quoted(record.engine)}, not {quoted(engine)}"
+        )
+    )
+    if dataset is not None:
+        yield (
+            lambda record: (
+                None
+                if record.dataset.fingerprint == dataset
+                else f"its dataset {record.dataset.fingerprint!r} is not {dataset!r}"
+            )
+        )
+    if samples is not None:
+        yield (
+            lambda record: (
+                None
+                if record.dataset.samples == len(samples)
+                else f"it is over {record.dataset.samples} samples where the dataset has {len(samples)}"
+            )
+        )
+    if prompt is not None:
+        yield (
+            lambda record: (
+                None if record.prompt == prompt else f"its prompt {quoted(record.prompt)} is not {quoted(prompt)}"
+            )
+        )
+    yield (
+        lambda record: (
+            None
+            if record.bootstrap == bootstrap
+            else f"its intervals were made with {record.bootstrap}, not with {bootstrap}"
+        )
+    )
+
+
+def _read_files(folder: SubmissionFolder, record: SubmissionRecord) -> dict[str, bytes]:
+    """Read the files that the record lists, and compare path, size and hash."""
     listed = {facts.path: facts for facts in record.files}
     outside = [path for path in listed if _leaves_folder(path)]
     findings = [Finding(RECORD_FILE, f"its path {path!r} leaves the folder") for path in outside]
     if len(listed) != len(record.files):
         findings.append(Finding(RECORD_FILE, "it lists a file twice"))
     findings += [
-        Finding(path, "it is missing") for path in sorted(listed.keys() - present.keys()) if path not in outside
+        Finding(path, "it is missing") for path in sorted(listed.keys() - folder.sizes.keys()) if path not in outside
     ]
     findings += [
-        Finding(path, "no submission has this file") for path in sorted(present.keys() - listed - {RECORD_FILE})
+        Finding(path, "no submission has this file") for path in sorted(folder.sizes.keys() - listed - {RECORD_FILE})
     ]
-    for path in sorted(listed.keys() & present.keys()):
-        limit = largest_size(path, record.dataset.samples)
-        if present[path] > limit:
-            findings.append(_too_large(path, present[path], limit))
-        elif present[path] != listed[path].bytes:
-            findings.append(Finding(path, f"it has {present[path]} bytes where the record says {listed[path].bytes}"))
-        elif _sha256(place / path) != listed[path].sha256:
-            findings.append(Finding(path, "its content is not what was hashed in the record"))
+    contents: dict[str, bytes] = {}
+    for path in sorted(listed.keys() & folder.sizes.keys() - {RECORD_FILE}):
+        limit, size = largest_size(path, record.dataset.samples), folder.sizes[path]
+        if size > limit:
+            findings.append(too_large(path, size, limit))
+        elif size != listed[path].bytes:
+            findings.append(Finding(path, f"it has {size} bytes where the record says {listed[path].bytes}"))
+        else:
+            contents[path] = folder.read(path, limit)
+            if hashlib.sha256(contents[path]).hexdigest() != listed[path].sha256:
+                findings.append(Finding(path, "its content is not what was hashed in the record"))
     if ANSWERS_FILE not in listed:
         findings.append(Finding(RECORD_FILE, f"it does not list {ANSWERS_FILE}"))
+    if RECORD_FILE in listed:
+        findings.append(Finding(RECORD_FILE, "it lists itself"))
     if findings:
-        raise _RefusedError(findings)
+        raise RefusedError(findings)
+    return contents
 
 
 def _leaves_folder(path: str) -> bool:
     pure = PurePosixPath(path)
     return pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or "\0" in path
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _metadata(record: SubmissionRecord) -> RunMetadata:
@@ -287,17 +296,6 @@ def _metadata(record: SubmissionRecord) -> RunMetadata:
         prompt=record.prompt,
         length_normalised=record.length_normalised,
     )
-
-
-def _findings_of_facts(
-    record: SubmissionRecord, engine: str, dataset: str | None, bootstrap: BootstrapFacts
-) -> Iterator[Finding]:
-    if record.engine != engine:
-        yield Finding(RECORD_FILE, f"its images are of corruption engine {record.engine!r}, not {engine!r}")
-    if dataset is not None and record.dataset.fingerprint != dataset:
-        yield Finding(RECORD_FILE, f"its dataset {record.dataset.fingerprint!r} is not {dataset!r}")
-    if record.bootstrap != bootstrap:
-        yield Finding(RECORD_FILE, f"its intervals were made with {record.bootstrap}, not with {bootstrap}")
 
 
 def _findings_of_samples(run: Run, samples: Mapping[str, SampleFacts]) -> Iterator[Finding]:
@@ -319,9 +317,18 @@ def _findings_of_samples(run: Run, samples: Mapping[str, SampleFacts]) -> Iterat
             yield Finding(ANSWERS_FILE, f"{len(found)} {what}, {min(found)!r} the first")
 
 
-def _findings_of_figures(record: SubmissionRecord, run: Run) -> Iterator[Finding]:
-    figures, table = figures_of_run(run, record.bootstrap)
-    yield from _findings_of_estimates("", record.figures, figures)
+def _findings_of_content(
+    record: SubmissionRecord, contents: Mapping[str, bytes], run: Run, bootstrap: BootstrapFacts
+) -> Iterator[Finding]:
+    metrics, table = figures_of_run(run, bootstrap)
+    differing = [*_findings_of_estimates("", record.figures, metrics), *_findings_of_table(record, table)]
+    yield from differing
+    # The numbers of a record that is not believed may be none that the other formats can hold.
+    believed = record.model_copy(update={"figures": metrics, "table": table}) if differing else record
+    yield from _findings_of_derived_files(contents, derived_files(believed, run, contents))
+
+
+def _findings_of_table(record: SubmissionRecord, table: tuple[CellFigures, ...]) -> Iterator[Finding]:
     stated = [str(Condition(cell.corruption, cell.severity)) for cell in record.table]
     if stated != list(CONDITIONS[1:]):
         amiss = sorted(set(stated) ^ set(CONDITIONS[1:]))
@@ -336,7 +343,9 @@ def _findings_of_estimates(
     where: str, said: Mapping[str, EstimateRecord], computed: Mapping[str, EstimateRecord]
 ) -> Iterator[Finding]:
     if list(said) != list(computed):
-        yield Finding(RECORD_FILE, f"{where}has the figures {', '.join(said)} where it must have {', '.join(computed)}")
+        yield Finding(
+            RECORD_FILE, f"{where}has the metrics {_listed_names(said)} where it must have {_listed_names(computed)}"
+        )
         return
     for name, estimate in computed.items():
         for part, number in estimate:
@@ -356,66 +365,64 @@ def _is_same(stated: Any, computed: Any) -> bool:
     return type(stated) is type(computed) and bool(stated == computed)
 
 
-def _findings_of_derived_files(place: Path, record: SubmissionRecord, run: Run) -> Iterator[Finding]:
-    expected = derived_files(record, run)
-    listed = {facts.path for facts in record.files} - {ANSWERS_FILE}
-    for path in sorted(expected.keys() ^ listed):
+def _findings_of_derived_files(contents: Mapping[str, bytes], expected: Mapping[str, bytes]) -> Iterator[Finding]:
+    for path in sorted(expected.keys() ^ contents.keys()):
         yield Finding(path, "it is missing" if path in expected else "no submission has this file")
-    for path in sorted(expected.keys() & listed):
-        content = (place / path).read_bytes()
-        if content == expected[path]:
-            continue
+    for path in sorted(expected.keys() & contents.keys()):
         try:
-            differing = list(_differences(_parsed(path, expected[path]), _parsed(path, content)))
-        except (ValueError, RecursionError, csv.Error) as fault:
+            differing = list(_differences_of_files(path, expected[path], contents[path]))
+        except UnicodeDecodeError as fault:
+            yield Finding(path, f"it cannot be read (it is not UTF-8: {reason_of(fault)})")
+        except ValueError as fault:
             yield Finding(path, f"it cannot be read ({fault})")
-            continue
-        for difference in differing[:_SHOWN_DIFFERENCES]:
-            yield Finding(path, difference)
-        if len(differing) > _SHOWN_DIFFERENCES:
-            yield Finding(path, f"{len(differing) - _SHOWN_DIFFERENCES} more differences")
+        else:
+            yield from (Finding(path, difference) for difference in differing[:_SHOWN_DIFFERENCES])
+            if len(differing) > _SHOWN_DIFFERENCES:
+                yield Finding(path, f"{len(differing) - _SHOWN_DIFFERENCES} more differences")
 
 
-def _findings_of_wording(place: Path, record: SubmissionRecord) -> Iterator[Finding]:
-    """Refuse another wording: of a key that stands twice, one program reads the first and another the last."""
-    if (place / RECORD_FILE).read_text(encoding="utf-8") != record.to_json():
-        yield Finding(RECORD_FILE, "it is not written as benchc writes it: submit the file as it was")
-
-
-def _parsed(path: str, content: bytes) -> Any:
-    """Read a derived file as lists, dicts, texts and numbers."""
-    text = content.decode("utf-8")
-    if path == EVAL_RESULTS_FILE:
-        # Hugging Face's own reader must take it, and see all that is in it.
-        entries = parse_eval_results(text)
-        written = yaml.safe_load(text)
-        if eval_result_entries_to_yaml(entries) != written:
-            raise ValueError("Hugging Face's reader does not see the same entries in it")
-        return written
-    if path == UNAGGREGATED_FILE:
-        return [[_number_or_text(field) for field in row] for row in csv.reader(text.splitlines())]
+def _differences_of_files(path: str, expected: bytes, found: bytes) -> Iterator[str]:
+    """Name every place where a file differs from what it must be; its bytes need not be the same."""
+    if found == expected:
+        return
     if path.endswith(".jsonl"):
-        return [_strict_json(line) for line in text.splitlines()]
-    return _strict_json(text)
+        yield from _differences_of_lines(expected, found)
+    else:
+        _check_length(expected, found)
+        parse = {EVAL_RESULTS_FILE: _parse_eval_results, UNAGGREGATED_FILE: parse_csv}.get(path, parse_json)
+        yield from _differences(parse(expected.decode()), parse(found.decode()))
 
 
-def _strict_json(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
+def _differences_of_lines(expected: bytes, found: bytes) -> Iterator[str]:
+    # Counted before they are cut: a file of line ends alone would be more lines than fit into memory.
+    there, wanted = (text.count(b"\n") + (not text.endswith(b"\n")) for text in (found, expected))
+    if there != wanted:
+        yield f"it has {there} entries where {wanted} are expected"
+        return
+    for number, (one, other) in enumerate(zip(expected.split(b"\n"), found.split(b"\n"), strict=False)):
+        if one != other:
+            _check_length(one, other)
+            yield from _differences(parse_json(one.decode()), parse_json(other.decode()), f"[{number}]")
 
-    def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise ValueError("a key stands twice in it")
-        return dict(pairs)
 
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=without_repeats)
+def _check_length(expected: bytes, found: bytes) -> None:
+    """Refuse a text much longer than it must be: parsed, it can take fifty times its size."""
+    limit = 2 * len(expected) + 1000
+    if len(found) > limit:
+        raise ValueError(f"{len(found)} bytes stand where at most {limit} are expected")
 
 
-def _number_or_text(field: str) -> float | str:
-    try:
-        return float(field)
-    except ValueError:
-        return field
+def _parse_eval_results(text: str) -> Any:
+    """Read the hub's file: Hugging Face's own reader must take it, and see all that is in it."""
+    entries = parse_eval_results(text)
+    written = parse_yaml(text)
+    if eval_result_entries_to_yaml(entries) != written:
+        raise ValueError("Hugging Face's reader does not see the same entries in it")
+    return written
+
+
+def _listed_names(names: Iterable[str]) -> str:
+    return quoted(", ".join(names))
 
 
 def _differences(expected: Any, found: Any, where: str = "") -> Iterator[str]:
@@ -433,8 +440,4 @@ def _differences(expected: Any, found: Any, where: str = "") -> Iterator[str]:
             for place, (one, other) in enumerate(zip(expected, found, strict=True)):
                 yield from _differences(one, other, f"{where}[{place}]")
     elif not _is_same(found, expected):
-        yield f"{where} is {_shown(found)} where the answers give {_shown(expected)}"
-
-
-def _shown(value: Any) -> str:
-    return _SHORT.repr(value)
+        yield f"{where} is {quoted(found)} where the answers give {quoted(expected)}"

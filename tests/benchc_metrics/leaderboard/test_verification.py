@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from submissions import QUICK
+from run_folders import made_run
+from submissions import CREATED, DETAILS, QUICK
 
+from benchc_metrics.benchmark import DEMONSTRATION_FINGERPRINT
 from benchc_metrics.leaderboard.schema import SAMPLES_SCHEMA, STANDARD_BOOTSTRAP
+from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import SampleFacts, read_submission, verify
+from benchc_tasks.datasets import load_dataset
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 
 
 def check(folder, **settings):
@@ -81,11 +88,116 @@ def test_rewriting_the_record_as_it_was_changes_nothing(submission):
     assert texts(submission) == []
 
 
+def nudged_scores(folder, digits):
+    """Change the scores of the instances in their last digits, as another CPU computes them."""
+    (file,) = folder.rglob("*_samples.jsonl")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    changed = 0
+    for row in rows:
+        score = row["evaluation"]["score"]
+        for _ in range(digits):
+            row["evaluation"]["score"] = float(np.nextafter(row["evaluation"]["score"], 2))
+        changed += row["evaluation"]["score"] != score
+    assert changed > len(rows) // 2
+    file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def with_checksum(folder):
+    """Write the checksum of the instances as they now are into Every Eval Ever's record."""
+    (instances,) = folder.rglob("*_samples.jsonl")
+    file = instances.with_name(instances.name.replace("_samples.jsonl", ".json"))
+    log = json.loads(file.read_text())
+    log["detailed_evaluation_results"]["checksum"] = hashlib.sha256(instances.read_bytes()).hexdigest()
+    file.write_text(json.dumps(log, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_scores_of_another_cpu_are_the_same_scores(submission):
+    """Vector instructions of another CPU change the last digits, and so every hash over what is computed."""
+    nudged_scores(submission, 2)
+    with_checksum(submission)
+    with_hashes(submission)
+    assert texts(submission) == []
+
+
+def test_instances_that_were_edited_below_a_stale_checksum_are_caught(submission):
+    nudged_scores(submission, 1)
+    with_hashes(submission)
+    (text,) = texts(submission)
+    assert ".detailed_evaluation_results.checksum is" in text
+
+
+CHILD = """
+import os, sys, warnings
+warnings.filterwarnings("error", message="During parsing environment variable")
+from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
+sys.path.insert(0, "tests")
+from run_folders import made_run
+from submissions import CREATED, DETAILS, QUICK
+from benchc_metrics.leaderboard.verification import verify
+print(" ".join(__cpu_dispatch__))
+print(" ".join(name for name in __cpu_dispatch__ if __cpu_features__[name]))
+print(*verify(sys.argv[1], engine="1", bootstrap=QUICK).findings, sep="\\n")
+"""
+
+
+def in_child(folder, without=""):
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": without}
+    found = subprocess.run(
+        [sys.executable, "-c", CHILD, folder], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    features, enabled, *findings = found.stdout.splitlines()
+    return features.split(), enabled.split(), [finding for finding in findings if finding]
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="the module of numpy's features moved")
+def test_a_machine_without_vector_instructions_verifies_what_this_one_wrote(pristine):
+    _, enabled, findings = in_child(pristine)
+    assert findings == []
+    if not enabled:
+        pytest.skip("numpy finds no vector instruction to switch off here")
+    # Only those that a machine has can be switched off.
+    _, enabled, findings = in_child(pristine, without=" ".join(enabled))
+    assert enabled == []
+    assert findings == []
+
+
 def set_figure(name, part, value):
     return lambda record: record["figures"][name].update({part: value})
 
 
 RECORD_TAMPERS = {
+    "a date that is none": (lambda record: record.update(created="2026-99-99T99:99:99Z"), "benchc.json: created: "),
+    "a figure of 309 digits": (set_figure("ras", "value", 1e308), "benchc.json: ras is 1e+308 where the answers give"),
+    "an address that shows another host": (
+        lambda record: record["source"].update(url="https://huggingface.co@evil.example/"),
+        "source.url: it leads to evil.example, whatever stands before the @",
+    ),
+    "an address with a password": (
+        lambda record: record["source"].update(url="https://huggingface.co:443@evil.example/"),
+        "source.url: it leads to evil.example",
+    ),
+    "an address with a backslash": (
+        lambda record: record["source"].update(url="https://evil.example\\@huggingface.co/"),
+        "source.url: ",
+    ),
+    "an address of look-alike letters": (
+        lambda record: record["source"].update(url="https://hugging\u0493ace.co/"),
+        "source.url: it is not a web address",
+    ),
+    "a script for an address": (lambda record: record["source"].update(url="javascript:alert(1)//x"), "source.url: "),
+    "a name that reorders text": (
+        lambda record: record["source"].update(organisation="Lab\u202eecaF gniggH"),
+        "source.organisation: it holds characters that control",
+    ),
+    "more samples than can be checked": (lambda record: record["dataset"].update(samples=20_000), "dataset.samples: "),
+    "a caution that is not due": (
+        lambda record: record["dataset"].update(demonstration=True),
+        "it says demonstration: true, and its dataset is not the bundled demonstration set",
+    ),
+    "a million resamples": (
+        lambda record: record["bootstrap"].update(resamples=1_000_000),
+        "its intervals were made with resamples=1000000",
+    ),
     "a figure": (set_figure("ras", "value", 0.5), "benchc.json: ras is 0.5 where the answers give -0."),
     "a figure by little": (
         lambda record: record["figures"]["acc_corrupted"].update(
@@ -94,7 +206,7 @@ RECORD_TAMPERS = {
         "benchc.json: acc_corrupted is 0.",
     ),
     "a bound": (set_figure("ras", "low", -0.0001), "low bound of ras is -0.0001"),
-    "a figure taken away": (lambda record: record["figures"].pop("flip"), "has the figures"),
+    "a figure taken away": (lambda record: record["figures"].pop("flip"), "has the metrics"),
     "an undefined figure": (set_figure("ece_clean", "value", None), "ece_clean is None"),
     "a cell": (
         lambda record: record["table"][48]["figures"]["acc_corrupted"].update(value=0.99),
@@ -369,9 +481,10 @@ def test_a_file_a_hundred_times_too_large_is_not_read(submission, pattern, monke
                 facts.update(bytes=size) for facts in record["files"] if (submission / facts["path"]) == file
             ],
         )
+    opened = os.open
     monkeypatch.setattr(
-        "benchc_metrics.leaderboard.verification._sha256",
-        lambda path: pytest.fail(f"{path} was read") if path == file else hashlib.sha256(path.read_bytes()).hexdigest(),
+        "benchc_metrics.leaderboard.folder.os.open",
+        lambda path, flags: pytest.fail(f"{path} was read") if path == file else opened(path, flags),
     )
     found = texts(submission)
     assert any(f"it has {size} bytes where at most" in text for text in found), found
@@ -394,6 +507,35 @@ def test_a_file_that_does_not_belong_there_is_named(submission):
         ),
     )
     assert "run_me.sh: no submission has this file" in texts(submission)
+
+
+def test_the_caution_of_the_demonstration_set_cannot_be_dropped(tmp_path):
+    assert load_dataset(DEMONSTRATION_SET).fingerprint == DEMONSTRATION_FINGERPRINT
+    run = made_run(4, dataset=DEMONSTRATION_FINGERPRINT, demonstration=True)
+    write_submission(run, tmp_path / "out", DETAILS, bootstrap=QUICK, created=CREATED)
+    assert texts(tmp_path / "out") == []
+    edit_record(tmp_path / "out", lambda record: record["dataset"].update(demonstration=False))
+    assert texts(tmp_path / "out") == [
+        "benchc.json: it says demonstration: false, and its dataset is the bundled demonstration set"
+    ]
+
+
+def test_another_prompt_than_the_accepted_one_is_refused(pristine, whole):
+    assert texts(pristine, prompt=whole.metadata.prompt) == []
+    (text,) = texts(pristine, prompt="Answer with one letter.")
+    assert text.startswith("benchc.json: its prompt ")
+
+
+def test_cheap_checks_come_before_the_answers(submission, monkeypatch):
+    monkeypatch.setattr(
+        "benchc_metrics.leaderboard.verification.AnswerTable.read", lambda *arguments: pytest.fail("answers were read")
+    )
+    assert texts(submission, engine="2")
+    assert texts(submission, dataset="another")
+    assert texts(submission, prompt="another")
+    assert texts(submission, samples={"one": SampleFacts(0, 2, None, None)}) == [
+        "benchc.json: it is over 8 samples where the dataset has 1"
+    ]
 
 
 def test_links_are_not_followed(submission, tmp_path):
@@ -420,7 +562,7 @@ def test_a_pipe_is_not_opened(submission):
 def test_a_key_that_stands_twice_is_caught(submission):
     file = submission / "benchc.json"
     file.write_text(file.read_text().replace('"engine": "1"', '"engine": "9", "engine": "1"'))
-    assert texts(submission) == ["benchc.json: it is not written as benchc writes it: submit the file as it was"]
+    assert texts(submission) == ["benchc.json: the file: a key stands twice in it ('engine')"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
