@@ -15,8 +15,10 @@ __all__ = [
     "CORRUPTION_FAMILIES",
     "DEMONSTRATION_FINGERPRINT",
     "FAMILIES",
+    "INSTRUCTION",
     "LETTERS",
     "SEVERITIES",
+    "STANDARD_PROMPT",
     "Condition",
     "Family",
     "conditions_under",
@@ -28,6 +30,12 @@ Family: TypeAlias = Literal["noise", "blur", "weather", "digital"]
 """The kinds of corruption that the papers tell apart."""
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
+
+INSTRUCTION = "Answer with the option's letter from the given choices directly."
+"""What every question ends with."""
+
+STANDARD_PROMPT = f"{{question}}\nA. {{option}}\n{INSTRUCTION}"
+"""The benchmark's prompt, as records write it."""
 
 CONTROL: Literal["control"] = "control"
 """Name of the control in conditions (`control@1`): changes of a picture that no person sees, in no family."""

@@ -9,11 +9,35 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from benchc_metrics.benchmark import CONTROL, LETTERS, STANDARD_PROMPT
+from benchc_metrics.messages import quoted
 
 if TYPE_CHECKING:
     from benchc_metrics.runs import Run
 
 __all__ = ["Caution", "cautions_of"]
+
+NOISE = 0.03
+"""Nats by which batching, precision and a server's jitter move a log-likelihood.
+
+In all trial runs every corruption moved 5 % of the pairs of any 2 samples by more than 0.038, and of any 8 samples by
+more than 0.15; a server that is blind moves them by 1e-6 to 1e-2.
+"""
+
+NOISE_OF_ONE_SAMPLE = 0.005
+"""The same where there is only one sample: the least that a trial run moved one was 0.016."""
+
+MOVED_PAIRS = 0.95
+SHARE_OF_ONE_LETTER = 0.99
+LEAST_CHANCE = 0.02
+"""The chance that is too small to explain a run by."""
+
+LEAST_MOVING_SAMPLES = 0.03
+"""The least share of samples of which a model that sees changes its letter under some corruption."""
+
+MOST_INVALID = 0.2
 
 LEAST_MEDIAN_MASS = 0.5
 """Below this median probability of all letters on clean images, a reader is warned."""
@@ -76,11 +100,115 @@ def _letter_mass(run: Run) -> Caution | None:
 
 
 def _one_letter(run: Run) -> Caution | None:
-    return None
+    """Find a run in which one letter is nearly every response, where chance does not explain it."""
+    predictions = np.concatenate([run.clean_predictions, run.corrupted_predictions.ravel()])
+    chosen = np.bincount(predictions[predictions >= 0], minlength=1)
+    seen = run.clean_predictions >= 0
+    if not chosen.sum() or chosen.max() < SHARE_OF_ONE_LETTER * chosen.sum():
+        return None
+    # All right options have one letter by chance in 1 of K ** (n - 1) sets of n samples with K options.
+    log_chance = float(np.log(run.option_counts[seen].astype(float)).sum() - np.log(run.option_counts.max()))
+    if log_chance < -np.log(LEAST_CHANCE):
+        return None
+    letter = LETTERS[int(chosen.argmax())]
+    same_answer = bool((run.answers[seen] == chosen.argmax()).all())
+    return Caution(
+        "one letter",
+        f"The letter {letter} is the response to {chosen.max() / chosen.sum():.1%} of all {chosen.sum():,} questions, "
+        "so that the pictures may not be seen: "
+        + (
+            "all right options have this letter too, so evaluate samples with other letters."
+            if same_answer
+            else "check the model, its prompt and how its responses are read."
+        ),
+    )
 
 
 def _blind(run: Run) -> Caution | None:
-    return None
+    """Find a run in which corruption moved no response beyond noise; the control is meant to move none."""
+    places = [number for number, name in enumerate(run.corruptions) if name != CONTROL]
+    if not places:
+        return None
+    pairs = (run.corrupted_predictions[:, places] >= 0) & (run.clean_predictions >= 0)[:, np.newaxis, np.newaxis]
+    if not pairs.any():
+        return None
+    how = _moved_log_likelihoods(run, places, pairs) if run.has_distributions else _moved_letters(run, places, pairs)
+    if how is None:
+        return None
+    return Caution(
+        "blind", f"{how}: the model seems not to see the pictures; check that they reach it, then evaluate again."
+    )
 
 
-_CHECKS: tuple[Callable[[Run], Caution | None], ...] = (_partial, _blind, _one_letter, _letter_mass)
+def _moved_log_likelihoods(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str | None:
+    clean, corrupted = run.clean[:, np.newaxis, np.newaxis], run.corrupted[:, places]
+    finite = np.isfinite(clean) & np.isfinite(corrupted)
+    with np.errstate(invalid="ignore"):
+        moved = np.where(finite, np.abs(corrupted - clean), 0.0).max(axis=-1)
+        # An option that has the probability 0 in one of the two moved by more than any number.
+        moved[(np.isneginf(clean) != np.isneginf(corrupted)).any(axis=-1)] = np.inf
+    largest = float(np.quantile(moved[pairs], MOVED_PAIRS, method="higher"))
+    if largest > (NOISE if int(pairs.any(axis=(1, 2)).sum()) > 1 else NOISE_OF_ONE_SAMPLE):
+        return None
+    return (
+        f"Corruption moved the log-likelihoods of 95 % of the {int(pairs.sum()):,} pairs by at most "
+        f"{largest:.2g} nats, which is noise"
+    )
+
+
+def _moved_letters(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str | None:
+    """Letters say less than log-likelihoods: none moved, in more samples than a robust model leaves unmoved."""
+    moved = (run.corrupted_predictions[:, places] != run.clean_predictions[:, np.newaxis, np.newaxis]) & pairs
+    if moved.any():
+        return None
+    samples = pairs.any(axis=(1, 2))
+    right = float((run.clean_predictions == run.answers)[samples].mean())
+    moving = max(LEAST_MOVING_SAMPLES, (1 - right) / 2)
+    if int(samples.sum()) * -np.log1p(-moving) < -np.log(LEAST_CHANCE):
+        return None
+    return f"Not one of {int(pairs.sum()):,} pairs ({int(samples.sum()):,} samples) has another letter under corruption"
+
+
+def _invalid(run: Run) -> Caution | None:
+    """Find a run in which many conditions have no usable response."""
+    clean = run.clean_predictions
+    asked = int(run.asked.sum()) + clean.size
+    usable = int((run.corrupted_predictions[run.asked] >= 0).sum() + (clean >= 0).sum())
+    if usable >= (1 - MOST_INVALID) * asked:
+        return None
+    reason = next(iter(run.invalid.values()), "no response was kept")
+    return Caution(
+        "invalid",
+        f"Only {usable:,} of {asked:,} responses can be used; the first reason is: {reason.rstrip('.')}.",
+        incomplete=usable == 0,
+    )
+
+
+def _models(run: Run) -> Caution | None:
+    names = run.metadata.answered_by
+    if len(names) < 2:
+        return None
+    return Caution(
+        "models", f"The responses name {len(names)} models ({', '.join(names)}): evaluate with one.", incomplete=True
+    )
+
+
+def _prompt(run: Run) -> Caution | None:
+    # Records of older versions do not say what was really sent.
+    if run.metadata.context is None or run.metadata.prompt == STANDARD_PROMPT:
+        return None
+    return Caution(
+        "prompt",
+        f"The prompt is not the benchmark's: {quoted(run.metadata.prompt)}; compare only runs with the same prompt.",
+    )
+
+
+_CHECKS: tuple[Callable[[Run], Caution | None], ...] = (
+    _partial,
+    _models,
+    _blind,
+    _one_letter,
+    _letter_mass,
+    _invalid,
+    _prompt,
+)

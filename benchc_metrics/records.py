@@ -30,7 +30,7 @@ from pydantic import (
 from benchc_metrics.benchmark import LETTERS, fault_of_conditions
 from benchc_metrics.older_records import OLDER_SCHEMAS
 
-__all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "read_samples_log"]
+__all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "open_text", "read_samples_log"]
 
 SCHEMA = "benchc.sample/3"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
@@ -297,7 +297,7 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
     """
     file = Path(path)
     number = 0
-    with _open_text(file) as lines:
+    with open_text(file) as lines:
         try:
             for line in lines:
                 number += 1
@@ -309,7 +309,8 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
             raise ValueError(f"{file}, line {number}: {error}") from None
 
 
-def _open_text(file: Path) -> TextIO:
+def open_text(file: Path) -> TextIO:
+    """Open a samples log, compressed (`.gz`) or not."""
     if file.suffix == ".gz":
         return cast(TextIO, gzip.open(file, "rt", encoding="utf-8"))
     return file.open(encoding="utf-8")

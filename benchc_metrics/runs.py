@@ -6,7 +6,6 @@ lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -21,15 +20,13 @@ from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import SEVERITIES
 from benchc_metrics.cautions import Caution, cautions_of
-from benchc_metrics.records import Obtained, SampleRecord, read_samples_log
+from benchc_metrics.messages import quoted
+from benchc_metrics.records import Obtained
 from benchc_metrics.responses import option_distribution
 from benchc_metrics.run_arrays import arrays_of_records
+from benchc_metrics.run_files import RunFiles, files_of_folder, files_of_logs, is_results_file, is_samples_log
 
 __all__ = ["GivenPredictions", "Run", "RunMetadata", "read_run", "read_runs"]
-
-RESULTS_SUFFIX = "_results.json"
-SAMPLES_INFIX = "_samples_benchc"
-GENERATED_INFIX = "_samples_benchc-gen"
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ class RunMetadata:
         Whether every sample and condition that the run was asked for is there; False for a part of a run.
     gaps : tuple of str
         What is missing of a part of a run, a sentence each.
+    answered_by : tuple of str
+        The names that the model's server or checkpoint gave with its responses, where known.
     """
 
     model: str
@@ -83,6 +82,7 @@ class RunMetadata:
     context: str | None = None
     complete: bool = True
     gaps: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
 
 
 _ALL_ASKED: NDArray[np.bool_] = np.ones(0, dtype=bool)
@@ -220,121 +220,109 @@ class Run:
         return option_distribution(self.corrupted, self.option_counts)
 
 
-def read_runs(folders: Sequence[str | PathLike[str]], mapping: Callable[..., Iterable[Run]] = map) -> list[Run]:
+def read_runs(paths: Sequence[str | PathLike[str]], mapping: Callable[..., Iterable[Run]] = map) -> list[Run]:
     """Read several runs, and give each a name of its own.
 
     Parameters
     ----------
-    folders : sequence of str or path-like
-        A file stands for its folder, so that a shell's `runs/*` also finds a run that lmms-eval wrote without a folder
-        for its model.
+    paths : sequence of str or path-like
+        Folders of runs. A results file stands for its folder, together with all logs beside it, so that a shell's
+        `runs/*` also finds a run that lmms-eval wrote without a folder for its model. Samples logs without their
+        results file stand for themselves. Other files are left out, and a note of the first run names them.
     mapping : callable
         Applies a function to each element, as `map` does; that of a pool of processes reads many runs at once.
 
     Returns
     -------
     list of Run
-        In the order of the folders; of runs of one name, those from the second on get the folder's name behind it.
+        In the order of the paths; of runs of one name, those from the second on get the folder's name behind it.
 
     Raises
     ------
     ValueError
-        As in `read_run`.
+        As in `read_run`, or if no path is a run.
     """
-    places = _folders_of(folders)
+    places, strangers = _places_of(paths)
     runs: list[Run] = []
-    for folder, run in zip(places, mapping(read_run, places), strict=True):
+    for place, run in zip(places, mapping(_read_place, places), strict=True):
         taken = {earlier.name for earlier in runs}
         if run.name in taken:
             numbers = range(2, len(runs) + 3)
+            folder = place[0] if place[0].is_dir() else place[0].parent
             names = (f"{run.name} ({folder.name})", *(f"{run.name} ({number})" for number in numbers))
             run = replace(run, name=next(name for name in names if name not in taken))
         runs.append(run)
+    if strangers and runs:
+        named = ", ".join(quoted(str(path)) for path in strangers)
+        note = f"Files that are neither results nor samples logs were left out ({len(strangers)}): {named}."
+        runs[0] = replace(runs[0], notes=(*runs[0].notes, note))
     return runs
 
 
-def _folders_of(paths: Sequence[str | PathLike[str]]) -> list[Path]:
-    folders: list[Path] = []
-    for path in map(Path, paths):
-        if not path.is_file():
-            folders.append(path)
-        elif path.parent not in folders:
-            folders.append(path.parent)
-    return folders
-
-
-def read_run(folder: str | PathLike[str]) -> Run:
+def read_run(path: str | PathLike[str]) -> Run:
     """Read one run from the folder that lmms-eval wrote for a model.
 
     Parameters
     ----------
-    folder : str or path-like
-        Holds `*_results.json` and the samples logs of the same date, which may be compressed (`.gz`). With several
-        results files the newest is read, and a note says so.
+    path : str or path-like
+        A folder with `*_results.json` and the samples logs of the same date, which may be compressed (`.gz`). With
+        several results files the newest is read, and a note says so. A results file stands for its folder; a samples
+        log is read alone.
 
     Returns
     -------
     Run
+        A part of a run is named as such: `metadata.complete`, `metadata.gaps` and a caution.
 
     Raises
     ------
     FileNotFoundError
-        If the folder, a results file, or a samples log is missing.
+        If the folder, a results file, or every samples log is missing.
     ValueError
         If a file cannot be read or the logs do not belong together; one sentence that names the file or folder.
     """
-    place = Path(folder)
-    results_file, notes = _newest_results(place)
-    results = _read_results(results_file)
-    date = results_file.name.removesuffix(RESULTS_SUFFIX)
-    logs = sorted(place.glob(f"{_literal(date)}{SAMPLES_INFIX}*.jsonl*"))
-    if not logs:
-        raise FileNotFoundError(f"{place} has no samples log of {date}: evaluate with --log_samples")
-    generated = [log for log in logs if log.name.startswith(f"{date}{GENERATED_INFIX}")]
-    if generated and generated != logs:
-        notes.append(f"Logs of benchc-gen tasks were left out ({len(generated)}): generated answers have no RAS.")
-        logs = [log for log in logs if log not in generated]
-    # In the order of the ids, since several processes leave one's rows behind another's.
-    records = {log.name: sorted(read_samples_log(log), key=lambda record: record.sample) for log in logs}
-    return _assemble(place, results, records, notes)
+    (place,), _ = _places_of([path])
+    return _read_place(place)
 
 
-def _newest_results(place: Path) -> tuple[Path, list[str]]:
-    if not place.is_dir():
-        raise FileNotFoundError(f"there is no folder {place}: give the folder that lmms-eval wrote for a model")
-    files = sorted(place.glob(f"*{RESULTS_SUFFIX}"))
-    if not files:
-        raise FileNotFoundError(
-            f"{place} has no *{RESULTS_SUFFIX}: give the folder that lmms-eval wrote for a model, OUTPUT_PATH/MODEL"
+def _places_of(paths: Sequence[str | PathLike[str]]) -> tuple[list[tuple[Path, ...]], list[Path]]:
+    """Turn paths into runs - a folder, or some of its logs - and the files that are none."""
+    files = [path for path in map(Path, paths) if path.is_file()]
+    with_results = {path.parent for path in files if is_results_file(path)}
+    places: dict[Path, list[Path]] = {}
+    strangers: list[Path] = []
+    for path in map(Path, paths):
+        whole = path.parent in with_results and (is_results_file(path) or is_samples_log(path))
+        if not path.is_file() or whole:
+            folder = path.parent if whole else path
+            places[folder] = [folder]
+        elif is_samples_log(path):
+            places.setdefault(path.parent, []).append(path)
+        else:
+            strangers.append(path)
+    if strangers and not places:
+        raise ValueError(
+            f"{quoted(str(strangers[0]))} is neither a results file nor a samples log: "
+            "give the folder that lmms-eval wrote for a model"
         )
-    if len(files) == 1:
-        return files[0], []
-    return files[-1], [f"{place} holds {len(files)} evaluations; the newest one, {files[-1].name}, was read."]
+    return [tuple(place) for place in places.values()], strangers
 
 
-def _read_results(file: Path) -> Mapping[str, Any]:
-    try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as fault:
-        raise ValueError(f"{file} is not JSON ({fault}): was the evaluation cut off?") from None
-    if not isinstance(results, dict) or not isinstance(results.get("config"), dict):
-        raise ValueError(f"{file} is no results file of lmms-eval: it has no `config`")
-    return results
+def _read_place(place: tuple[Path, ...]) -> Run:
+    return _assemble(files_of_logs(place) if place[0].is_file() else files_of_folder(place[0]))
 
 
-def _literal(text: str) -> str:
-    """Write a text as a glob pattern that matches nothing but it."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in text)
-
-
-def _assemble(
-    place: Path, results: Mapping[str, Any], records: Mapping[str, Sequence[SampleRecord]], notes: Sequence[str]
-) -> Run:
-    arrays = arrays_of_records(place, records)
-    metadata = _metadata(results, arrays.shared, length_normalised=arrays.obtained == "mean losses")
+def _assemble(files: RunFiles) -> Run:
+    arrays = arrays_of_records(files.place, files.records)
+    metadata = replace(
+        _metadata(files.results, arrays.shared, length_normalised=arrays.obtained == "mean losses"),
+        complete=not files.gaps,
+        gaps=files.gaps,
+        answered_by=arrays.models,
+    )
     given = GivenPredictions(arrays.obtained, arrays.clean_predictions, arrays.corrupted_predictions)
     return Run(
-        name=metadata.model or place.resolve().name,
+        name=metadata.model or files.place.resolve().name,
         metadata=metadata,
         sample_ids=arrays.sample_ids,
         answers=arrays.answers,
@@ -346,7 +334,7 @@ def _assemble(
         corrupted=arrays.corrupted,
         invalid=arrays.invalid,
         missing=arrays.missing,
-        notes=(*notes, *arrays.notes),
+        notes=(*files.notes, *arrays.notes),
         asked=arrays.asked,
         given=None if arrays.obtained in ("log-likelihoods", "mean losses") else given,
     )
@@ -364,7 +352,7 @@ def _letter_mass(log_likelihoods: NDArray[np.float64], *, known: bool) -> NDArra
 
 
 def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, length_normalised: bool) -> RunMetadata:
-    config = results["config"]
+    config = _mapping(results.get("config"))
     arguments = _model_arguments(config.get("model_args"))
     model = results.get("model_name") or arguments.get("pretrained") or ""
     tasks = [value for value in _mapping(results.get("configs")).values() if isinstance(value, Mapping)]
@@ -414,7 +402,7 @@ def _iso_date(results: Mapping[str, Any]) -> str | None:
         date = datetime.strptime(str(results.get("date")), "%Y%m%d_%H%M%S")
     except ValueError:
         return None
-    zone = _mapping(results["config"].get("resolved_cli_args")).get("timezone")
+    zone = _mapping(_mapping(results.get("config")).get("resolved_cli_args")).get("timezone")
     try:
         return date.replace(tzinfo=ZoneInfo(str(zone))).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ZoneInfoNotFoundError, ValueError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 
@@ -255,3 +256,103 @@ def test_files_stand_for_their_folder(tmp_path):
     write_run(RUN, tmp_path / "model")
     names = [run.name for run in read_runs(sorted(tmp_path.iterdir()))]
     assert names == ["lab/model", "lab/model (model)"]
+
+
+def log_of(folder, corruption="fog"):
+    return folder / f"20260301_190000_samples_benchc_{corruption}.jsonl"
+
+
+def without_last_row(log):
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "gap"),
+    [
+        (lambda log: log.unlink(), "The samples log of benchc_fog is missing."),
+        (lambda log: log.write_text(""), "The samples log of benchc_fog is empty."),
+        (lambda log: log.write_text("\n\n"), "The samples log of benchc_fog is empty."),
+        (without_last_row, "The samples log of benchc_fog has 11 of its 12 samples."),
+    ],
+)
+@pytest.mark.parametrize("letters", [False, True])
+def test_a_part_of_a_run_is_named_as_such(tmp_path, spoil, gap, letters):
+    run = without_distributions(RUN) if letters else RUN
+    log = log_of(write_run(run, tmp_path))
+    log = log.with_name(log.name.replace("benchc_", "benchc-gen_")) if letters else log
+    spoil(log)
+    read = read_run(tmp_path)
+    gap = gap.replace("benchc_", "benchc-gen_") if letters else gap
+    assert (read.metadata.complete, read.metadata.gaps, read.complete) == (False, (gap,), False)
+    assert gap in next(caution.sentence for caution in read.cautions if caution.name == "partial")
+
+
+def test_a_cut_off_row_is_refused_by_file_and_line(tmp_path):
+    log = log_of(write_run(RUN, tmp_path))
+    log.write_text(log.read_text()[:-60])
+    with pytest.raises(ValueError, match=r"benchc_fog\.jsonl, line 12: the row is not JSON .*: was the run cut off\?"):
+        read_run(tmp_path)
+
+
+def test_two_logs_of_one_task_are_refused(tmp_path):
+    log = log_of(write_run(RUN, tmp_path))
+    log.with_name(log.name + ".gz").write_bytes(gzip.compress(log.read_bytes()))
+    with pytest.raises(ValueError, match=r"has two logs of one task, .*_fog\.jsonl and .*_fog\.jsonl\.gz: keep one"):
+        read_run(tmp_path)
+
+
+def test_a_limit_and_an_offset_are_no_gap(tmp_path):
+    sizes = {f"benchc_{name}": {"original": 20, "effective": 15} for name in RUN.corruptions}
+    config = {"model": "benchc", "model_args": "", "offset": 8, "limit": 15}
+    read = read_run(write_run(RUN, tmp_path, results={"n-samples": sizes, "config": config}))
+    assert (read.metadata.complete, read.metadata.dataset_size) == (True, 20)
+
+
+def test_logs_are_known_by_their_content_whatever_the_tasks_are_called(tmp_path):
+    folder = write_run(RUN, tmp_path)
+    results = folder / "20260301_190000_results.json"
+    results.write_text(results.read_text().replace("benchc_fog", "my_own_fog"))
+    log_of(folder).rename(folder / "20260301_190000_samples_my_own_fog.jsonl")
+    (folder / "20260301_190000_samples_mme.jsonl").write_text('{"doc_id": 0}\n')
+    read = read_run(folder)
+    assert_same_answers(read, RUN)
+    assert (read.metadata.complete, read.notes) == (True, ())
+
+
+def test_an_empty_log_of_a_task_with_another_name_is_missed(tmp_path):
+    folder = write_run(RUN, tmp_path)
+    results = folder / "20260301_190000_results.json"
+    results.write_text(results.read_text().replace("benchc_fog", "my_own_fog"))
+    log_of(folder).unlink()
+    (folder / "20260301_190000_samples_my_own_fog.jsonl").touch()
+    assert read_run(folder).metadata.gaps == ("The samples log of my_own_fog is empty.",)
+
+
+def test_a_log_that_is_given_is_read_alone(tmp_path):
+    log = log_of(write_run(RUN, tmp_path))
+    (read,) = read_runs([log])
+    assert read.corruptions == ("fog",)
+    assert read.notes == (f"Only {log.name} was read, as given.",)
+    assert read.metadata.gaps == ("1 other tasks of the run were not given.",)
+    assert read.metadata.model == "lab/model"
+    both = [log, log_of(tmp_path, "gaussian_noise")]
+    assert read_runs(both)[0].corruptions == ("gaussian_noise", "fog")
+    assert read_runs(both)[0].metadata.complete
+
+
+def test_a_log_without_its_results_file_is_read_as_a_part(tmp_path):
+    log = log_of(write_run(RUN, tmp_path / "somewhere")).rename(tmp_path / "my.jsonl")
+    read = read_run(log)
+    assert (read.corruptions, read.metadata.model, read.name) == (("fog",), "", tmp_path.name)
+    assert read.metadata.gaps == ("The results file is missing, so that nothing says what was asked.",)
+    np.testing.assert_array_equal(read.corrupted[:, 0], RUN.corrupted[:, 1])
+
+
+def test_stray_files_beside_runs_are_named_and_left_out(tmp_path):
+    write_run(RUN, tmp_path / "model")
+    (tmp_path / "notes.txt").write_text("tomorrow")
+    (read,) = read_runs(sorted(tmp_path.iterdir()))
+    assert read.notes[0].startswith("Files that are neither results nor samples logs were left out (1): ")
+    assert "notes.txt" in read.notes[0]
+    with pytest.raises(ValueError, match=r"notes\.txt' is neither a results file nor a samples log: give the folder"):
+        read_runs([tmp_path / "notes.txt"])

@@ -1,0 +1,211 @@
+"""The files of a run: which results file and which samples logs belong together, and what is missing of them.
+
+lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation and, with `--log_samples`, one
+`DATE_samples_TASK.jsonl` a task. A log of ours is known by its content: a task may have any name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchc_metrics.records import RECORD_KEY, SampleRecord, open_text, read_samples_log
+
+__all__ = ["RESULTS_SUFFIX", "RunFiles", "files_of_folder", "files_of_logs", "is_results_file", "is_samples_log"]
+
+RESULTS_SUFFIX = "_results.json"
+SAMPLES_INFIX = "_samples_"
+LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What was found of a run.
+
+    Attributes
+    ----------
+    place : Path
+        The folder.
+    results : mapping
+        The results file's content; empty without one.
+    records : mapping of str to sequence of SampleRecord
+        The records of each samples log by its file's name, in the order of the samples' ids.
+    notes : tuple of str
+        What was chosen or left out, a sentence each.
+    gaps : tuple of str
+        What is missing, a sentence each; empty for a whole run.
+    """
+
+    place: Path
+    results: Mapping[str, Any]
+    records: Mapping[str, Sequence[SampleRecord]]
+    notes: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
+def is_results_file(path: Path) -> bool:
+    """Tell by its name whether a file is a results file of lmms-eval."""
+    return path.name.endswith(RESULTS_SUFFIX)
+
+
+def is_samples_log(path: Path) -> bool:
+    """Tell by its name whether a file may be a samples log."""
+    return path.name.endswith(LOG_SUFFIXES)
+
+
+def files_of_folder(place: Path) -> RunFiles:
+    """Read the newest evaluation in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder, a results file, or every samples log is missing.
+    ValueError
+        If a file cannot be read, or a task has two logs; one sentence that names the file or folder.
+    """
+    results_file, notes = _newest_results(place)
+    results = _read_results(results_file)
+    date = results_file.name.removesuffix(RESULTS_SUFFIX)
+    known = _tasks_of_ours(results)
+    logs = [log for log in _logs_of(place, date) if _task_of(log) in known or _holds_records(log)]
+    if not logs:
+        raise FileNotFoundError(f"{place} has no samples log of {date}: evaluate with --log_samples")
+    _check_one_log_a_task(place, logs)
+    records, left_out = _records_of_one_kind(logs)
+    counts = {_task_of(log): len(records[log.name]) for log in logs if log.name in records}
+    kept = {task: expected for task, expected in known.items() if task not in left_out}
+    if left_out:
+        notes.append(f"Logs of benchc-gen tasks were left out ({len(left_out)}): generated answers have no RAS.")
+    return RunFiles(place, results, records, tuple(notes), tuple(_gaps(kept, counts)))
+
+
+def files_of_logs(logs: Sequence[Path]) -> RunFiles:
+    """Read some samples logs of one folder and nothing else, with their results file where there is one.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a log is missing.
+    ValueError
+        As in `files_of_folder`.
+    """
+    place = logs[0].parent
+    dates = {log.name.partition(SAMPLES_INFIX)[0] for log in logs}
+    results_files = [place / f"{date}{RESULTS_SUFFIX}" for date in sorted(dates)]
+    results = _read_results(results_files[-1]) if results_files[-1].is_file() else {}
+    _check_one_log_a_task(place, logs)
+    names = ", ".join(log.name for log in logs[:3]) + (f" and {len(logs) - 3} more" if len(logs) > 3 else "")
+    records = {log.name: _sorted_records(log) for log in logs}
+    expected = _tasks_of_ours(results)
+    counts = {_task_of(log): len(records[log.name]) for log in logs}
+    gaps = list(_gaps({task: expected[task] for task in counts if task in expected}, counts))
+    if not results:
+        gaps.insert(0, "The results file is missing, so that nothing says what was asked.")
+    elif absent := expected.keys() - counts.keys():
+        gaps.insert(0, f"{len(absent)} other tasks of the run were not given.")
+    return RunFiles(place, results, records, (f"Only {names} was read, as given.",), tuple(gaps))
+
+
+def _newest_results(place: Path) -> tuple[Path, list[str]]:
+    if not place.is_dir():
+        raise FileNotFoundError(f"there is no folder {place}: give the folder that lmms-eval wrote for a model")
+    files = sorted(place.glob(f"*{RESULTS_SUFFIX}"))
+    if not files:
+        raise FileNotFoundError(
+            f"{place} has no *{RESULTS_SUFFIX}: give the folder that lmms-eval wrote for a model, OUTPUT_PATH/MODEL"
+        )
+    if len(files) == 1:
+        return files[0], []
+    return files[-1], [f"{place} holds {len(files)} evaluations; the newest one, {files[-1].name}, was read."]
+
+
+def _read_results(file: Path) -> Mapping[str, Any]:
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as fault:
+        raise ValueError(f"{file} is not JSON ({fault}): was the evaluation cut off?") from None
+    if not isinstance(results, dict) or not isinstance(results.get("config"), dict):
+        raise ValueError(f"{file} is no results file of lmms-eval: it has no `config`")
+    return results
+
+
+def _logs_of(place: Path, date: str) -> list[Path]:
+    """List the samples logs of one evaluation."""
+    prefix = f"{date}{SAMPLES_INFIX}"
+    return sorted(path for path in place.iterdir() if path.name.startswith(prefix) and is_samples_log(path))
+
+
+def _task_of(log: Path) -> str:
+    name = log.name.removesuffix(".gz").removesuffix(".jsonl")
+    return name.partition(SAMPLES_INFIX)[2] or name
+
+
+def _tasks_of_ours(results: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return the Bench-C tasks of a results file, each with the number of samples that it asked, where known."""
+    config = results.get("config", {})
+    offset = config.get("offset") if isinstance(config.get("offset"), int) else 0
+    found: dict[str, int | None] = {}
+    for task, settings in _mapping(results.get("configs")).items():
+        metadata = _mapping(_mapping(settings).get("metadata"))
+        if {"dataset", "engine"} <= metadata.keys():
+            sizes = _mapping(_mapping(results.get("n-samples")).get(task))
+            effective, original = sizes.get("effective"), sizes.get("original")
+            if isinstance(effective, int) and isinstance(original, int):
+                effective = max(0, min(effective, original - offset))
+            found[task] = effective if isinstance(effective, int) else None
+    return found
+
+
+def _holds_records(log: Path) -> bool:
+    """Tell whether the first row of a log has a record of ours; the reader refuses what cannot be read."""
+    try:
+        with open_text(log) as lines:
+            first = next((line for line in lines if line.strip()), "")
+        row = json.loads(first)
+    except (OSError, EOFError, ValueError):
+        return SAMPLES_INFIX + "benchc" in log.name
+    return isinstance(row, dict) and RECORD_KEY in row
+
+
+def _check_one_log_a_task(place: Path, logs: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for log in logs:
+        other = seen.setdefault(_task_of(log), log)
+        if other is not log:
+            raise ValueError(f"{place} has two logs of one task, {other.name} and {log.name}: keep one of them")
+
+
+def _sorted_records(log: Path) -> list[SampleRecord]:
+    """Read a log in the order of the ids, since several processes leave one's rows behind another's."""
+    return sorted(read_samples_log(log), key=lambda record: record.sample)
+
+
+def _records_of_one_kind(logs: Sequence[Path]) -> tuple[dict[str, list[SampleRecord]], set[str]]:
+    """Read all logs; beside logs with distributions, those without are left out. Return the tasks left out too."""
+    records = {log.name: _sorted_records(log) for log in logs}
+    kinds = {log: {record.has_distribution for record in records[log.name]} for log in logs}
+    if not any(True in kind for kind in kinds.values()):
+        return records, set()
+    left_out = {log for log, kind in kinds.items() if kind == {False}}
+    kept = {log.name: records[log.name] for log in logs if log not in left_out}
+    return kept, {_task_of(log) for log in left_out}
+
+
+def _gaps(expected: Mapping[str, int | None], counts: Mapping[str, int]) -> list[str]:
+    gaps = []
+    for task, number in expected.items():
+        found = counts.get(task)
+        if found is None:
+            gaps.append(f"The samples log of {task} is missing.")
+        elif found == 0:
+            gaps.append(f"The samples log of {task} is empty.")
+        elif number is not None and found < number:
+            gaps.append(f"The samples log of {task} has {found} of its {number} samples.")
+    return gaps
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
