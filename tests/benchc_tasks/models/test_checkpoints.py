@@ -117,7 +117,7 @@ def test_the_scorer_s_fingerprint_follows_weights_and_libraries(
     first = fingerprint()
     assert fingerprint() == first
     change_in_place(
-        folder / "model.safetensors", (folder / "model.safetensors").stat().st_size - 8, b"\x00\x00\x80\x3f"
+        folder / "model.safetensors", (folder / "model.safetensors").stat().st_size - 8, b"\x01\x02\x03\x3f"
     )
     assert fingerprint() != first
     for package in ("torch", "transformers", "pillow"):
