@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from loguru import logger
 from PIL import Image
 
 from benchc_tasks.models.questions import describe
@@ -17,6 +19,15 @@ from benchc_tasks.models.questions import describe
 __all__ = ["ChatFormat"]
 
 PROBE = "A"
+DEFAULT_TEMPLATE = "default"
+PYTHON_DATA = "{'type'"
+"""What a template writes that takes text only, and is given a message's parts."""
+
+THOUGHT = r"(?:begin_of_)?[\w:]*(?:think|thought|reason)\w*"
+OPENS_THINKING = re.compile(rf"<\|?{THOUGHT}\|?>|\[THINK\]|◁think▷|<\|channel\|>\s*analysis", re.IGNORECASE)
+CLOSES_THINKING = re.compile(
+    r"</[\w:]*(?:think|thought|reason)\w*>|<\|end_of_\w+\|>|\[/THINK\]|◁/think▷|<\|channel\|>\s*final", re.IGNORECASE
+)
 
 
 class ChatFormat:
@@ -36,7 +47,13 @@ class ChatFormat:
     Raises
     ------
     ValueError
-        If neither the processor nor its tokenizer has a chat template, or it is broken.
+        If neither the processor nor its tokenizer has a chat template, it is broken, or it has no place for the system
+        message.
+
+    Notes
+    -----
+    A warning in the log tells where the template opens a thinking block, or writes no beginning of an answer: the
+    letters are then scored in a place where they cannot stand.
     """
 
     def __init__(
@@ -48,10 +65,11 @@ class ChatFormat:
         template_settings: Mapping[str, Any] | None = None,
     ) -> None:
         template = getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None)
+        self._name = type(processor).__name__
         if template is None:
-            raise ValueError(
-                f"{type(processor).__name__} has no chat template: save one with the checkpoint as chat_template.jinja"
-            )
+            raise ValueError(f"{self._name} has no chat template: save one with the checkpoint as chat_template.jinja")
+        if isinstance(template, Mapping):
+            template = self._only_template(template)
         self._processor = processor
         self._tokenizer = tokenizer
         self._system_prompt = system_prompt
@@ -63,7 +81,12 @@ class ChatFormat:
         # A sample comes under many conditions, and its text is the same each time.
         self._rendered = functools.lru_cache(maxsize=1024)(self._render)
         self._tokens = functools.lru_cache(maxsize=4096)(self._encode)
-        self._lead = self._find_lead()
+        self._system_parts = True
+        prompt = self._first_prompt()
+        if system_prompt:
+            self._system_parts = self._find_system_form()
+        self._lead = self._find_lead(prompt)
+        self._warn_of_a_wrong_place(prompt)
 
     @property
     def fingerprint(self) -> str:
@@ -74,7 +97,9 @@ class ChatFormat:
     @property
     def image_token(self) -> str | None:
         """The placeholder of an image in a prompt, where the processor names it."""
-        return getattr(self._processor, "image_token", None)
+        token = getattr(self._processor, "image_token", None)
+        # A token that is added to a vocabulary is an object of its own.
+        return None if token is None else str(token)
 
     def problem(self, context: str) -> str | None:
         """Say why a question's text cannot be asked; None if it can."""
@@ -166,31 +191,126 @@ class ChatFormat:
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False))
 
-    def _render(self, context: str, images: int, answer: str | None = None) -> str:
+    def _render(
+        self,
+        context: str,
+        images: int,
+        answer: str | None = None,
+        *,
+        with_system: bool = True,
+        with_beginning: bool = True,
+        **settings: Any,
+    ) -> str:
         content = [{"type": "image"}] * images + [{"type": "text", "text": context}]
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        if self._system_prompt:
-            messages.insert(0, {"role": "system", "content": [{"type": "text", "text": self._system_prompt}]})
+        if self._system_prompt and with_system:
+            text = self._system_prompt
+            parts = [{"type": "text", "text": text}]
+            messages.insert(0, {"role": "system", "content": parts if self._system_parts else text})
         if answer is not None:
             messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        begins_answer = answer is None and with_beginning
         return str(
-            self._processor.apply_chat_template(messages, add_generation_prompt=answer is None, **self._settings)
+            self._processor.apply_chat_template(
+                messages, add_generation_prompt=begins_answer, **{**self._settings, **settings}
+            )
         )
 
-    def _find_lead(self) -> str:
-        """Return the white space that the template writes between the prompt and an answer."""
+    def _only_template(self, templates: Mapping[str, Any]) -> Any:
+        """Choose among named templates the default one, or the only one."""
+        if DEFAULT_TEMPLATE in templates:
+            return templates[DEFAULT_TEMPLATE]
+        if len(templates) == 1:
+            return next(iter(templates.values()))
+        raise ValueError(
+            f"{self._name} has the chat templates {', '.join(sorted(templates))}, and none of them is called "
+            f"{DEFAULT_TEMPLATE!r}: save the one to use with the checkpoint as chat_template.jinja"
+        )
+
+    def _first_prompt(self) -> str:
+        """Render a question, without the system message, of which `_find_system_form` tells."""
         try:
-            prompt = self._render(PROBE, 1)
+            prompt = self._render(PROBE, 1, with_system=False)
         except Exception as fault:
             raise ValueError(
-                f"the chat template of {type(self._processor).__name__} cannot be rendered "
+                f"the chat template of {self._name} cannot be rendered "
                 f"({describe(fault)}): correct the checkpoint's chat_template.jinja"
             ) from fault
+        if PYTHON_DATA in prompt:
+            raise ValueError(
+                f"the chat template of {self._name} is one for text and takes no parts of messages: save the "
+                "template of a vision-language model with the checkpoint as chat_template.jinja"
+            )
+        return prompt
+
+    def _find_system_form(self) -> bool:
+        """Tell whether the template takes a system message in parts; else it takes text.
+
+        Raises
+        ------
+        ValueError
+            If it leaves the message out, or refuses it.
+        """
+        wanted = "".join(str(self._system_prompt).split())
+        reason = "leaves it out"
+        for in_parts in (True, False):
+            self._system_parts = in_parts
+            try:
+                prompt = self._render(PROBE, 1)
+            except Exception as fault:  # a template may refuse a message in any way it likes
+                reason = f"refuses it ({describe(fault)})"
+                continue
+            if PYTHON_DATA not in prompt and wanted in "".join(prompt.split()):
+                return in_parts
+        raise ValueError(
+            f"the chat template of {self._name} has no place for a system message, it {reason}: leave system_prompt "
+            "out, or write the text into the task's pre_prompt"
+        )
+
+    def _warn_of_a_wrong_place(self, prompt: str) -> None:
+        """Warn where the option's letter cannot be what comes next."""
         try:
-            answered = self._render(PROBE, 1, answer=PROBE)
+            before = self._render(PROBE, 1, with_system=False, with_beginning=False)
+        except Exception:  # a template may refuse a message without an answer in any way it likes
+            return
+        if prompt == before:
+            logger.warning(
+                f"the chat template of {self._name} writes no beginning of the assistant's answer, so that the letters "
+                "are scored behind the user's words: let it write one where add_generation_prompt is true, in the "
+                "checkpoint's chat_template.jinja"
+            )
+        opened = _open_thinking(prompt.removeprefix(before))
+        if opened is None:
+            return
+        try:
+            without = self._render(PROBE, 1, with_system=False, enable_thinking=False)
+        except Exception:
+            without = prompt
+        cure = (
+            "give enable_thinking=False"
+            if _open_thinking(without.removeprefix(before)) is None
+            else "it has no setting enable_thinking, so close the block in the checkpoint's chat_template.jinja"
+        )
+        logger.warning(
+            f"the chat template of {self._name} opens a thinking block ({opened!r}) where the answer is scored, and "
+            f"the letters are not what comes next: {cure}"
+        )
+
+    def _find_lead(self, prompt: str) -> str:
+        """Return the white space that the template writes between the prompt and an answer."""
+        try:
+            answered = self._render(PROBE, 1, answer=PROBE, with_system=False)
         except Exception:  # a template may refuse an assistant's message in any way it likes
             return ""
         if not answered.startswith(prompt):
             return ""
         lead, found, _ = answered[len(prompt) :].partition(PROBE)
         return lead if found and lead.isspace() else ""
+
+
+def _open_thinking(text: str) -> str | None:
+    """Return the mark that opens a thinking block which nothing closes behind it; None if there is none."""
+    opened = list(OPENS_THINKING.finditer(text))
+    if not opened or CLOSES_THINKING.search(text, opened[-1].end()):
+        return None
+    return opened[-1][0]

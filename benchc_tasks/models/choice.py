@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,11 +14,15 @@ from loguru import logger
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
-from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
+from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
+from benchc_tasks.models.sight import contrast
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
 Tokens = tuple[int, ...]
+
+SAME_NATS = 1e-5
+"""The largest difference in nats that rounding makes to a model that does not see its pictures."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class TransformersChoiceScorer:
         parameters = inspect.signature(model.forward).parameters
         self._takes = set(parameters)
         self._takes_anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        self._has_looked = False
 
     @property
     def fingerprint(self) -> str:
@@ -124,12 +129,19 @@ class TransformersChoiceScorer:
 
         A batch that fails, for want of memory or because its questions do not fit together, is halved until it works;
         a single question that fails has the reason as its outcome.
+
+        Raises
+        ------
+        EngineError
+            If the first pictures make no difference to the model.
         """
         questions = prepared.questions
         if prepared.fault is not None:
             return self._in_halves(questions, prepared.fault)
         try:
             return list(self._score(prepared))
+        except EngineError:
+            raise
         except Exception as error:
             reason = describe(error)
         # Out of the handler, so that the failed pass's tensors are free again.
@@ -157,7 +169,10 @@ class TransformersChoiceScorer:
     def _prompt(self, question: Question) -> str:
         if problem := self._chat.problem(question.context):
             raise ScoringError(f"{question.name}: {problem}")
-        return self._chat.prompt(question.context, len(question.images))
+        try:
+            return self._chat.prompt(question.context, len(question.images))
+        except Exception as fault:  # a template may refuse one question in any way it likes
+            raise ScoringError(f"{question.name}: the prompt could not be written ({describe(fault)})") from fault
 
     def _check_lengths(self, questions: Sequence[Question], lengths: Sequence[int]) -> None:
         """Refuse a prompt that is longer than the model was made for: its answer would be none, after minutes."""
@@ -179,6 +194,7 @@ class TransformersChoiceScorer:
     def _score(self, prepared: PreparedQuestions) -> list[list[OptionResponse]]:
         tails = list(_tails(prepared.options))
         prefix = self._read_prompts(prepared.inputs, keep_cache=bool(tails))
+        self._look(prepared.questions, prefix)
         device = prefix.log_probabilities.device
         firsts = [(row, tokens[0]) for row, options in enumerate(prepared.options) for tokens in options]
         rows, tokens = (torch.tensor(column, device=device) for column in zip(*firsts, strict=True))
@@ -208,6 +224,31 @@ class TransformersChoiceScorer:
             attention_mask=mask,
             positions=positions,
         )
+
+    def _look(self, questions: Sequence[Question], prefix: _Prefix) -> None:
+        """Refuse a model whose processor or forward pass leaves pictures out: all corruptions would be answered alike.
+
+        The first batch with pictures is read once more with others in their place, which takes the same arithmetic.
+        """
+        if self._has_looked or not any(question.images for question in questions):
+            return
+        others = [replace(question, images=tuple(map(contrast, question.images))) for question in questions]
+        try:
+            there = self._read_prompts(self._prepare(others).inputs, keep_cache=False).log_probabilities
+        except Exception as error:  # the questions themselves are answered, so that it is no fault of theirs
+            logger.warning(f"it could not be tried whether the model looks at pictures ({describe(error)})")
+            self._has_looked = True
+            return
+        here = prefix.log_probabilities
+        both = torch.isfinite(here) & torch.isfinite(there) if here.shape == there.shape else here.new_zeros(0).bool()
+        if not both.any():
+            return
+        if bool((here - there)[both].abs().max() <= SAME_NATS):
+            raise EngineError(
+                f"model {self._model.name_or_path!r} answers the same whatever its pictures show: its processor or its "
+                "forward pass leaves them out, so name a checkpoint with the image processor that belongs to it"
+            )
+        self._has_looked = True
 
     def _count_positions(self, arguments: dict[str, Any]) -> torch.Tensor | None:
         """Count as the model's own generation does: padding is skipped, and images may take several axes."""

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-__all__ = ["Difference", "difference", "largest_difference", "pictures"]
+__all__ = ["Difference", "contrast", "difference", "largest_difference", "pictures"]
 
 PROBABILITY = 1e-2
 """A difference of probabilities that is more than computing in half precision and in batches makes."""
@@ -66,6 +66,12 @@ def largest_difference(answers: Sequence[Answer]) -> Difference:
     """Compare all pairs of answers, of which there are two or more."""
     found = [difference(*pair) for pair in combinations(answers, 2)]
     return Difference(max(each.probability for each in found), max(each.nats for each in found))
+
+
+def contrast(image: Image.Image) -> Image.Image:
+    """Return a picture of the same size that is clearly another one: all black, or all white where it is dark."""
+    dark = float(np.asarray(image.convert("L")).mean()) < 128
+    return Image.new("RGB", image.size, "white" if dark else "black")
 
 
 def pictures(size: tuple[int, int] = (64, 64)) -> list[Image.Image]:

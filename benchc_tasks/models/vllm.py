@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from threading import Thread
 from typing import Any, TypeAlias
 
+from loguru import logger
+
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
+from benchc_tasks.models.sight import contrast
 from benchc_tasks.models.visible_tokens import only_token, score_visible_options
 
 __all__ = ["BATCH_SIZE", "EngineStarter", "PreparedQuestion", "StartedEngine", "VllmChoiceScorer", "start_engine"]
@@ -26,6 +30,10 @@ BATCH_SIZE = 64
 
 WITHOUT_EFFECT = ("max_pixels", "min_pixels", "min_image_pixels")
 SECONDS_BETWEEN_LOOKS = 1.0
+LOOKED_AT = 4
+"""Questions of the first ones that are asked again with other pictures."""
+SAME_NATS = 1e-2
+"""The largest difference of an option's log-probability, in nats, that asking again makes in half precision."""
 ENGINE_DIED = (
     "vLLM's engine has died, and the lines of EngineCore and Worker above say why, unless the system killed it for "
     "want of memory: run again with the same --use_cache, and the answers that it keeps are not asked for again"
@@ -134,6 +142,7 @@ class VllmChoiceScorer:
         self._engine = engine
         self._chat = chat
         self._top = _most_shown(engine) if top is None and not _tokens_can_be_asked_for() else top
+        self._has_looked = False
         self._processes = [process for process in active_children() if "EngineCore" in process.name]
 
     @property
@@ -165,10 +174,12 @@ class VllmChoiceScorer:
         Raises
         ------
         EngineError
-            If the engine's process has died.
+            If the engine's process has died, or the first pictures make no difference to the model.
         """
         ready = [one for one in prepared if isinstance(one, PreparedQuestion)]
-        outcomes = iter(self._ask(ready) if ready else [])
+        answered = self._ask(ready) if ready else []
+        self._look(ready, answered)
+        outcomes = iter(answered)
         return [next(outcomes) if isinstance(one, PreparedQuestion) else one for one in prepared]
 
     def _prepare(self, question: Question) -> PreparedQuestion | ScoringError:
@@ -213,6 +224,34 @@ class VllmChoiceScorer:
             return [self._outcome(one, output) for one, output in zip(ready, outputs, strict=True)]
         middle = len(ready) // 2
         return [*self._ask(ready[:middle]), *self._ask(ready[middle:])]
+
+    def _look(self, asked: Sequence[PreparedQuestion], answered: Sequence[Outcome]) -> None:
+        """Refuse a model to which the first pictures make no difference."""
+        pairs = [
+            (one.question, outcome)
+            for one, outcome in zip(asked, answered, strict=True)
+            if one.question.images and not isinstance(outcome, ScoringError)
+        ][:LOOKED_AT]
+        if self._has_looked or not pairs:
+            return
+        self._has_looked = True
+        others = [replace(question, images=tuple(map(contrast, question.images))) for question, _ in pairs]
+        ready = [one for one in map(self._prepare, others) if isinstance(one, PreparedQuestion)]
+        there = self._ask(ready) if len(ready) == len(others) else []
+        if any(isinstance(outcome, ScoringError) for outcome in there) or not there:
+            logger.warning("it could not be tried whether the model looks at pictures")
+            return
+        differences = [
+            abs(one.value - other.value)
+            for (_, here), elsewhere in zip(pairs, there, strict=True)
+            for one, other in zip(here, elsewhere, strict=True)  # type: ignore[arg-type]
+            if one.value > -math.inf and other.value > -math.inf
+        ]
+        if differences and max(differences) <= SAME_NATS:
+            raise EngineError(
+                f"model {self._engine.model_config.model!r} answers the same in vLLM whatever its pictures show: name "
+                "a checkpoint with the image processor that belongs to it"
+            )
 
     def _generate(self, ready: Sequence[PreparedQuestion]) -> Sequence[Any]:
         """Wait for the engine's answer, but no longer than its process lives.

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from benchc_tasks.models.chat import ChatFormat
+from support import logged
 
 PIECES = ["<unk>", "<pad>", "<s>", "</s>", "▁", ":", "A", "B", "▁A", "▁B", "▁ASSISTANT", "▁USER", "▁Q", "?", "▁▁A"]
 VICUNA = (
@@ -160,3 +161,127 @@ def test_batches_are_padded_on_the_left_even_without_a_token_for_it(
     assert batch["attention_mask"][0, -lengths[0] :].all()
     alone = chat.model_input(prompts[:1], [[make_picture(1)]])["input_ids"]
     assert batch["input_ids"][0, -lengths[0] :].tolist() == alone[0].tolist()
+
+
+QUESTION_ONLY = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}<image>{% endif %}{% endfor %}|{% endfor %}"
+)
+THINKING = QUESTION_ONLY + "{% if add_generation_prompt %}assistant:<think>\n{% endif %}"
+SWITCH = (
+    QUESTION_ONLY + "{% if add_generation_prompt %}assistant:<think>\n"
+    "{% if enable_thinking is defined and not enable_thinking %}\n</think>\n\n{% endif %}{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    "mark", ["<think>", "<thinking>\n", "<reasoning>", "[THINK]", "◁think▷", "<|channel|>analysis"]
+)
+def test_a_template_that_opens_a_thinking_block_is_warned_of(parts: tuple[Any, Any], mark: str) -> None:
+    """No letter is what comes next there."""
+    with logged() as lines:
+        ChatFormat(*with_template(parts, THINKING.replace("<think>\n", mark)))
+    (line,) = lines
+    assert f"opens a thinking block ({mark.strip()!r})" in line
+    assert line.endswith("has no setting enable_thinking, so close the block in the checkpoint's chat_template.jinja")
+
+
+def test_the_setting_that_closes_a_thinking_block_is_named(parts: tuple[Any, Any]) -> None:
+    with logged() as lines:
+        ChatFormat(*with_template(parts, SWITCH))
+    assert lines[0].endswith("the letters are not what comes next: give enable_thinking=False")
+    with logged() as lines:
+        chat = ChatFormat(*with_template(parts, SWITCH), template_settings={"enable_thinking": False})
+    assert not lines
+    assert chat.prompt("Q", 1).endswith("</think>\n\n")
+
+
+def test_tags_in_a_question_or_a_system_message_open_no_thinking_block(parts: tuple[Any, Any]) -> None:
+    with logged() as lines:
+        ChatFormat(*parts, system_prompt="Think inside <think> tags.")
+    assert not lines
+
+
+def test_a_template_without_a_beginning_of_the_answer_is_warned_of(parts: tuple[Any, Any]) -> None:
+    with logged() as lines:
+        ChatFormat(*with_template(parts, QUESTION_ONLY))
+    assert "writes no beginning of the assistant's answer" in lines[0]
+    assert "let it write one where add_generation_prompt is true" in lines[0]
+
+
+NO_PLACE = {
+    "left out": (
+        "{% for message in messages if message['role'] == 'user' %}USER Q{% endfor %}"
+        "{% if add_generation_prompt %}ASSISTANT:{% endif %}",
+        "leaves it out",
+    ),
+    "refused": (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "USER Q{% if add_generation_prompt %}ASSISTANT:{% endif %}",
+        r"refuses it \(TemplateError: System role not supported\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_PLACE)
+def test_a_system_message_without_a_place_in_the_template_is_refused(parts: tuple[Any, Any], name: str) -> None:
+    template, reason = NO_PLACE[name]
+    ChatFormat(*with_template(parts, template))
+    with pytest.raises(
+        ValueError,
+        match=rf"^the chat template of LlavaProcessor has no place for a system message, it {reason}: leave system_pro",
+    ):
+        ChatFormat(*with_template(parts, template), system_prompt="Be brief.")
+
+
+def test_a_system_message_is_given_as_text_where_the_template_wants_it(parts: tuple[Any, Any]) -> None:
+    """Given in parts, it would be written as Python data."""
+    template = (
+        "{% for message in messages %}{% if message['role'] == 'system' %}SYSTEM {{ message['content'] }}\n"
+        "{% else %}USER {{ message['content'][-1]['text'] }}\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+    )
+    chat = ChatFormat(*with_template(parts, template), system_prompt="Be brief.")
+    assert chat.prompt("What?", 1) == "SYSTEM Be brief.\nUSER What?\nASSISTANT:"
+
+
+def test_a_system_message_goes_where_the_template_puts_it(parts: tuple[Any, Any]) -> None:
+    """Gemma's template writes it into the user's turn."""
+    template = (
+        "{% set system = messages[0]['content'][0]['text'] + '\n\n' if messages[0]['role'] == 'system' else '' %}"
+        "user:{{ system }}{{ messages[-1]['content'][-1]['text'] }}{% if add_generation_prompt %}model:{% endif %}"
+    )
+    chat = ChatFormat(*with_template(parts, template), system_prompt="Be brief.")
+    assert chat.prompt("What?", 1) == "user:Be brief.\n\nWhat?model:"
+
+
+def test_a_template_for_text_alone_is_refused(parts: tuple[Any, Any]) -> None:
+    template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    with pytest.raises(ValueError, match=r"^the chat template of LlavaProcessor is one for text and takes no parts of"):
+        ChatFormat(*with_template(parts, template))
+
+
+@pytest.mark.parametrize("names", [("default", "tool_use"), ("chat",)])
+def test_of_named_templates_the_default_or_the_only_one_is_taken(
+    parts: tuple[Any, Any], names: tuple[str, ...]
+) -> None:
+    processor, tokenizer = parts
+    template = processor.chat_template
+    processor.chat_template = dict.fromkeys(names, "other") | {names[0]: template}
+    assert ChatFormat(processor, tokenizer).prompt("What?", 1).count("<image>") == 1
+
+
+def test_named_templates_without_a_default_are_refused(parts: tuple[Any, Any]) -> None:
+    processor, tokenizer = parts
+    processor.chat_template = {"rag": "x", "tool_use": "y"}
+    with pytest.raises(ValueError, match=r"^LlavaProcessor has the chat templates rag, tool_use, and none of them is"):
+        ChatFormat(processor, tokenizer)
+
+
+def test_an_image_token_may_be_an_object_of_the_tokenizer(parts: tuple[Any, Any]) -> None:
+    processor, tokenizer = parts
+    processor.image_token = AddedToken("<image>", special=True)
+    chat = ChatFormat(processor, tokenizer)
+    assert chat.image_token == "<image>"
+    assert "its text holds '<image>'" in str(chat.problem("What is <image>?"))
+    assert chat.problem("What is it?") is None

@@ -1,13 +1,17 @@
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from benchc_tasks.models.questions import Question, ScoringError
+from benchc_tasks.models.questions import EngineError, Question, ScoringError
+from benchc_tasks.models.sight import contrast
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from support import logged
 
@@ -225,3 +229,72 @@ def test_half_precision_is_widened_before_the_softmax(
     everything = tuple((token,) for token in range(scorer._model.config.text_config.vocab_size))
     scores = scorer.score(type(prepared)(prepared.questions, (everything,), prepared.inputs))[0]
     assert math.fsum(math.exp(score.value) for score in scores) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_a_template_that_refuses_one_question_costs_one_question(
+    checkpoint: Callable[[str], Path], make_picture: Callable[..., Any]
+) -> None:
+    scorer = BenchCModel(pretrained=str(checkpoint("llava")), batch_size=3)._scorer
+    refusing = "{% if 'forbidden' in messages[-1]['content'][-1]['text'] %}{{ raise_exception('no') }}{% endif %}"
+    scorer._chat._settings["chat_template"] = refusing + scorer._chat._settings["chat_template"]
+    questions = [Question(text, text, LETTERS, (make_picture(1),)) for text in ("What?", "forbidden", "Who?")]
+    first, second, third = scorer.score(scorer.prepare(questions))
+    assert len(first) == len(third) == 4
+    assert str(second) == "forbidden: the prompt could not be written (TemplateError: no)"
+
+
+DROPPED = {
+    "the processor drops pictures": lambda scorer, monkeypatch: monkeypatch.setattr(
+        scorer._chat, "model_input", partial(_with_one_picture, scorer._chat.model_input)
+    ),
+    "the forward pass takes no pictures": lambda scorer, monkeypatch: scorer._model.register_forward_pre_hook(
+        _with_blank_pixels, with_kwargs=True
+    ),
+}
+
+
+def _with_one_picture(model_input: Callable[..., Any], prompts: Any, images: Any) -> Any:
+    return model_input(prompts, [[Image.new("RGB", image.size) for image in some] for some in images])
+
+
+def _with_blank_pixels(module: Any, positional: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return positional, named | ({"pixel_values": named["pixel_values"] * 0} if "pixel_values" in named else {})
+
+
+@pytest.mark.parametrize("how", DROPPED)
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_model_that_sees_no_pictures_ends_the_run_at_the_first_question(
+    how: str,
+    batch_size: int,
+    checkpoint: Callable[[str], Path],
+    make_picture: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scorer = BenchCModel(pretrained=str(checkpoint("llava")), batch_size=batch_size)._scorer
+    DROPPED[how](scorer, monkeypatch)
+    questions = [Question(str(number), "What?", LETTERS, (make_picture(number),)) for number in range(batch_size)]
+    with pytest.raises(EngineError, match=r"^model '.*' answers the same whatever its pictures show: its processor or"):
+        scorer.score(scorer.prepare(questions))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_that_sees_pictures_is_asked_once_more_and_no_more(
+    family: str, checkpoint: Callable[[str], Path], make_picture: Callable[..., Any], count_passes: Callable[..., Any]
+) -> None:
+    model = BenchCModel(pretrained=str(checkpoint(family)))
+    scorer = model._scorer
+    passes = count_passes(model)
+    scorer._has_looked = False
+    without = [Question("none", "What?", LETTERS, ())]
+    scorer.score(scorer.prepare(without))
+    for number in range(2):
+        (outcome,) = scorer.score(scorer.prepare([Question("it", "What?", LETTERS, (make_picture(number),))]))
+        assert len(outcome) == 4
+    assert passes == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("level", [0, 127, 128, 255])
+def test_a_contrasting_picture_is_far_from_any(level: int) -> None:
+    other = np.asarray(contrast(Image.new("RGB", (5, 3), (level, level, level))), dtype=int)
+    assert other.shape == (3, 5, 3)
+    assert np.abs(other - level).min() >= 127

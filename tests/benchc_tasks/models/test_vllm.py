@@ -401,6 +401,31 @@ def test_numbers_of_an_engine_that_are_not_log_probabilities_are_one_invalid_que
     assert str(outcome) == f"sample 'x' under clean: {reason}"
 
 
+@pytest.mark.parametrize(("difference", "is_blind"), [(0.0, True), (5e-3, True), (0.1, False)])
+def test_an_engine_to_which_pictures_make_no_difference_ends_the_run(difference: float, is_blind: bool) -> None:
+    """No engine is needed to compare its answers."""
+
+    class Answering(VllmChoiceScorer):
+        def __init__(self) -> None:
+            self._has_looked = False
+            self._engine = SimpleNamespace(model_config=SimpleNamespace(model="tiny"))
+
+        def _prepare(self, question: Question) -> PreparedQuestion:
+            return PreparedQuestion(question, {}, (1, 2), None)
+
+        def _ask(self, ready: Sequence[PreparedQuestion]) -> list[Outcome]:
+            level = [one.question.images[0].getpixel((0, 0))[0] / 255 for one in ready]
+            return [[OptionResponse(-1.0 - difference * each, True), OptionResponse(-2.0, False)] for each in level]
+
+    engine = Answering()
+    asked = engine.prepare([Question(str(n), "?", ("A", "B"), (Image.new("RGB", (4, 4)),)) for n in range(3)])
+    if not is_blind:
+        assert len(engine.score(asked)) == 3
+        return
+    with pytest.raises(EngineError, match=r"^model 'tiny' answers the same in vLLM whatever its pictures show: name a"):
+        engine.score(asked)
+
+
 def test_an_engine_whose_process_has_died_ends_the_run(scorer: VllmChoiceScorer, questions: list[Question]) -> None:
     """The last test of the engine, which it kills."""
     (process,) = scorer._processes
