@@ -7,13 +7,11 @@ later must stand in it, because the row itself holds neither the question nor th
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator, Mapping
 from math import inf
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -28,9 +26,10 @@ from pydantic import (
 )
 
 from benchc_metrics.benchmark import LETTERS, fault_of_conditions
+from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
 from benchc_metrics.older_records import OLDER_SCHEMAS
 
-__all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "open_text", "read_samples_log"]
+__all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "read_samples_log"]
 
 SCHEMA = "benchc.sample/3"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
@@ -296,31 +295,20 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
         or the file is no text or damaged; one sentence that names file and line.
     """
     file = Path(path)
-    number = 0
-    with open_text(file) as lines:
-        try:
-            for line in lines:
-                number += 1
-                if line.strip():
-                    yield _record_of_row(line)
-        except (EOFError, UnicodeDecodeError, gzip.BadGzipFile) as error:
-            raise ValueError(f"{file}: the file cannot be read after line {number} ({error}): copy it again") from None
-        except ValueError as error:
-            raise ValueError(f"{file}, line {number}: {error}") from None
-
-
-def open_text(file: Path) -> TextIO:
-    """Open a samples log, compressed (`.gz`) or not."""
-    if file.suffix == ".gz":
-        return cast(TextIO, gzip.open(file, "rt", encoding="utf-8"))
-    return file.open(encoding="utf-8")
-
-
-def _record_of_row(line: str) -> SampleRecord:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"the row is not JSON ({error.msg} at column {error.colno}): was the run cut off?") from None
+        for line in read_json_lines(file):
+            try:
+                yield _record_of_row(line)
+            except ValueError as error:
+                raise ValueError(f"{file}, line {line.number}: {error}") from None
+    except JsonLinesError as error:
+        raise ValueError(f"{file}: the file cannot be read after line {error.line}: it {error}") from None
+
+
+def _record_of_row(line: JsonLine) -> SampleRecord:
+    if line.fault is not None:
+        raise ValueError(f"the row {line.fault}: was the run cut off?")
+    row = line.value
     if not isinstance(row, dict) or RECORD_KEY not in row:
         raise ValueError(
             f"the row has no {RECORD_KEY!r} record: give the samples log of a Bench-C task, made with --log_samples"

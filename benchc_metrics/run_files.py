@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchc_metrics.records import RECORD_KEY, SampleRecord, open_text, read_samples_log
+from benchc_metrics.json_lines import JsonLinesError, read_json_lines
+from benchc_metrics.records import RECORD_KEY, SampleRecord, read_samples_log
 
 __all__ = ["RESULTS_SUFFIX", "RunFiles", "files_of_folder", "files_of_logs", "is_results_file", "is_samples_log"]
 
@@ -162,12 +163,12 @@ def _tasks_of_ours(results: Mapping[str, Any]) -> dict[str, int | None]:
 def _holds_records(log: Path) -> bool:
     """Tell whether the first row of a log has a record of ours; the reader refuses what cannot be read."""
     try:
-        with open_text(log) as lines:
-            first = next((line for line in lines if line.strip()), "")
-        row = json.loads(first)
-    except (OSError, EOFError, ValueError):
+        first = next(read_json_lines(log), None)
+    except (OSError, JsonLinesError):
+        first = None
+    if first is None or first.fault is not None:
         return SAMPLES_INFIX + "benchc" in log.name
-    return isinstance(row, dict) and RECORD_KEY in row
+    return isinstance(first.value, dict) and RECORD_KEY in first.value
 
 
 def _check_one_log_a_task(place: Path, logs: Sequence[Path]) -> None:

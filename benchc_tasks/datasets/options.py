@@ -15,6 +15,7 @@ __all__ = [
     "is_absent",
     "label_index",
     "letter_index",
+    "number_of",
     "unlettered",
 ]
 
@@ -26,6 +27,8 @@ benchmarks offer as options.
 """
 
 ANSWER_CURE = "give the right option's index, an integer counted from 0 (A is 0, B is 1)"
+
+_MOST_DIGITS = 18
 
 _MARK = re.compile(
     r"\s*(?:(?P<open>[(\[])(?P<inner>[A-Za-z])(?P<close>[)\]])|(?P<bare>[A-Za-z])(?P<end>\)|[.:](?=\s)))\s*"
@@ -91,6 +94,24 @@ def letter_index(text: str) -> int | None:
     return (
         LETTERS.index(letter.upper()) if len(letter) == 1 and letter.upper() in LETTERS and letter.isascii() else None
     )
+
+
+def number_of(value: object) -> int | None:
+    """Return a whole number that is written as an integer, as a float, or in digits; None for anything else.
+
+    Examples
+    --------
+    >>> [number_of(value) for value in (7, 7.0, " 7", 7.5, True, "seven", None)]
+    [7, 7, 7, None, None, None, None]
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    digits = value.strip() if isinstance(value, str) else ""
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 def answer_index(answer: str, options: Sequence[str]) -> int:
@@ -183,5 +204,4 @@ def _as_letter(answer: str, options: Sequence[str]) -> int | None:
 
 
 def _as_number(answer: str) -> int | None:
-    digits = answer.strip().strip("().").strip()
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
+    return number_of(answer.strip().strip("().").strip())

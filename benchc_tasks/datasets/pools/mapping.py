@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchc_metrics.benchmark import LETTERS
-from benchc_tasks.datasets.options import is_absent, letter_index
+from benchc_tasks.datasets.options import is_absent, letter_index, number_of
 
 __all__ = [
     "Benchmark",
@@ -20,7 +20,6 @@ __all__ = [
     "Sample",
     "encoded_image",
     "lettered_index",
-    "number_of",
     "numbered_index",
     "option_texts",
     "sample_of",
@@ -33,8 +32,6 @@ Row = Mapping[str, Any]
 
 Sample = dict[str, Any]
 """`id`, `image` (encoded bytes), `question`, `options`, `answer`, `source`, `category`."""
-
-_MOST_DIGITS = 18
 
 
 class NotASampleError(ValueError):
@@ -218,24 +215,6 @@ def numbered_index(answer: object) -> int:
     if index is None:
         raise NotASampleError("the answer is not an option's index")
     return index
-
-
-def number_of(value: object) -> int | None:
-    """Return a whole number that is written as an integer, as a float, or in digits; None for anything else.
-
-    Examples
-    --------
-    >>> [number_of(value) for value in (7, 7.0, " 7", 7.5, True, "seven", None)]
-    [7, 7, 7, None, None, None, None]
-    """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    digits = value.strip() if isinstance(value, str) else ""
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 def _identifier(value: object) -> str:

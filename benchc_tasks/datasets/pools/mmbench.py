@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from benchc_tasks.datasets.options import number_of
 from benchc_tasks.datasets.pools.mapping import (
     Benchmark,
     NotASampleError,
     Row,
     Sample,
     lettered_index,
-    number_of,
     option_texts,
     sample_of,
     text_of,

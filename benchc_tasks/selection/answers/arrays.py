@@ -1,8 +1,9 @@
-"""An npz of logits or probabilities (models, items, options) with the items' ids."""
+"""Read an npz of logits or probabilities (models, items, options) with the items' ids."""
 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from benchc_metrics.messages import reason_of, shortened
 from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.pool import Pool
@@ -53,17 +55,21 @@ class ArrayAnswers:
                 if not found or missing:
                     wanted = missing or ["logits"]
                     raise ValueError(
-                        f"{self.name} has no array {', '.join(map(repr, wanted))} among {', '.join(names)}; "
+                        f"{self.name} has no array {', '.join(map(repr, wanted))} among {shortened(', '.join(names))}; "
                         "name its arrays as docs/selection.md says"
                     )
                 self._array = found[0]
-                self._models = [str(name) for name in stored["models"]]
-                self._ids = pa.array([str(name) for name in stored["ids"]], pa.string())
-                conditions = stored["conditions"] if "conditions" in names else [CLEAN] * len(self._ids)
-                self._conditions = Labels.of([str(name) for name in conditions])
-        except (OSError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{self.name} cannot be read as an npz file ({error})") from error
-        shape = self._header()[0]
+                self._models = self._texts(stored, "models")
+                self._ids = pa.array(self._texts(stored, "ids"), pa.string())
+                conditions = self._texts(stored, "conditions") if "conditions" in names else [CLEAN] * len(self._ids)
+                self._conditions = Labels.of(conditions)
+            shape, dtype, _ = self._header()
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(
+                f"{self.name} cannot be read as an npz file ({reason_of(error)}); write it again"
+            ) from error
+        if dtype.kind not in "fiu":
+            raise ValueError(f"{self.name}: {self._array!r} is of type {dtype}; give real numbers")
         expected = (len(self._models), len(self._ids))
         if len(shape) != 3 or shape[:2] != expected or len(self._conditions.codes) != len(self._ids):
             raise ValueError(
@@ -93,6 +99,16 @@ class ArrayAnswers:
         """Nothing is known of these answers beside the numbers."""
         return {}
 
+    def _texts(self, stored: Any, name: str) -> list[str]:
+        try:
+            found = stored[name]
+        # numpy refuses to unpickle objects.
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {name!r} holds objects; save it as an array of texts") from error
+        if found.ndim != 1 or found.dtype.kind not in "USTiu":
+            raise ValueError(f"{self.name}: {name!r} is of type {found.dtype} and shape {found.shape}; give texts")
+        return [entry.decode(errors="replace") if isinstance(entry, bytes) else str(entry) for entry in found.tolist()]
+
     def _header(self) -> tuple[tuple[int, ...], Any, bool]:
         with zipfile.ZipFile(self._path) as archive, archive.open(f"{self._array}.npy") as member:
             return _read_header(member)
@@ -103,8 +119,14 @@ class ArrayAnswers:
             shape, dtype, is_fortran = _read_header(member)
             if is_fortran:
                 raise ValueError(f"{self.name}: {self._array!r} is in Fortran order; save it in C order")
+            size = shape[1] * shape[2] * dtype.itemsize
             for _ in range(shape[0]):
-                stored = member.read(shape[1] * shape[2] * dtype.itemsize)
+                try:
+                    stored = member.read(size)
+                except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                    raise ValueError(f"{self.name} is damaged ({reason_of(error)}); write it again") from error
+                if len(stored) < size:
+                    raise ValueError(f"{self.name}: {self._array!r} is cut off; write it again")
                 yield np.frombuffer(stored, dtype).reshape(shape[1:]).astype(np.float64)
 
 

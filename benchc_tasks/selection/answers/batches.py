@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.selection.pool import Pool
 
 __all__ = ["BATCH_ROWS", "CLEAN", "AnswerBatch", "AnswerSource", "Kind", "Labels", "SampleLookup"]
@@ -106,7 +107,8 @@ class AnswerBatch:
         """Name an answer for a sentence."""
         sample = pool.id_of(int(self.sample[row]))
         return (
-            f"{self.origin}: model {self.model.name(row)!r}, sample {sample!r}, condition {self.condition.name(row)!r}"
+            f"{self.origin}: model {quoted(self.model.name(row))}, sample {quoted(sample)}, "
+            f"condition {quoted(self.condition.name(row))}"
         )
 
 

@@ -1,10 +1,11 @@
-"""From what stands behind `--answers` to the sources of answers."""
+"""Open the sources of answers that `--answers` names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.selection.answers.arrays import ArrayAnswers
 from benchc_tasks.selection.answers.batches import AnswerSource
 from benchc_tasks.selection.answers.samples_logs import LOG_SUFFIXES, LogAnswers
@@ -56,7 +57,7 @@ def _split(entry: str) -> tuple[str | None, Path]:
     model, equals, rest = entry.partition("=")
     if equals and model and Path(rest).exists():
         return model, Path(rest)
-    raise ValueError(f"answers {entry!r} do not exist; give a file or folder, PATH or MODEL=PATH")
+    raise ValueError(f"answers {quoted(entry)} do not exist; give a file or folder, PATH or MODEL=PATH")
 
 
 def _logs_in(path: Path) -> list[Path]:
@@ -75,8 +76,8 @@ def _open_file(path: Path, model: str | None) -> AnswerSource:
     if path.is_file() and path.name.endswith(TABLE_SUFFIXES):
         return TableAnswers(path, model)
     raise ValueError(
-        f"answers {str(path)!r} hold no answers; give samples logs (made with --log_samples), a parquet or CSV table, "
-        "or an npz file"
+        f"answers {quoted(str(path))} hold no answers; give samples logs (made with --log_samples), a parquet "
+        "or CSV table, or an npz file"
     )
 
 

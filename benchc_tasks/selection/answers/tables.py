@@ -1,8 +1,10 @@
-"""One long table of answers, as parquet or CSV: a row for each model, sample and condition."""
+"""Read one long table of answers, as parquet or CSV: a row for each model, sample and condition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -13,6 +15,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
 
 from benchc_metrics.benchmark import LETTERS
+from benchc_metrics.messages import reason_of, shortened
+from benchc_tasks.datasets.features import Feature, class_names, declared_beside, features_of_schema
 from benchc_tasks.selection.answers.batches import BATCH_ROWS, CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.answers.values import padded_values, predictions_of
@@ -37,7 +41,8 @@ class TableAnswers:
     Columns: `model`, `sample`, `condition` (`clean` is the one that others are compared with; any other name will do),
     and one of: `logits`, `log_likelihoods` or `probabilities`, a list per row; the same in a column for each option
     (`logit_A`, `log_likelihood_A`, `probability_A`, ...), empty beyond a sample's options; or `prediction`, a letter or
-    an index. Where there are several of these the first counts.
+    an index. Where there are several of these the first counts. Class labels of Hugging Face `datasets` are read by
+    their names.
 
     Parameters
     ----------
@@ -61,6 +66,7 @@ class TableAnswers:
         files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         self.size = sum(file.stat().st_size for file in files)
         self._files = files
+        self._root = path if path.is_dir() else path.parent
         self._is_csv = path.name.endswith((".csv", ".csv.gz"))
         self._keys = [key for key in _KEYS if key != "model" or model is None]
         names = self._guarded(self._column_names)
@@ -69,7 +75,7 @@ class TableAnswers:
         if missing or not self._columns:
             wanted = missing or ["logits, probabilities or prediction"]
             raise ValueError(
-                f"{self.name} has no column {', '.join(map(repr, wanted))} among {', '.join(names)}; "
+                f"{self.name} has no column {', '.join(map(repr, wanted))} among {shortened(', '.join(names))}; "
                 "name its columns as docs/selection.md says"
             )
         if model is not None and "model" in names:
@@ -80,13 +86,13 @@ class TableAnswers:
         lookup = SampleLookup(pool)
         found = self._csv_batches() if self._is_csv else self._parquet_batches()
         while (item := self._guarded(lambda: next(found, None))) is not None:
-            yield self._batch(item[0], pool, lookup, only_clean), item[1]
+            yield self._guarded(partial(self._batch, item[0], pool, lookup, only_clean)), item[1]
 
     def _guarded(self, read: Callable[[], Result]) -> Result:
         try:
             return read()
         except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"{self.name} cannot be read as a table ({' '.join(str(error).split())})") from error
+            raise ValueError(f"{self.name} cannot be read as a table ({reason_of(error)}); write it again") from error
 
     def _column_names(self) -> list[str]:
         if not self._is_csv:
@@ -98,9 +104,18 @@ class TableAnswers:
         options = pa_dataset.ParquetReadOptions(dictionary_columns=set(self._keys))
         table = pa_dataset.dataset(self._files, format=pa_dataset.ParquetFileFormat(read_options=options))
         rows, seen = table.count_rows(), 0
-        for found in table.scanner(columns=[*self._keys, *self._columns], batch_size=BATCH_ROWS).to_batches():
-            seen += found.num_rows
-            yield found, self.size * seen // rows
+        columns = [*self._keys, *self._columns]
+        # File by file: each has the names of its own class labels.
+        for fragment in table.get_fragments():
+            features = self._features_of(fragment)
+            for found in fragment.scanner(schema=table.schema, columns=columns, batch_size=BATCH_ROWS).to_batches():
+                seen += found.num_rows
+                yield _with_names(found, features, self.name), self.size * seen // rows
+
+    def _features_of(self, fragment: Any) -> Mapping[str, Feature]:
+        file = Path(fragment.path)
+        found = features_of_schema(fragment.physical_schema.metadata, file.name)
+        return found or declared_beside(file, self._root).features
 
     def _csv_batches(self) -> Iterator[tuple[pa.RecordBatch, int]]:
         # What is an id or a name stays as it is written: 007 is not the number 7.
@@ -141,12 +156,26 @@ class TableAnswers:
             condition=condition,
             sample=sample,
             kind=self._kind,
-            values=predictions_of(columns[0], self.name) if self._kind == "predictions" else np.empty((0, 0)),
+            values=np.empty((0, 0)),
             strangers=strangers,
         )
         if self._kind == "predictions":
-            return batch
+            return self._with_predictions(batch, columns[0], pool)
         return checked_values(batch, *padded_values(columns, self.name), pool)
+
+    def _with_predictions(self, batch: AnswerBatch, column: pa.Array, pool: Pool) -> AnswerBatch:
+        def describe(row: int) -> str:
+            return batch.describe(row, pool) if batch.sample[row] >= 0 else self.name
+
+        predictions, is_number = predictions_of(column, describe)
+        counts = pool.option_counts[batch.sample]
+        # A letter too many is a model's; an index too many is that of a table that counts from 1.
+        for row in np.flatnonzero(is_number & (batch.sample >= 0) & (predictions >= counts))[:1].tolist():
+            raise ValueError(
+                f"{describe(row)} has the predicted index {predictions[row]}, and the sample has {counts[row]} "
+                "options; count from 0, or give the predicted option's letter"
+            )
+        return replace(batch, values=predictions)
 
 
 def _value_columns(names: Sequence[str]) -> tuple[Kind, list[str]]:
@@ -158,6 +187,27 @@ def _value_columns(names: Sequence[str]) -> tuple[Kind, list[str]]:
         if found:
             return kind, found
     return "predictions", [_PREDICTION] if _PREDICTION in names else []
+
+
+def _with_names(found: pa.RecordBatch, features: Mapping[str, Feature], origin: str) -> pa.RecordBatch:
+    """Put the names of class labels in the place of their numbers."""
+    columns = [
+        _names_of(column, class_names(features.get(name)), origin)
+        for name, column in zip(found.schema.names, found.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=found.schema.names)
+
+
+def _names_of(column: pa.Array, names: Sequence[str] | None, origin: str) -> pa.Array:
+    stored = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if names is None or not pa.types.is_integer(stored):
+        return column
+    codes = column.cast(pa.int64())
+    codes = pc.if_else(pc.equal(codes, -1), pa.scalar(None, pa.int64()), codes)
+    strange = codes.filter(pc.fill_null(pc.or_(pc.less(codes, 0), pc.greater_equal(codes, len(names))), False))
+    if len(strange):
+        raise ValueError(f"{origin} has the class label {strange[0]} of {len(names)}; write the table again")
+    return pa.array(names, pa.string()).take(codes)
 
 
 def _open_stream(path: Path) -> tuple[BinaryIO, Any]:

@@ -1,18 +1,23 @@
-"""From a column of a file to the values of answers."""
+"""Read the values of answers from the columns of a file."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import LETTERS
+from benchc_metrics.messages import quoted
+from benchc_tasks.datasets.options import is_absent, letter_index, number_of
 
 __all__ = ["NO_PREDICTION", "fit_width", "padded_values", "predictions_of"]
 
 NO_PREDICTION = -1
 
+_UNREADABLE = -2
+_MOST_OPTIONS = 2**31
 _NO_ANSWER = frozenset({"", "none", "null", "nan"})
 
 
@@ -57,20 +62,22 @@ def fit_width(values: NDArray[np.float64], width: int, filling: float) -> NDArra
     return np.concatenate([values, padding], axis=1)
 
 
-def predictions_of(column: pa.Array, origin: str) -> NDArray[np.int64]:
+def predictions_of(column: pa.Array, describe: Callable[[int], str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Read predicted options.
 
     Parameters
     ----------
     column : pyarrow.Array of n rows
         Letters (`B`, `b`, `(B)`) or indices counted from 0, as numbers or text; null or empty where a model gave none.
-    origin : str
-        The file, for the error's sentence.
+    describe : callable
+        Names a row for the error's sentence.
 
     Returns
     -------
-    ndarray of int64, shape (n,)
+    predictions : ndarray of int64, shape (n,)
         Indices, -1 where there is none.
+    is_number : ndarray of bool, shape (n,)
+        True where the index was given as a number, so that one out of range is no letter that a model made up.
 
     Raises
     ------
@@ -78,24 +85,34 @@ def predictions_of(column: pa.Array, origin: str) -> NDArray[np.int64]:
         If a value is none of these.
     """
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    of_dictionary = [_prediction(value, origin) for value in encoded.dictionary.to_pylist()]
+    read = [_prediction(value) for value in encoded.dictionary.to_pylist()]
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    predictions: NDArray[np.int64] = np.array([*of_dictionary, NO_PREDICTION], dtype=np.int64)[codes]
-    return predictions
+    found = np.array([*((_UNREADABLE, False) if one is None else one for one in read), (NO_PREDICTION, False)])[codes]
+    predictions, is_number = found[:, 0].astype(np.int64), found[:, 1].astype(bool)
+    for row in np.flatnonzero(predictions == _UNREADABLE)[:1].tolist():
+        value = encoded.dictionary[int(codes[row])].as_py()
+        raise ValueError(
+            f"{describe(row)} has the prediction {quoted(value)}, which is neither a letter nor an index; "
+            "give the predicted option's letter or its index from 0, and nothing where the model gave none"
+        )
+    return predictions, is_number
 
 
-def _prediction(value: object, origin: str) -> int:
-    text = str(value).strip().strip("().").strip()
+def _prediction(value: object) -> tuple[int, bool] | None:
+    """Return an index, and True where it was given as a number; None for what cannot be read."""
+    if is_absent(value):
+        return NO_PREDICTION, False
+    if not isinstance(value, str):
+        number = number_of(value)
+        return None if number is None or not 0 <= number < _MOST_OPTIONS else (number, True)
+    text = value.strip().strip("().").strip()
     if text.lower() in _NO_ANSWER:
-        return NO_PREDICTION
-    if len(text) == 1 and text.upper() in LETTERS:
-        return LETTERS.index(text.upper())
-    if text.isascii() and text.removesuffix(".0").isdigit():
-        return int(text.removesuffix(".0"))
-    raise ValueError(
-        f"{origin}: prediction {str(value)[:40]!r} is neither a letter nor an index; "
-        "give the predicted option's letter or its index from 0, and nothing where the model gave none"
-    )
+        return NO_PREDICTION, False
+    letter = letter_index(text)
+    if letter is not None:
+        return letter, False
+    number = number_of(text.removesuffix(".0"))
+    return None if number is None or number >= _MOST_OPTIONS else (number, True)
 
 
 def _padded_lists(lists: pa.Array, origin: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -151,7 +154,7 @@ def test_letters_are_read_as_people_write_them(world: Any) -> None:
     assert counts.without_prediction == 4
     rows[0]["prediction"] = "the second one"
     pq.write_table(pa.Table.from_pylist(rows), world.folder / "letters.parquet")
-    with pytest.raises(ValueError, match="prediction 'the second one' is neither a letter nor an index"):
+    with pytest.raises(ValueError, match="prediction 'the second one', which is neither a letter nor an index"):
         read(world, str(world.folder / "letters.parquet"))
 
 
@@ -324,3 +327,165 @@ def test_ids_that_look_like_numbers_stay_text(make_world: Any, tmp_path: Path) -
     (tmp_path / "n.csv").write_text("model,sample,condition,prediction\n1,007,clean,A\n")
     with pytest.raises(ValueError, match="the pool does not have '007'"):
         read(world, str(tmp_path / "n.csv"))
+
+
+def letters_table(world: Any, predictions: list[Any] | None = None, sample: str = "s002") -> pa.Table:
+    """Predictions of a sample with four options, the clean one first."""
+    values = predictions if predictions is not None else ["B", "C", "D", "B"]
+    rows = [
+        {"model": "a", "sample": sample, "condition": condition, "prediction": value}
+        for condition, value in zip(("clean", "x", "y", "z"), values, strict=False)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def votes_of(world: Any, table: pa.Table) -> list[int]:
+    pq.write_table(table, world.folder / "answers.parquet")
+    return read(world, str(world.folder / "answers.parquet"))[0].votes[0, 2].tolist()
+
+
+def test_labels_of_classes_are_read_by_their_names(world: Any) -> None:
+    """Every column of a table may have gone through `class_encode_column`, and each file has names of its own."""
+    expected = votes_of(world, letters_table(world))
+    assert expected == [0, 2, 1, 1]
+    encoded = datasets.Dataset.from_list(letters_table(world).to_pylist())
+    for column in ("model", "sample", "condition", "prediction"):
+        encoded = encoded.class_encode_column(column)
+    assert encoded["prediction"][:] == [0, 1, 2, 0]
+    folder = world.folder / "parts"
+    folder.mkdir()
+    encoded.to_parquet(folder / "a.parquet")
+    tally, counts = read(world, str(folder))
+    assert tally.votes[0, 2].tolist() == expected
+    assert tally.conditions == ("clean", "x", "y", "z")
+    assert counts.without_clean == 0
+    rows = [{**row, "model": "b"} for row in letters_table(world, ["D", "C"]).to_pylist()]
+    second = datasets.Dataset.from_list(rows)
+    for column in ("model", "sample", "condition", "prediction"):
+        second = second.class_encode_column(column)
+    second.to_parquet(folder / "b.parquet")
+    tally, _ = read(world, str(folder))
+    assert tally.models == ("a", "b")
+    assert tally.votes[:, 2].tolist() == [expected, [0, 0, 1, 1]]
+
+
+def test_a_label_without_a_name_is_refused(world: Any) -> None:
+    encoded = datasets.Dataset.from_list(letters_table(world).to_pylist()).class_encode_column("prediction")
+    encoded.to_parquet(world.folder / "answers.parquet")
+    table = pq.read_table(world.folder / "answers.parquet")
+    table = table.set_column(3, "prediction", pa.array([0, 1, 2, 3]))
+    with pytest.raises(ValueError, match=r"answers\.parquet has the class label 3 of 3; write the table again$"):
+        votes_of(world, table)
+
+
+FORMS: dict[str, pa.Array] = {
+    "floats": pa.array([1.0, 2.0, 3.0, 1.0]),
+    "small numbers": pa.array([1, 2, 3, 1], pa.uint8()),
+    "digits": pa.array(["1", "2", "3", " 1 "]),
+    "digits of floats": pa.array(["1.0", "2.0", "3.0", "1.0"]),
+    "brackets": pa.array(["(B)", "(c)", "D.", "b)"]),
+    "a dictionary of texts": pa.array(["B", "C", "D", "B"]).dictionary_encode(),
+    "a dictionary of numbers": pa.array([1, 2, 3, 1]).dictionary_encode(),
+    "large texts": pa.array(["B", "C", "D", "B"], pa.large_string()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_prediction_is_the_same_in_every_form(world: Any, form: str) -> None:
+    table = letters_table(world)
+    assert votes_of(world, table.set_column(3, "prediction", FORMS[form])) == [0, 2, 1, 1]
+
+
+@pytest.mark.parametrize("form", ["letters", "indices"])
+def test_categoricals_of_pandas_keep_their_values(world: Any, form: str) -> None:
+    frame = letters_table(world).to_pandas()
+    for column in ("model", "sample", "condition"):
+        frame[column] = frame[column].astype("category")
+    frame["prediction"] = pd.Categorical(["B", "C", "D", "B"] if form == "letters" else [1, 2, 3, 1])
+    frame.to_parquet(world.folder / "answers.parquet")
+    assert read(world, str(world.folder / "answers.parquet"))[0].votes[0, 2].tolist() == [0, 2, 1, 1]
+
+
+UNREADABLE: dict[str, tuple[pa.Array, str]] = {
+    "truth values": (pa.array([True, False, True, True]), "has the prediction True, which is neither a letter"),
+    "fractions": (pa.array([1.0, 1.5, 2.0, 3.0]), "has the prediction 1.5, which is neither a letter nor an index"),
+    "below 0": (pa.array([1, -1, 2, 3]), "has the prediction -1, which is neither a letter nor an index"),
+    "words": (pa.array(["A", "the second one", "B", "C"]), "has the prediction 'the second one', which is neither"),
+    "a long text": (pa.array(["A", "B" * 150_000, "B", "C"]), "has the prediction 'BBBB"),
+    "a huge number": (pa.array(["A", "9" * 5000, "B", "C"]), "has the prediction '9999"),
+    "infinity": (pa.array([0.0, float("inf"), 1.0, 1.0]), "has the prediction inf, which is neither"),
+    "counted from 1": (pa.array([1, 4, 2, 3]), "has the predicted index 4, and the sample has 4 options; count from 0"),
+    "digits from 1": (pa.array(["1", "4", "2", "3"]), "has the predicted index 4, and the sample has 4 options; count"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_prediction_that_is_none_is_refused_with_its_sample(world: Any, case: str) -> None:
+    values, message = UNREADABLE[case]
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        votes_of(world, letters_table(world).set_column(3, "prediction", values))
+    assert "model 'a', sample 's002', condition " in str(caught.value)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 450
+
+
+def test_columns_of_other_types_are_refused_in_one_sentence(world: Any) -> None:
+    table = letters_table(world)
+    strange = {"condition": [[1], [2], [3], [4]], "sample": [{"a": 1}] * 4, "prediction": [[1]] * 4}
+    for column, values in strange.items():
+        with pytest.raises(ValueError, match=r"\w") as caught:
+            votes_of(world, table.set_column(table.column_names.index(column), column, pa.array(values)))
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 450
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"logits": np.zeros((1, 1, 2), dtype=bool)}, "'logits' is of type bool; give real numbers"),
+        ({"logits": np.zeros((1, 1, 2), dtype=complex)}, "'logits' is of type complex128; give real numbers"),
+        ({"logits": np.array([[["0.5", "0.5"]]])}, "'logits' is of type <U3; give real numbers"),
+        ({"models": np.array([["a"]])}, r"'models' is of type <U1 and shape \(1, 1\); give texts"),
+        ({"ids": np.array([None], dtype=object)}, "'ids' holds objects; save it as an array of texts"),
+        ({"ids": np.array([0.5])}, "'ids' is of type float64 and shape"),
+    ],
+)
+def test_arrays_of_other_types_are_refused(world: Any, changes: dict[str, Any], message: str) -> None:
+    np.savez(world.folder / "a.npz", **{"logits": np.zeros((1, 1, 2)), "models": ["a"], "ids": ["s000"], **changes})
+    with pytest.raises(ValueError, match=message):
+        open_answers([str(world.folder / "a.npz")])
+
+
+def test_ids_as_bytes_are_texts(world: Any) -> None:
+    np.savez(world.folder / "a.npz", logits=np.zeros((1, 1, 2)), models=np.array([b"a"]), ids=np.array([b"s000"]))
+    tally, counts = read(world, str(world.folder / "a.npz"))
+    assert (tally.models, counts.used) == (("a",), 1)
+
+
+def test_an_array_that_is_damaged_is_named(world: Any) -> None:
+    path = world.folder / "a.npz"
+    logits = np.random.default_rng(0).normal(size=(9, 40, 4))
+    np.savez_compressed(path, logits=logits, models=list("abcdefghi"), ids=[f"s{n:03}" for n in range(40)])
+    content = bytearray(path.read_bytes())
+    content[2000:4000] = bytes(2000)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npz is damaged \(.+\); write it again$"):
+        read(world, str(path))
+
+
+def test_logs_are_read_as_all_json_lines_are(world: Any) -> None:
+    """A byte-order mark and carriage returns are nothing; a key twice and a pipe are refused."""
+    expected, _ = read(world, world.write_logs())
+    log = min((world.folder / "runs").rglob("*.jsonl"))
+    text = log.read_bytes()
+    log.write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n") + b"\n\n")
+    assert_same(read(world, str(world.folder / "runs"))[0], expected)
+    log.write_bytes(text.replace(b'"doc_id"', b'"doc_id": 7, "doc_id"', 1))
+    with pytest.raises(ValueError, match=r"line 1: the row has the key 'doc_id' twice in one object"):
+        read(world, str(world.folder / "runs"))
+    log.unlink()
+    os.mkfifo(log)
+    with pytest.raises(
+        ValueError, match=r"cannot be read after line 0: it is a folder, a pipe or a device; put a file"
+    ):
+        read(world, str(world.folder / "runs"))
