@@ -41,10 +41,16 @@ __all__ = [
     "DatasetFacts",
     "EstimateRecord",
     "FileFacts",
+    "HubId",
     "ModelFacts",
+    "Name",
     "Relationship",
+    "Revision",
     "SourceFacts",
+    "Strict",
     "SubmissionRecord",
+    "Text",
+    "Url",
     "Versions",
     "first_fault",
     "largest_size",
@@ -103,8 +109,9 @@ Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative",
 """Between who evaluated and who made the model, in Every Eval Ever's words."""
 
 # ORG/NAME, as model and dataset hubs write it; both parts are safe as names of folders.
-_HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
-_Text: TypeAlias = Annotated[str, Field(max_length=4000)]
+HubId: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+Revision: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")]
+Text: TypeAlias = Annotated[str, Field(max_length=4000)]
 
 
 def _check_name(text: str) -> str:
@@ -136,20 +143,20 @@ def _check_url(text: str) -> str:
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+")
 
-_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_name)]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_name)]
 _Instant: TypeAlias = Annotated[
     str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z?$"), AfterValidator(_check_instant)
 ]
-_Url: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500), AfterValidator(_check_url)]
+Url: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500), AfterValidator(_check_url)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     """Unknown keys, text for a number and infinities are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class EstimateRecord(_Strict):
+class EstimateRecord(Strict):
     """A figure with the bounds of its interval; null where undefined."""
 
     value: FiniteFloat | None
@@ -157,41 +164,46 @@ class EstimateRecord(_Strict):
     high: FiniteFloat | None
 
 
-class ModelFacts(_Strict):
+class ModelFacts(Strict):
     """The model: its id ORG/NAME, the lmms-eval model that loaded it, and how."""
 
-    id: Annotated[str, Field(pattern=_HUB_ID)]
-    backend: _Name
-    arguments: _Text
+    id: HubId
+    backend: Name
+    arguments: Text
 
 
-class Versions(_Strict):
+class Versions(Strict):
     """Versions of what evaluated."""
 
-    benchc: _Name
-    lmms_eval: _Name
+    benchc: Name
+    lmms_eval: Name
 
 
-class DatasetFacts(_Strict):
+class DatasetFacts(Strict):
     """The dataset: its fingerprint decides, its id on a hub and the revision there are for people."""
 
-    fingerprint: _Name
-    id: Annotated[str, Field(pattern=_HUB_ID)]
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None
+    fingerprint: Name
+    id: HubId
+    revision: Revision | None
     samples: Annotated[int, Field(ge=1, le=LARGEST_SAMPLES)]
     demonstration: bool
 
 
-class SourceFacts(_Strict):
+class SourceFacts(Strict):
     """Who evaluated."""
 
-    url: _Url
-    name: _Name
-    organisation: _Name
+    url: Url
+    name: Name
+    organisation: Name
     relationship: Relationship
 
+    @property
+    def host(self) -> str:
+        """Host that the address leads to, which the name beside it need not be."""
+        return urlsplit(self.url).hostname or ""
 
-class BootstrapFacts(_Strict):
+
+class BootstrapFacts(Strict):
     """How the intervals were made; see `benchc_metrics.statistics.resampling`."""
 
     resamples: Annotated[int, Field(ge=2, le=1_000_000)]
@@ -199,23 +211,23 @@ class BootstrapFacts(_Strict):
     level: Annotated[float, Field(gt=0, lt=1)]
 
 
-class CellFigures(_Strict):
+class CellFigures(Strict):
     """The figures of `CELL_FIGURES` under one condition."""
 
-    corruption: _Name
+    corruption: Name
     severity: Annotated[int, Field(ge=1, le=5)]
     figures: dict[str, EstimateRecord]
 
 
-class FileFacts(_Strict):
+class FileFacts(Strict):
     """A file beside the record."""
 
-    path: _Name
+    path: Name
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class SubmissionRecord(_Strict):
+class SubmissionRecord(Strict):
     """The content of `benchc.json`.
 
     Attributes
@@ -239,8 +251,8 @@ class SubmissionRecord(_Strict):
     evaluated: _Instant | None
     model: ModelFacts
     versions: Versions
-    engine: _Name
-    prompt: _Text
+    engine: Name
+    prompt: Text
     length_normalised: bool
     dataset: DatasetFacts
     source: SourceFacts

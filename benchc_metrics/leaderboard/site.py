@@ -6,7 +6,7 @@ The same submissions, in any order, give the same files.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, DEMONSTRATION_FINGERPRINT, SEVERITIES
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
+from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
@@ -27,7 +28,7 @@ from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
 from benchc_metrics.wording import joined
 
-__all__ = ["Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
+__all__ = ["SiteFacts", "Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
 
 ALL = "all"
 _SIGNIFICANT = 0.05
@@ -42,10 +43,83 @@ class Submission:
     record : SubmissionRecord
     run : Run
         Made from its answers.
+    place : str
+        Of its folder among the submissions. Which of two submissions of a model comes first is for the maintainers to
+        say, who name the folders, and not for the files in them.
     """
 
     record: SubmissionRecord
     run: Run
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class SiteFacts:
+    """What a site is over, as its maintainers say.
+
+    Attributes
+    ----------
+    fingerprint, engine, prompt : str
+        What all its submissions were evaluated with.
+    samples : int
+    dataset : str or None
+        The dataset's id on the hub, where known.
+    revision : str or None
+        Its git revision there.
+    address : str or None
+        Where submissions are handed in.
+    """
+
+    fingerprint: str
+    engine: str
+    prompt: str
+    samples: int
+    dataset: str | None = None
+    revision: str | None = None
+    address: str | None = None
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether the dataset is the bundled demonstration set."""
+        return self.fingerprint == DEMONSTRATION_FINGERPRINT
+
+    @property
+    def source(self) -> str:
+        """The dataset as commands take it."""
+        name = self.dataset or "ORG/DATASET"
+        return f"{name}@{self.revision}" if self.revision else name
+
+    @classmethod
+    def shared_by(cls, submissions: Sequence[Submission]) -> SiteFacts:
+        """Take what all submissions agree on.
+
+        Raises
+        ------
+        ValueError
+            If there is no submission, or they were evaluated with different datasets, engines or prompts.
+        """
+        if not submissions:
+            raise ValueError("there is no submission to show: `benchc submit` writes one from a run")
+        check_all_comparable([submission.run for submission in submissions])
+        records = [submission.record for submission in submissions]
+        ids = {(record.dataset.id, record.dataset.revision) for record in records}
+        dataset, revision = ids.pop() if len(ids) == 1 else (None, None)
+        first = records[0]
+        return cls(first.dataset.fingerprint, first.engine, first.prompt, first.dataset.samples, dataset, revision)
+
+    def differences_of(self, record: SubmissionRecord) -> Iterator[str]:
+        """Say what of a submission is not the site's, a clause each."""
+        for what, said, wanted in (
+            ("dataset", record.dataset.fingerprint, self.fingerprint),
+            ("corruption engine", record.engine, self.engine),
+            ("prompt", record.prompt, self.prompt),
+        ):
+            if said != wanted:
+                yield f"its {what} {quoted(said)} is not the site's, {quoted(wanted)}"
+        if self.dataset is not None and record.dataset.id != self.dataset:
+            yield f"its dataset's id {quoted(record.dataset.id)} is not the site's, {quoted(self.dataset)}"
+        if None not in (self.revision, record.dataset.revision) and record.dataset.revision != self.revision:
+            yield f"its dataset's revision {record.dataset.revision} is not the site's, {self.revision}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +152,7 @@ def site_steps(submissions: Sequence[Submission]) -> int:
 
 def build_site(
     submissions: Iterable[Submission],
+    facts: SiteFacts | None = None,
     *,
     title: str = "Bench-C leaderboard",
     advance: Callable[[str], None] = lambda step: None,
@@ -88,6 +163,8 @@ def build_site(
     ----------
     submissions : iterable of Submission
         Verified, over the same samples, images and prompt.
+    facts : SiteFacts, optional
+        What the site is over; by default what all submissions agree on.
     title : str
         Heading of the first page.
     advance : callable
@@ -104,6 +181,7 @@ def build_site(
         If there is no submission, or submissions cannot be compared.
     """
     named = _named(submissions)
+    about = facts or SiteFacts.shared_by([submission for _, _, submission in named])
     notes = check_all_comparable([submission.run for _, _, submission in named])
     entries = []
     for name, slug, submission in named:
@@ -115,11 +193,11 @@ def build_site(
     advance("which models can be told apart")
     groups = undistinguished_groups([entry.analysis.pairs for entry in entries], entries[0].views.views)
     advance("charts of all models")
-    shared = {"site_title": title, "notes": notes, "many": len(entries) > 1}
+    shared = {"site_title": title, "notes": notes, "many": len(entries) > 1, "about": about}
     pages = {
         "index.html": _index_page(entries, groups, shared),
         "charts.html": _charts_page(entries, shared),
-        "submit.html": render_page("submit.html.jinja", **shared, **_dataset_of(entries)),
+        "submit.html": render_page("submit.html.jinja", **shared),
     }
     for place, entry in enumerate(entries):
         advance(f"page of {entry.name}")
@@ -203,15 +281,17 @@ def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission]]:
-    """Give each submission a name and a page of its own, in an order that does not depend on theirs."""
+    """Give each submission a name and a page, in the order of the maintainers' folders."""
     ordered = sorted(
-        submissions, key=lambda one: (one.record.model.id.lower(), one.record.created, one.record.to_json())
+        submissions, key=lambda one: (one.record.model.id.lower(), one.place, one.record.created, one.record.to_json())
     )
     if not ordered:
         raise ValueError("there is no submission to show: `benchc submit` writes one from a run")
     named: list[tuple[str, str, Submission]] = []
     for submission in ordered:
-        earlier = sum(other.record.model.id == submission.record.model.id for _, _, other in named)
+        # Hubs do not tell cases apart either: LAB/Model must not pass for another model than lab/model.
+        model = submission.record.model.id.lower()
+        earlier = sum(other.record.model.id.lower() == model for _, _, other in named)
         name = submission.record.model.id + (f" ({earlier + 1})" if earlier else "")
         slug = re.sub(r"[^A-Za-z0-9._-]+", "--", name).strip("-")
         # Some file systems do not tell cases apart.
@@ -219,11 +299,6 @@ def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission
             slug += "-"
         named.append((name, slug, submission))
     return named
-
-
-def _dataset_of(entries: Sequence[Entry]) -> dict[str, Any]:
-    record = entries[0].submission.record
-    return {"dataset": record.dataset, "engine": record.engine, "prompt": record.prompt}
 
 
 def _index_page(entries: Sequence[Entry], groups: Mapping[str, list[str]], shared: Mapping[str, Any]) -> str:
@@ -234,7 +309,6 @@ def _index_page(entries: Sequence[Entry], groups: Mapping[str, list[str]], share
     return render_page(
         "index.html.jinja",
         **shared,
-        **_dataset_of(entries),
         entries=ordered,
         figures=[FIGURES[name] for name in HEADLINE],
         groups=of_view,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+import yaml
 
 from benchc_metrics.benchmark import LETTERS
+from task_yamls import tasks_path
 
-__all__ = ["Prompt", "question_with_options"]
+__all__ = ["Prompt", "prompt_of_tasks", "question_with_options"]
 
 
 def question_with_options(question: str, options: Sequence[str]) -> str:
@@ -68,3 +72,11 @@ class Prompt:
     def text(self, question: str, options: Sequence[str]) -> str:
         """Write the whole prompt of one sample."""
         return f"{self.pre_prompt}{question_with_options(question, options)}{self.post_prompt}"
+
+
+@lru_cache(maxsize=1)
+def prompt_of_tasks() -> str:
+    """Return the prompt of the `benchc` tasks as records keep it, with `{question}` and `{option}`."""
+    # As plain text, since the template also has tags of lmms-eval.
+    template = yaml.load((tasks_path() / "_benchc_template_yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    return Prompt.for_model(template["lmms_eval_specific_kwargs"], None).text("{question}", ["{option}"])
