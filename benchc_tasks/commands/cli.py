@@ -18,6 +18,7 @@ COMMANDS = (
     "tasks-path",
     "task-files",
     "show",
+    "agree",
     "pool",
     "select",
     "summary",

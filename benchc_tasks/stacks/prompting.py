@@ -11,7 +11,7 @@ import yaml
 from benchc_metrics.benchmark import LETTERS
 from task_yamls import tasks_path
 
-__all__ = ["Prompt", "prompt_of_tasks", "question_with_options"]
+__all__ = ["Prompt", "prompt_of_tasks", "question_with_options", "task_prompt"]
 
 
 def question_with_options(question: str, options: Sequence[str]) -> str:
@@ -75,8 +75,13 @@ class Prompt:
 
 
 @lru_cache(maxsize=1)
-def prompt_of_tasks() -> str:
-    """Return the prompt of the `benchc` tasks as records keep it, with `{question}` and `{option}`."""
+def task_prompt() -> Prompt:
+    """Return what the `benchc` tasks put around a question where the user says nothing else."""
     # As plain text, since the template also has tags of lmms-eval.
     template = yaml.load((tasks_path() / "_benchc_template_yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    return Prompt.for_model(template["lmms_eval_specific_kwargs"], None).text("{question}", ["{option}"])
+    return Prompt.for_model(template["lmms_eval_specific_kwargs"], None)
+
+
+def prompt_of_tasks() -> str:
+    """Return the prompt of the `benchc` tasks as records keep it, with `{question}` and `{option}`."""
+    return task_prompt().text("{question}", ["{option}"])

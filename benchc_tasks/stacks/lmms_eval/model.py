@@ -124,6 +124,17 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         return self._device
 
     @property
+    def scorer(self) -> ChoiceScorer[Any]:
+        """What scores the questions.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was cleaned up.
+        """
+        return self._working_scorer()
+
+    @property
     def fingerprint(self) -> str:
         """What the answers depend on beside `--model_args`; see `ChoiceScorer`."""
         return self._working_scorer().fingerprint
