@@ -1,22 +1,27 @@
-"""`benchc doctor`: whether the installation can run, and the cure where it cannot."""
+"""`benchc doctor`: check that the installation can run, and name the cure where it cannot."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Callable
+import importlib.util
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distributions, entry_points, version
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from rich.console import Console
 
-from task_yamls import tasks_path
+from benchc_tasks.stacks.lmms_eval import installation as lmms_eval
 
 __all__ = ["Finding", "add_parser", "examine", "run"]
 
-LMMS_EVAL_VERSIONS = SpecifierSet(">=0.7.3,<0.8")
+AGAIN = "install benchc again with the versions of constraints.txt"
+MISSING_MODULE = re.compile(r"No module named '(?P<name>[\w.]+)'")
 OPENCV_PACKAGES = {
     "opencv-python",
     "opencv-python-headless",
@@ -55,56 +60,86 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every finding; the exit status is 1 if one is not sound."""
+    """Print every finding as soon as it is there; the exit status is 1 if one is not sound."""
     console = Console(soft_wrap=True, highlight=False)
-    findings = examine()
-    for finding in findings:
+    is_sound = True
+    for finding in examine():
         mark = "[green]ok[/green]  " if finding.is_sound else "[red]fault[/red]"
         console.print(f"{mark} {finding.subject}: ", end="")
         console.print(finding.message, markup=False)
-    return 0 if all(finding.is_sound for finding in findings) else 1
+        is_sound = is_sound and finding.is_sound
+    return 0 if is_sound else 1
 
 
-def examine() -> list[Finding]:
+def examine() -> Iterator[Finding]:
     """Check everything; a check that itself fails is a finding too."""
-    return [_guarded(subject, check) for subject, check in CHECKS.items()]
+    return (_guarded(subject, check) for subject, check in CHECKS.items())
 
 
 def _guarded(subject: str, check: Callable[[], tuple[bool, str]]) -> Finding:
     try:
         is_sound, message = check()
     except Exception as fault:
-        return Finding(subject, False, f"{type(fault).__name__}: {fault}")
-    return Finding(subject, is_sound, message)
+        return Finding(subject, False, _with_cure(f"{type(fault).__name__}: {fault}"))
+    return Finding(subject, is_sound, message if is_sound else _with_cure(message))
 
 
-def check_lmms_eval() -> tuple[bool, str]:
-    """Check that lmms-eval is there in a version that the plugin was written for."""
+def check_files() -> tuple[bool, str]:
+    """Check that Python finds this installation's own code, and no folder that an earlier one left behind."""
+    root = Path(__file__).parents[1]
+    names = [root.name, *(f"{root.name}.{path.parent.name}" for path in sorted(root.glob("*/__init__.py")))]
+    for name in [*names, "benchc_metrics", "task_yamls"]:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return False, f"{name} is missing; {AGAIN}"
+        if spec.origin is None:
+            (folder, *_) = spec.submodule_search_locations or ["?"]
+            left_behind = Path(folder).parent if "." in name else Path(folder)
+            return (
+                False,
+                f"{name} is a folder without code that hides the installed one: delete {left_behind}, then {AGAIN}",
+            )
+    return True, f"{version('benchc')} in {root.parent}"
+
+
+def check_requirements() -> tuple[bool, str]:
+    """Check the version of every package that benchc asks for."""
+    wanted = _requirements()
+    wrong = [fault for requirement in wanted if (fault := _fault_of(requirement)) is not None]
+    if wrong:
+        return False, "; ".join(wrong)
+    return True, f"{len(wanted)} packages in versions that benchc works with"
+
+
+def _requirements() -> list[Requirement]:
+    wanted = map(Requirement, requires("benchc") or [])
+    return [
+        requirement
+        for requirement in wanted
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+
+
+def _fault_of(requirement: Requirement) -> str | None:
+    cure = f"run `pip install '{requirement.name}{requirement.specifier}'`"
     try:
-        found = version("lmms-eval")
+        found = version(requirement.name)
     except PackageNotFoundError:
-        return False, f"not installed; run `pip install 'lmms-eval{LMMS_EVAL_VERSIONS}'`"
-    if found in LMMS_EVAL_VERSIONS:
-        return True, found
-    return False, f"{found} is not {LMMS_EVAL_VERSIONS}; run `pip install 'lmms-eval{LMMS_EVAL_VERSIONS}'`"
+        return f"{requirement.name} is not installed: {cure}"
+    if requirement.specifier.contains(found, prereleases=True):
+        return None
+    return f"{requirement.name} {found} does not work with benchc: {cure}"
 
 
-def check_plugin() -> tuple[bool, str]:
-    """Check that lmms-eval finds the model `benchc`, and that it indexes the tasks by itself."""
-    if not any(point.name == "benchc" for point in entry_points(group="lmms_eval.models")):
-        return (
-            False,
-            "the entry point `benchc` is not registered; install benchc again with `pip install --force benchc`",
-        )
-    import lmms_eval.models
-
-    from benchc_tasks.stacks.lmms_eval.plugin import tasks_are_registered
-
-    if "benchc" not in lmms_eval.models.list_available_models():
-        return False, "lmms-eval did not take the model `benchc`; install benchc again"
-    if not tasks_are_registered():
-        return False, f"lmms-eval does not index the tasks by itself; add --include_path {tasks_path()}"
-    return True, "lmms-eval knows the model `benchc` and indexes its tasks"
+def _with_cure(message: str) -> str:
+    missing = MISSING_MODULE.search(message)
+    if missing is None:
+        return message
+    package = missing["name"].partition(".")[0]
+    for requirement in _requirements():
+        if canonicalize_name(requirement.name) == canonicalize_name(package):
+            return f"{message}; run `pip install --force-reinstall '{requirement.name}{requirement.specifier}'`"
+    return f"{message}; {AGAIN}"
 
 
 def check_frost_textures() -> tuple[bool, str]:
@@ -139,18 +174,34 @@ def check_bundled() -> tuple[bool, str]:
     return True, f"{len(samples)} samples and a model"
 
 
+def check_kernels() -> tuple[bool, str]:
+    """Say where the compiled corruptions are kept. Without such a place they only start more slowly."""
+    from benchc_tasks.corruptions.compiled import kernel_cache
+
+    folder = kernel_cache()
+    if folder is None:
+        return True, "compiled anew in every process; set NUMBA_CACHE_DIR to a folder that can be written"
+    return True, f"compiled ones are kept in {folder}"
+
+
 def check_torch() -> tuple[bool, str]:
-    """Check that torch imports, and say what it will compute on."""
+    """Check that torch imports, and say what it computes on."""
     import torch
+    from accelerate import Accelerator
 
-    return True, f"{torch.__version__} on {'CUDA' if torch.cuda.is_available() else 'the CPU'}"
+    from benchc_tasks.models.devices import choose_device
+
+    return True, f"{torch.__version__} on {choose_device(None, Accelerator())}"
 
 
+# The evaluation comes last: the cause of its failure may stand above it.
 CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
-    "lmms-eval": check_lmms_eval,
-    "plugin": check_plugin,
+    "benchc": check_files,
+    "requirements": check_requirements,
     "OpenCV": check_opencv,
     "frost textures": check_frost_textures,
+    "kernels": check_kernels,
     "demonstration set and model": check_bundled,
     "torch": check_torch,
+    **lmms_eval.CHECKS,
 }

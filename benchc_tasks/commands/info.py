@@ -15,6 +15,7 @@ from benchc_metrics.escaping import for_terminal
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_SET
+from benchc_tasks.stacks.lmms_eval import installation as lmms_eval
 from task_yamls import tasks_path
 
 __all__ = ["add_parser", "run"]
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(_corruption_table())
     console.print(_dataset_table({"bundled": load_dataset(DEMONSTRATION_SET), "in use": load_dataset()}))
     console.print(_task_table())
-    console.print(f"[bold]Backends[/bold] that lmms-eval offers for backend=...\n{', '.join(_backends())}")
+    console.print(f"[bold]Backends[/bold] that lmms-eval offers for backend=...\n{', '.join(lmms_eval.backends())}")
     return 0
 
 
@@ -70,9 +71,3 @@ def _task_table() -> Table:
         if "group" in definition:
             table.add_row(definition["group"], ", ".join(definition["task"]))
     return table
-
-
-def _backends() -> list[str]:
-    from lmms_eval.models import list_available_models
-
-    return [name for name in list_available_models() if name != "benchc"]

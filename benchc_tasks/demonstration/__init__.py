@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["DEMONSTRATION_MODEL", "DEMONSTRATION_SET"]
+__all__ = ["DEMONSTRATION_MODEL", "DEMONSTRATION_SET", "KNOWN_LOG_LIKELIHOODS"]
 
 DEMONSTRATION_SET = Path(__file__).parent / "data.parquet"
 """The bundled questions with their pictures."""
 
 DEMONSTRATION_MODEL = Path(__file__).parent / "model"
 """Folder of the bundled checkpoint."""
+
+KNOWN_LOG_LIKELIHOODS = (-0.000788, -8.600659, -8.192907, -9.124259)
+"""What the bundled model answers to the first bundled question: the options' log-likelihoods, in nats."""
