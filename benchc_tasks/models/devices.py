@@ -24,7 +24,7 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
     Parameters
     ----------
     wanted : str, torch.device or None
-        What the user asked for; empty or None means CUDA if there, else the CPU.
+        What the user asked for; empty or None means CUDA if there, else Apple's `mps` if there, else the CPU.
     accelerator : accelerate.Accelerator
         Knows the device of each of several processes.
 
@@ -40,11 +40,11 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
         GPUs.
     """
     if not wanted:
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+        wanted = _preferred()
     try:
         device = torch.device(wanted)
     except RuntimeError as fault:
-        raise ValueError(f"device {wanted!r} is unknown to torch: name cpu, cuda or cuda:0") from fault
+        raise ValueError(f"device {wanted!r} is unknown to torch: name cpu, cuda, cuda:0 or mps") from fault
     if device.type == "cpu" and accelerator.num_processes > 1 and accelerator.device.type != "cpu":
         raise ValueError(
             f"device {wanted!r} was asked for, and the {accelerator.num_processes} processes of this run meet on "
@@ -64,12 +64,18 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
     return device
 
 
+def _preferred() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def _try_out(device: torch.device) -> None:
     try:
         torch.zeros(1, device=device).item()
     except Exception as fault:
         raise ValueError(
-            f"device {str(device)!r} computes nothing here ({reason_of(fault)}): name cpu, cuda or cuda:0"
+            f"device {str(device)!r} computes nothing here ({reason_of(fault)}): name cpu, cuda, cuda:0 or mps"
         ) from fault
 
 

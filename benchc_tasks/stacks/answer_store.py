@@ -16,7 +16,6 @@ disturbs nobody and needs no lock.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -33,6 +32,12 @@ from typing import NamedTuple, TypeVar
 from loguru import logger
 
 from benchc_metrics.responses import NO_ANSWER, OptionResponse, checked_response, checked_text
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has none; only the answer store needs it.
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["SYNC_INTERVAL", "Answer", "AnswerFolder", "AnswerLog", "is_answer"]
 
@@ -259,9 +264,22 @@ class AnswerFolder:
     ----------
     root : Path
         The folder; it need not exist.
+
+    Raises
+    ------
+    ValueError
+        Where the system has no file locks (Windows).
     """
 
     root: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a system without file locks."""
+        if fcntl is None:
+            raise ValueError(
+                f"--use_cache {self.root} needs file locks, which this system does not have (no module fcntl): leave "
+                "--use_cache out, or run on Linux, macOS or the Windows subsystem for Linux"
+            )
 
     @property
     def database(self) -> Path:

@@ -880,10 +880,10 @@ MODEL_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         "model '*' could not be loaded with attn_implementation (*): correct these arguments, or name another "
         "checkpoint",
     ),
-    "an unknown device": ({"device": "gpu"}, "device 'gpu' is unknown to torch: name cpu, cuda or cuda:0"),
+    "an unknown device": ({"device": "gpu"}, "device 'gpu' is unknown to torch: name cpu, cuda, cuda:0 or mps"),
     "a device that computes nothing": (
         {"device": "meta"},
-        "device 'meta' computes nothing here (*): name cpu, cuda or cuda:0",
+        "device 'meta' computes nothing here (*): name cpu, cuda, cuda:0 or mps",
     ),
     "an unknown precision": (
         {"dtype": "float17"},

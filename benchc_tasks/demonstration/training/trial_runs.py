@@ -155,7 +155,8 @@ def keep_answers(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in source.glob("*_results.json"):
         results = json.loads(file.read_text(encoding="utf-8"))
-        (target / file.name).write_text(json.dumps(_shortened_results(results), indent=1), encoding="utf-8")
+        shortened = json.dumps(_shortened_results(results), indent=1)
+        (target / file.name).write_text(shortened, encoding="utf-8", newline="\n")
     for file in source.glob("*_samples_benchc_*.jsonl"):
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         text = "".join(json.dumps(_shortened_row(row), separators=(",", ":")) + "\n" for row in rows)
@@ -203,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     train_all(chosen.output / "trial", chosen.start or DEMONSTRATION_MODEL, chosen.steps, chosen.batch)
     for name in MODELS:
         keep_answers(evaluate(chosen.output, name, chosen.limit), chosen.output / "runs" / name)
-    (chosen.output / "runs" / "ABOUT.txt").write_text(f"{ABOUT}\n", encoding="utf-8")
+    (chosen.output / "runs" / "ABOUT.txt").write_text(f"{ABOUT}\n", encoding="utf-8", newline="\n")
 
 
 def train_all(models: Path, start: Path, steps: int, batch: int) -> None:

@@ -16,6 +16,22 @@ def test_cuda_if_there_else_the_cpu(wanted: str | None) -> None:
     assert choose_device(wanted, Accelerator()).type == ("cuda" if CUDA else "cpu")
 
 
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu"), (True, False, "cuda")],
+)
+def test_apple_silicon_is_chosen_where_no_cuda_is(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    # No such device computes here.
+    monkeypatch.setattr("benchc_tasks.models.devices._try_out", lambda device: None)
+    alone = SimpleNamespace(num_processes=1, device=torch.device("cpu"))
+    assert choose_device(None, alone).type == chosen
+
+
 @pytest.mark.skipif(CUDA, reason="a CUDA device is there")
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:1"])
 def test_cuda_that_is_not_there_becomes_the_cpu_with_a_warning(wanted: str) -> None:
@@ -43,7 +59,7 @@ def test_precision(wanted: str | torch.dtype | None, device: str, expected: torc
 
 @pytest.mark.parametrize("wanted", ["gpu", "cuda:x", "tpu"])
 def test_what_is_no_device_is_refused(wanted: str) -> None:
-    with pytest.raises(ValueError, match=f"^device '{wanted}' is unknown to torch: name cpu, cuda or cuda:0$"):
+    with pytest.raises(ValueError, match=f"^device '{wanted}' is unknown to torch: name cpu, cuda, cuda:0 or mps$"):
         choose_device(wanted, Accelerator())
 
 
@@ -51,7 +67,7 @@ def test_what_is_no_device_is_refused(wanted: str) -> None:
 @pytest.mark.parametrize("wanted", ["meta", "xpu"])
 def test_a_device_that_computes_nothing_here_is_refused(wanted: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"^device '{wanted}' computes nothing here \([^.]+.*\): name cpu, cuda or cuda:0$"
+        ValueError, match=rf"^device '{wanted}' computes nothing here \([^.]+.*\): name cpu, cuda, cuda:0 or mps$"
     ):
         choose_device(wanted, Accelerator())
 
