@@ -42,7 +42,7 @@ class UnnamedLabel:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the files beside the data say of them.
+    """Types and numbers of rows that the files beside the data declare.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ def _folders(nearest: Path, root: Path) -> list[Path]:
 
 
 Infos = dict[str, dict[str, Any]]
-"""From a configuration's name to its `features` and the rows of its `splits`."""
+"""A mapping from a configuration's name to its `features` and the `rows` of its splits."""
 
 
 def _infos(path: Path, read: Callable[[str], Infos]) -> Infos:

@@ -1,4 +1,4 @@
-"""Whether the files of a dataset or a checkpoint are still those that they were."""
+"""Notice that the files of a dataset or a checkpoint have changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 __all__ = ["FileState", "file_states"]
 
 FileState = tuple[str, int, int]
-"""Where a file is below the path that was asked for, its time of change in ns, and its size in bytes."""
+"""A file's path relative to the path that was asked for, its time of change in ns, and its size in bytes."""
 
 
 def file_states(path: str) -> tuple[FileState, ...]:
@@ -16,12 +16,12 @@ def file_states(path: str) -> tuple[FileState, ...]:
     Parameters
     ----------
     path : str
-        A file or a folder; nothing need be there.
+        A file or a folder; it may be absent.
 
     Returns
     -------
     tuple of FileState
-        In the order of the paths; empty if there is no such file.
+        In the order of the paths; empty if the path is absent.
     """
     below = [os.path.join(root, name) for root, _, names in os.walk(path) for name in names]
     return tuple(_state(file, path) for file in ([path] if os.path.isfile(path) else sorted(below)))

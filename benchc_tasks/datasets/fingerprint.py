@@ -1,4 +1,4 @@
-"""The fingerprint: equal for datasets that ask the same questions about the same images, whatever form they have."""
+"""Compute the fingerprint: equal for datasets that ask the same questions about the same images, in any form."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
     source : str
         Where the samples come from, for people.
     is_demonstration : bool
-        Whether they are the bundled demonstration set.
+        True for the bundled demonstration set.
     ignored_columns : tuple of str
         Columns of the source that are not a sample's.
     notes : tuple of str
@@ -52,7 +52,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
     rows : array of n int64, optional
         Row numbers of the samples in `images`; by default 0..n-1.
     shows_images : bool
-        Whether a sample has its `image`.
+        True where a sample has its `image`.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class SampleDataset(Sequence[dict[str, Any]]):
 
     @property
     def source(self) -> str:
-        """Where the samples come from, as it was given."""
+        """The source's name, as it was given."""
         return self._source
 
     @property
     def is_demonstration(self) -> bool:
-        """Whether this is the bundled demonstration set, whose figures say nothing about a model."""
+        """True for the bundled demonstration set, whose metrics say nothing about a model."""
         return self._is_demonstration
 
     @property
@@ -142,7 +142,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
         Raises
         ------
         IndexError
-            If there is no sample at an index.
+            If an index is out of range.
         """
         positions = np.array([self._position(index) for index in indices], dtype=np.int64)
         return self._with(table=self._table.take(pa.array(positions)).combine_chunks(), rows=self._rows[positions])

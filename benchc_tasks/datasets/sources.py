@@ -72,7 +72,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     Raises
     ------
     DatasetError
-        If there is no such dataset, it lacks a shard, or it leaves open which files are meant.
+        If the dataset does not exist, lacks a part, or leaves open which files are meant.
     """
     if source is None:
         source = os.environ.get(SOURCE_VARIABLE) or DEMONSTRATION_SET
@@ -195,7 +195,7 @@ def _check_shards(names: Iterable[str], source: str) -> None:
     for (_, split, count), present in found.items():
         if present != count:
             raise DatasetError(
-                f"dataset {quoted(source)} has {present} of {count} shards of {split!r}; fetch the others"
+                f"dataset {quoted(source)} has {present} of {count} shards of {quoted(split)}; fetch the others"
             )
 
 

@@ -24,7 +24,7 @@ __all__ = ["FileImages", "ImageStore", "JoinedImages", "ParquetImages", "column_
 
 CACHED_BYTES = 2**28
 MOST_PATH_CHARACTERS = 4096
-"""A longer text is no path: no system opens one, and base64 is what people give by mistake."""
+"""Systems open no longer path; a longer text is base64 that was given by mistake."""
 
 _DRIVE = re.compile("[A-Za-z]:")
 _CURE = "give the encoded image, or the path of an image file relative to the dataset's folder"
@@ -188,12 +188,12 @@ class JoinedImages:
 
 
 def unreadable_parquet(path: Path, error: Exception) -> DatasetError:
-    """Make the error that says that a parquet file, or a part of it, cannot be read."""
+    """Make the error for a parquet file that cannot be read, or a part of it."""
     return DatasetError(f"{path.name} is not a readable parquet file ({reason_of(error)}); copy or write it again")
 
 
 def column_problem(stored: pa.DataType) -> str | None:
-    """Say why a parquet column of this type cannot hold images; None if it can."""
+    """Return the fault of a parquet column's type that cannot hold images; None if it can."""
     if pa.types.is_struct(stored):
         names = {stored.field(index).name: stored.field(index).type for index in range(stored.num_fields)}
         fits = "bytes" in names and _is_binary(names["bytes"]) and _is_text(names.get("path", pa.string()))

@@ -141,7 +141,7 @@ def option_texts(values: object) -> list[str]:
     Raises
     ------
     NotASampleError
-        If it is no list, holds something other than text and numbers, or lacks an option before another.
+        If it is not a list, holds something other than text and numbers, or lacks an option before another.
     """
     if not isinstance(values, (list, tuple)):
         raise NotASampleError("the options are not a list")

@@ -39,7 +39,7 @@ def local_rows(path: Path, columns: tuple[str, ...], with_images: bool = True) -
     Raises
     ------
     DatasetError
-        If there is no such file, it cannot be read, or lacks a column.
+        If a file is absent, cannot be read, or lacks a column.
     """
     root = path if path.is_dir() else path.parent
     for file in _data_files(path):

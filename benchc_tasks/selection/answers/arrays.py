@@ -37,7 +37,7 @@ class ArrayAnswers:
     Raises
     ------
     ValueError
-        If it is no such file; one sentence.
+        If it is not such a file; one sentence.
     """
 
     brings_clean = True
@@ -96,7 +96,7 @@ class ArrayAnswers:
             yield checked_values(batch, values, lengths, pool), self.size * number // len(self._models)
 
     def notes(self) -> dict[str, dict[str, str]]:
-        """Nothing is known of these answers beside the numbers."""
+        """Return nothing: the file has only numbers."""
         return {}
 
     def _texts(self, stored: Any, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every source of answers turns its rows into: batches of parallel arrays."""
+"""Define batches of answers, as parallel arrays, and the sources that give them."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class AnswerSource(Protocol):
         ...
 
     def notes(self) -> dict[str, dict[str, str]]:
-        """For each model what is known of its answers beside the numbers, once they are read."""
+        """Return for each model the facts about its answers beside the numbers, once they are read."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Values that fit their samples: as many as there are options, probabilities that are some."""
+"""Check that values fit their samples: one for each option, probabilities that sum to 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchc_tasks.selection.pool import Pool
 __all__ = ["checked_values"]
 
 SUM_TOLERANCE = 1e-3
-"""How far a sample's probabilities may be from a sum of 1: what three decimals leave."""
+"""Largest difference of a sample's sum of probabilities from 1: that of three decimals."""
 
 
 def checked_values(

@@ -1,4 +1,4 @@
-"""The samples logs that lmms-eval wrote for our tasks: many models, many files, compressed or not."""
+"""Read the samples logs of Bench-C tasks: many models, many files, compressed or not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.records import SampleRecord, read_samples_log
 from benchc_tasks.selection.answers.batches import AnswerBatch, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
@@ -69,7 +70,7 @@ class LogAnswers:
         for record in records:
             if record.dataset != pool.fingerprint:
                 raise ValueError(
-                    f"{path}: sample {record.sample!r} is of the dataset {record.dataset[:12]}, and the pool "
+                    f"{path}: sample {quoted(record.sample)} is of the dataset {record.dataset[:12]}, and the pool "
                     f"is {pool.fingerprint[:12]}; select from the dataset that the models were evaluated on"
                 )
             found = {
@@ -80,8 +81,8 @@ class LogAnswers:
             for key, value in found.items():
                 if self._notes.setdefault(key, value) != value:
                     raise ValueError(
-                        f"{path}: the answers of {self._model!r} are of two kinds, {key} {self._notes[key]!r} and "
-                        f"{value!r}; give each run as a model of its own with NAME=PATH"
+                        f"{path}: the answers of {quoted(self._model)} are of two kinds, "
+                        f"{key} {quoted(self._notes[key])} and {quoted(value)}; give each run as a model of its own with NAME=PATH"
                     )
 
     def _batch(self, records: Sequence[SampleRecord], path: Path, pool: Pool) -> AnswerBatch:

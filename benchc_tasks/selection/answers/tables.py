@@ -133,7 +133,7 @@ class TableAnswers:
             )
 
     def notes(self) -> dict[str, dict[str, str]]:
-        """Nothing is known of these answers beside the numbers."""
+        """Return nothing: the table has only numbers."""
         return {}
 
     def _batch(self, found: pa.RecordBatch, pool: Pool, lookup: SampleLookup, only_clean: bool) -> AnswerBatch:

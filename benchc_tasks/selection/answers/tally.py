@@ -1,4 +1,4 @@
-"""What is kept of the answers: sums over conditions, for each model and sample."""
+"""Sum answers over conditions, for each model and sample."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import option_distribution
 from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, AnswerSource, Labels
 from benchc_tasks.selection.pool import Pool
@@ -23,7 +24,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass
 class ReadingCounts:
-    """How many answers there were, and what could not be used of them.
+    """Count the answers, and those that could not be used.
 
     Attributes
     ----------
@@ -101,7 +102,7 @@ class Tally:
 
     @property
     def has_probabilities(self) -> bool:
-        """Whether every answer has probabilities."""
+        """True where every answer has probabilities."""
         return bool(np.array_equal(self.distributions, self.answers))
 
     def of_models(self, models: Sequence[int] | IntArray) -> Tally:
@@ -131,7 +132,7 @@ def tally_answers(
     sources : iterable of AnswerSource
         Where they are.
     report : callable, optional
-        Told the bytes read since it was last called; in all `bytes_to_read(sources)`.
+        Called with the bytes read since the last call; in all `bytes_to_read(sources)`.
 
     Returns
     -------
@@ -223,7 +224,7 @@ class _Accumulator:
     def finish(self) -> Tally:
         """Return the tally, models and conditions in the order of their names."""
         if not self.counts.used:
-            others = f" (the pool does not have {', '.join(map(repr, self.strangers[:3]))})" if self.strangers else ""
+            others = f" (the pool does not have {', '.join(map(quoted, self.strangers[:3]))})" if self.strangers else ""
             raise ValueError(
                 f"none of the {self.counts.read} answers can be used{others}; "
                 "give answers to the pool's samples, under the pool's ids"

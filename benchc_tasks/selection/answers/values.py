@@ -77,7 +77,7 @@ def predictions_of(column: pa.Array, describe: Callable[[int], str]) -> tuple[ND
     predictions : ndarray of int64, shape (n,)
         Indices, -1 where there is none.
     is_number : ndarray of bool, shape (n,)
-        True where the index was given as a number, so that one out of range is no letter that a model made up.
+        True where the index was given as a number, so that one out of range is not a letter that a model made up.
 
     Raises
     ------
