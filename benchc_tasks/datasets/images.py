@@ -60,8 +60,8 @@ def decode_image(image: object, sample: str) -> Image.Image:
     Notes
     -----
     Transparency is composited on white; EXIF orientation is applied, and EXIF that cannot be read is passed over;
-    16-bit grey is divided by 257 and rounded (of 16-bit colour Pillow keeps the high byte); a float image is read as [0, 1], or as
-    [0, 255] if it exceeds 1; of an animation the first frame counts; colour profiles are not applied.
+    16-bit grey is divided by 257 and rounded (of 16-bit colour Pillow keeps the high byte); a float image is read as
+    [0, 1], or as [0, 255] if it exceeds 1; of an animation the first frame counts; colour profiles are not applied.
     """
     try:
         opened = _open(image)

@@ -82,7 +82,8 @@ class LogAnswers:
                 if self._notes.setdefault(key, value) != value:
                     raise ValueError(
                         f"{path}: the answers of {quoted(self._model)} are of two kinds, "
-                        f"{key} {quoted(self._notes[key])} and {quoted(value)}; give each run as a model of its own with NAME=PATH"
+                        f"{key} {quoted(self._notes[key])} and {quoted(value)}; "
+                        "give each run as a model of its own with NAME=PATH"
                     )
 
     def _batch(self, records: Sequence[SampleRecord], path: Path, pool: Pool) -> AnswerBatch:
