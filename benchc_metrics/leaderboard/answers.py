@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +22,9 @@ from benchc_metrics.leaderboard.schema import (
     largest_size,
 )
 from benchc_metrics.messages import quoted, reason_of
+from benchc_metrics.records import Obtained
 from benchc_metrics.responses import option_distribution
-from benchc_metrics.runs import Run, RunMetadata
+from benchc_metrics.runs import GivenPredictions, Run, RunMetadata
 
 __all__ = ["AnswerTable", "answers_to_parquet"]
 
@@ -45,16 +46,8 @@ def answers_to_parquet(run: Run) -> bytes:
     bytes
         A parquet file in `SAMPLES_SCHEMA`.
     """
-    samples, width = len(run.sample_ids), run.clean.shape[-1]
-    log_likelihoods = np.concatenate([run.clean[:, np.newaxis], run.corrupted.reshape(samples, -1, width)], axis=1)
+    samples = len(run.sample_ids)
     counts = np.repeat(run.option_counts, len(CONDITIONS))
-    real = np.arange(width) < counts[:, np.newaxis]
-    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
-    probabilities = option_distribution(log_likelihoods, run.option_counts)
-
-    def ragged(values: NDArray[np.float64]) -> pa.Array:
-        return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1, width)[real]))
-
     table = pa.table(
         [
             pa.array(np.repeat(run.sample_ids, len(CONDITIONS)), pa.string()),
@@ -62,14 +55,37 @@ def answers_to_parquet(run: Run) -> bytes:
             pa.array([category for category in run.categories for _ in CONDITIONS], pa.string()),
             pa.array(np.repeat(run.answers, len(CONDITIONS)), pa.int64()),
             pa.array(CONDITIONS * samples, pa.string()),
-            ragged(log_likelihoods),
-            ragged(probabilities),
+            pa.array(counts, pa.int64()),
+            *(_distributions(run, counts) if run.has_distributions else _predictions(run)),
         ],
         schema=SAMPLES_SCHEMA,
     )
     written = io.BytesIO()
     pq.write_table(table, written, compression="zstd", compression_level=9)
     return written.getvalue()
+
+
+def _distributions(run: Run, counts: NDArray[np.int64]) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Log-likelihoods and their softmax, from which the predictions follow."""
+    samples, width = run.clean.shape
+    log_likelihoods = np.concatenate([run.clean[:, np.newaxis], run.corrupted.reshape(samples, -1, width)], axis=1)
+    real = np.arange(width) < counts[:, np.newaxis]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+
+    def ragged(values: NDArray[np.float64]) -> pa.Array:
+        return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1, width)[real]))
+
+    probabilities = option_distribution(log_likelihoods, run.option_counts)
+    return ragged(log_likelihoods), ragged(probabilities), pa.nulls(len(counts), pa.int64())
+
+
+def _predictions(run: Run) -> tuple[pa.Array, pa.Array, pa.Array]:
+    samples = len(run.sample_ids)
+    chosen = np.concatenate(
+        [run.clean_predictions[:, np.newaxis], run.corrupted_predictions.reshape(samples, -1)], axis=1
+    )
+    rows, lists = chosen.size, pa.list_(pa.float64())
+    return pa.nulls(rows, lists), pa.nulls(rows, lists), pa.array(chosen.ravel(), pa.int64())
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +121,10 @@ class AnswerTable:
     answers : ndarray of int64, shape (rows,)
     option_counts : ndarray of int64, shape (rows,)
     log_likelihoods, probabilities : ndarray of float64, shape (rows, options)
-        Padded with -inf and 0.
+        Padded with -inf and 0; nan where the table has none.
+    predictions : ndarray of int64, shape (rows,)
+        -1 where the table has none.
+    has_distributions : bool
     faults_of_lists : tuple of str
         What is wrong with the lists, so that they are not read at all.
     """
@@ -118,6 +137,8 @@ class AnswerTable:
     option_counts: NDArray[np.int64]
     log_likelihoods: NDArray[np.float64]
     probabilities: NDArray[np.float64]
+    predictions: NDArray[np.int64]
+    has_distributions: bool
     faults_of_lists: tuple[str, ...]
 
     @classmethod
@@ -160,18 +181,14 @@ class AnswerTable:
     def _of_table(cls, table: pa.Table) -> AnswerTable:
         texts = {name: _Texts.of_column(table.column(name)) for name in _TEXTS}
         lists = [table.column(name).combine_chunks() for name in _LISTS]
-        counts, others = (np.diff(column.offsets.to_numpy()).astype(np.int64) for column in lists)
-        faults: list[str] = []
-        if any(column.null_count or column.flatten().null_count for column in lists):
-            faults.append("it has nulls where each answer needs a value")
-        elif (counts != others).any() or (counts < 2).any() or (counts > len(LETTERS)).any():
-            faults.append("its lists of log-likelihoods and probabilities are not of the same 2 to 26 options")
-        elif table.num_rows // len(CONDITIONS) * int(counts.max()) > LARGEST_SAMPLES_BY_OPTIONS:
-            faults.append(
-                f"it has more answers than can be checked: samples times most options are above "
-                f"{LARGEST_SAMPLES_BY_OPTIONS}"
-            )
-        readable = [None if faults else column.flatten().to_numpy() for column in lists]
+        counts = table.column("options").to_numpy().astype(np.int64)
+        predictions = table.column("prediction").combine_chunks()
+        has_distributions = predictions.null_count == table.num_rows
+        faults = list(_faults_of_lists(lists, predictions, counts, has_distributions))
+        log_likelihoods, probabilities = (
+            _padded(counts, None if faults or not has_distributions else column.flatten().to_numpy(), fill)
+            for column, fill in zip(lists, (-np.inf, 0.0), strict=True)
+        )
         return cls(
             samples=texts["sample"],
             sources=texts["source"],
@@ -179,8 +196,10 @@ class AnswerTable:
             conditions=texts["condition"],
             answers=table.column("answer").to_numpy().astype(np.int64),
             option_counts=counts,
-            log_likelihoods=_padded(counts, readable[0], fill=-np.inf),
-            probabilities=_padded(counts, readable[1], fill=0.0),
+            log_likelihoods=log_likelihoods,
+            probabilities=probabilities,
+            predictions=pc.fill_null(predictions, -1).to_numpy(zero_copy_only=False).astype(np.int64),
+            has_distributions=has_distributions,
             faults_of_lists=tuple(faults),
         )
 
@@ -200,11 +219,13 @@ class AnswerTable:
             *self._faults_of_values(),
         ]
 
-    def to_run(self, name: str, metadata: RunMetadata) -> Run:
+    def to_run(self, name: str, metadata: RunMetadata, obtained: Obtained) -> Run:
         """Make the run of a table that has no faults."""
         order = np.lexsort([self._condition_places(), self.samples.places])
         samples = len(order) // len(CONDITIONS)
         log_likelihoods = self.log_likelihoods[order].reshape(samples, len(CONDITIONS), -1)
+        predictions = self.predictions[order].reshape(samples, len(CONDITIONS))
+        cells = (samples, len(CORRUPTION_FAMILIES), len(SEVERITIES))
         first = order[:: len(CONDITIONS)]
         return Run(
             name=name,
@@ -216,7 +237,10 @@ class AnswerTable:
             categories=tuple(self.categories.of_row(row) for row in first.tolist()),
             corruptions=tuple(CORRUPTION_FAMILIES),
             clean=log_likelihoods[:, 0],
-            corrupted=log_likelihoods[:, 1:].reshape(samples, len(CORRUPTION_FAMILIES), len(SEVERITIES), -1),
+            corrupted=log_likelihoods[:, 1:].reshape(*cells, -1),
+            given=None
+            if self.has_distributions
+            else GivenPredictions(obtained, predictions[:, 0], predictions[:, 1:].reshape(cells)),
         )
 
     def _condition_places(self) -> NDArray[np.int64]:
@@ -260,6 +284,12 @@ class AnswerTable:
 
     def _faults_of_values(self) -> list[str]:
         log_likelihoods, probabilities, counts = self.log_likelihoods, self.probabilities, self.option_counts
+        wrong_answer = self._listed_rows(
+            "right options that are none of the options", (self.answers < 0) | (self.answers >= counts)
+        )
+        if not self.has_distributions:
+            none = (self.predictions < 0) | (self.predictions >= counts)
+            return [*wrong_answer, *self._listed_rows("chosen options that are none of the options", none)]
         wrong_value = ~np.isfinite(log_likelihoods.max(axis=1)) | (log_likelihoods > 0).any(axis=1)
         with np.errstate(all="ignore"):
             wrong_sum = ~(np.abs(probabilities.sum(axis=1) - 1) <= _SAME_PROBABILITY) | (probabilities < 0).any(axis=1)
@@ -287,6 +317,26 @@ _LONGEST_TEXT = 1000
 _LISTS = ("log_likelihoods", "probabilities")
 
 
+def _faults_of_lists(
+    lists: Sequence[pa.ListArray], predictions: pa.Array, counts: NDArray[np.int64], has_distributions: bool
+) -> Iterator[str]:
+    """Say why the answers of the rows cannot be read at all."""
+    if (counts < 2).any() or (counts > len(LETTERS)).any():
+        yield "its lists of log-likelihoods and probabilities are not of the same 2 to 26 options"
+    elif len(counts) // len(CONDITIONS) * int(counts.max()) > LARGEST_SAMPLES_BY_OPTIONS:
+        yield (
+            "it has more answers than can be checked: samples times most options are above "
+            f"{LARGEST_SAMPLES_BY_OPTIONS}"
+        )
+    elif not has_distributions:
+        if predictions.null_count or any(column.null_count != len(column) for column in lists):
+            yield "it has nulls where each answer needs a value, or log-likelihoods beside chosen options"
+    elif any(column.null_count or column.flatten().null_count for column in lists):
+        yield "it has nulls where each answer needs a value"
+    elif any((np.diff(column.offsets.to_numpy()) != counts).any() for column in lists):
+        yield "its lists of log-likelihoods and probabilities are not of the same 2 to 26 options"
+
+
 def _check_size(content: bytes, samples: int) -> None:
     """Refuse what would not fit into memory, before anything is unpacked."""
     size = unpacked_size(content)
@@ -302,9 +352,10 @@ def _check_size(content: bytes, samples: int) -> None:
 
 
 def _padded(counts: NDArray[np.int64], values: NDArray[np.float64] | None, fill: float) -> NDArray[np.float64]:
-    """Make a column of lists an array (rows, widest list); of no width where the lists cannot be read."""
+    """Make a column of lists an array (rows, widest list); nan throughout where there are none."""
     if values is None:
-        return np.empty((len(counts), 0))
+        # A count that was refused is not a width.
+        return np.full((len(counts), min(int(counts.max(initial=0)), len(LETTERS))), np.nan)
     padded = np.full((len(counts), int(counts.max(initial=0))), fill)
     padded[np.arange(padded.shape[1]) < counts[:, np.newaxis]] = values
     return padded

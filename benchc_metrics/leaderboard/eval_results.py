@@ -28,10 +28,12 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
         f"benchc {record.versions.benchc}, corruption engine {record.engine}, lmms-eval {record.versions.lmms_eval}, "
         f"backend {record.model.backend}, dataset {record.dataset.fingerprint[:16]}"
     )
-    if record.length_normalised:
-        how += ", scored by mean losses"
+    if record.obtained != "log-likelihoods":
+        how += f", predictions from {record.obtained}"
+    if record.cautions:
+        how += f", caution: {', '.join(record.cautions)}"
     if record.dataset.demonstration:
-        how += ", bundled demonstration set: no Bench-C result"
+        how += ", bundled demonstration set: not a Bench-C result"
     return [
         EvalResultEntry(
             dataset_id=record.dataset.id,

@@ -19,11 +19,11 @@ from math import isinf
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from benchc_metrics.benchmark import CONDITIONS, LETTERS
 from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
-from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.sums import FIGURES, PairValues
 from benchc_metrics.runs import Run
 
@@ -278,11 +278,12 @@ def evaluation_log(record: SubmissionRecord, instances: bytes) -> EvaluationLog:
 
 
 def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
-    """Make the instance-level rows: each sample's accuracy when clean, accuracy under corruption, and RAS."""
-    pairs = PairValues.of_run(run)
-    clean = ras.prediction(run.clean_distributions())
-    corrupted = ras.prediction(run.corrupted_distributions()).reshape(len(clean), -1)
-    means = {name: pairs.values[name].mean(axis=(1, 2)) for name in ("acc_corrupted", "ras")}
+    """Make the instance-level rows: each sample's accuracy when clean, under corruption, and RAS where defined."""
+    clean = run.clean_predictions
+    corrupted = run.corrupted_predictions.reshape(len(clean), -1)
+    right_under_corruption = (corrupted == run.answers[:, np.newaxis]).mean(axis=1)
+    mean_ras = PairValues.of_run(run).values["ras"].mean(axis=(1, 2)) if run.has_distributions else None
+    method = "option of the largest log-likelihood" if run.has_distributions else f"option named in {run.obtained}"
     for number, sample in enumerate(run.sample_ids):
         letters = list(LETTERS[: run.option_counts[number]])
         right = letters[run.answers[number]]
@@ -293,11 +294,13 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
         )
         under_corruption = [letters[place] for place in corrupted[number].tolist()]
         everything = [letters[clean[number]], *under_corruption]
-        for name, chosen, score in (
+        scores = [
             ("acc_clean", everything[:1], float(clean[number] == run.answers[number])),
-            ("acc_corrupted", under_corruption, float(means["acc_corrupted"][number])),
-            ("ras", everything, float(means["ras"][number])),
-        ):
+            ("acc_corrupted", under_corruption, float(right_under_corruption[number])),
+        ]
+        if mean_ras is not None:
+            scores.append(("ras", everything, float(mean_ras[number])))
+        for name, chosen, score in scores:
             yield InstanceLog(
                 schema_version=SCHEMA_VERSION,
                 evaluation_id=_evaluation_id(record),
@@ -314,7 +317,7 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
                         turn_idx=0,
                         source="output.raw",
                         extracted_value=chosen[-1],
-                        extraction_method="option of the largest log-likelihood",
+                        extraction_method=method,
                         is_terminal=True,
                     )
                 ],

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.strict_text import parse_json
+from benchc_metrics.records import Obtained
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
 __all__ = [
@@ -57,8 +58,8 @@ __all__ = [
     "parse_record",
 ]
 
-SUBMISSION_SCHEMA: Literal["benchc.submission/1"] = "benchc.submission/1"
-SAMPLES_VERSION = "benchc.answers/1"
+SUBMISSION_SCHEMA: Literal["benchc.submission/2"] = "benchc.submission/2"
+SAMPLES_VERSION = "benchc.answers/2"
 
 LARGEST_SAMPLES = 5_000
 """Samples of a dataset whose submissions can be checked within a minute and a gigabyte."""
@@ -81,12 +82,15 @@ SAMPLES_SCHEMA = pa.schema(
         pa.field("category", pa.string()),
         pa.field("answer", pa.int64(), nullable=False),
         pa.field("condition", pa.string(), nullable=False),
-        pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float64()), nullable=False),
+        pa.field("options", pa.int64(), nullable=False),
+        pa.field("log_likelihoods", pa.list_(pa.float64())),
+        pa.field("probabilities", pa.list_(pa.float64())),
+        pa.field("prediction", pa.int64()),
     ],
     metadata={"schema": SAMPLES_VERSION},
 )
-"""One row a sample and condition, `clean` first; log-likelihoods of the options in nats, and their softmax."""
+"""One row a sample and condition, `clean` first: the options' log-likelihoods in nats and their softmax, or, in a run
+without probabilities, the chosen option."""
 
 CELL_FIGURES = (
     "acc_corrupted",
@@ -238,6 +242,14 @@ class SubmissionRecord(Strict):
         When the submission was written, ISO 8601 in UTC.
     evaluated : str or None
         When the evaluation began.
+    context : str or None
+        Fingerprint of everything that was sent around the questions.
+    obtained : str
+        The origin of the predictions, as in `benchc_metrics.records.SampleRecord`.
+    answered_by : tuple of str
+        The names that the responses give the model.
+    cautions : tuple of str
+        Names of what a reader must know before believing the run; see `benchc_metrics.cautions`.
     figures : dict of str to EstimateRecord
         All figures of the whole run.
     table : tuple of CellFigures
@@ -246,20 +258,28 @@ class SubmissionRecord(Strict):
         All other files of the submission, in the order of the alphabet.
     """
 
-    schema_version: Literal["benchc.submission/1"] = Field(alias="schema")
+    schema_version: Literal["benchc.submission/2"] = Field(alias="schema")
     created: _Instant
     evaluated: _Instant | None
     model: ModelFacts
     versions: Versions
     engine: Name
     prompt: Text
-    length_normalised: bool
+    context: Name | None
+    obtained: Obtained
+    answered_by: Annotated[tuple[Name, ...], Field(max_length=20)]
+    cautions: Annotated[tuple[Name, ...], Field(max_length=20)]
     dataset: DatasetFacts
     source: SourceFacts
     bootstrap: BootstrapFacts
     figures: dict[str, EstimateRecord]
     table: tuple[CellFigures, ...]
     files: tuple[FileFacts, ...]
+
+    @property
+    def has_distributions(self) -> bool:
+        """Whether there are probabilities of the options, which RAS and calibration need."""
+        return self.obtained in ("log-likelihoods", "mean losses")
 
     def to_json(self) -> str:
         """Write the record as the one text that stands for it."""

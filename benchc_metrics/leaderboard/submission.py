@@ -266,7 +266,10 @@ def _record_without_files(
             versions=Versions(benchc=facts.benchc, lmms_eval=facts.lmms_eval),
             engine=facts.engine,
             prompt=facts.prompt,
-            length_normalised=facts.length_normalised,
+            context=facts.context,
+            obtained=run.obtained,
+            answered_by=facts.answered_by,
+            cautions=tuple(caution.name for caution in run.cautions),
             dataset=DatasetFacts(
                 fingerprint=facts.dataset,
                 id=details.dataset_id,

@@ -169,9 +169,12 @@ def _opened(place: Path, accepted: Iterable[Check]) -> tuple[SubmissionRecord, d
         answers = AnswerTable.read(contents.pop(ANSWERS_FILE), record.dataset.samples)
     except ValueError as fault:
         raise RefusedError([Finding(ANSWERS_FILE, str(fault))]) from None
+    if answers.has_distributions != record.has_distributions:
+        kind = "log-likelihoods" if answers.has_distributions else "chosen options only"
+        raise RefusedError([Finding(ANSWERS_FILE, f"it has {kind}, and the record says {record.obtained!r}")])
     if faults := answers.faults(record.dataset.samples):
         raise RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
-    return record, contents, answers.to_run(record.model.id, _metadata(record))
+    return record, contents, answers.to_run(record.model.id, _metadata(record), record.obtained)
 
 
 def _read_record(folder: SubmissionFolder) -> SubmissionRecord:
@@ -294,7 +297,9 @@ def _metadata(record: SubmissionRecord) -> RunMetadata:
         dataset_size=record.dataset.samples,
         demonstration=record.dataset.demonstration,
         prompt=record.prompt,
-        length_normalised=record.length_normalised,
+        length_normalised=record.obtained == "mean losses",
+        context=record.context,
+        answered_by=record.answered_by,
     )
 
 
@@ -320,6 +325,9 @@ def _findings_of_samples(run: Run, samples: Mapping[str, SampleFacts]) -> Iterat
 def _findings_of_content(
     record: SubmissionRecord, contents: Mapping[str, bytes], run: Run, bootstrap: BootstrapFacts
 ) -> Iterator[Finding]:
+    hidden = [caution for caution in run.cautions if caution.name not in record.cautions]
+    for caution in hidden:
+        yield Finding(RECORD_FILE, f"it hides the caution {caution.name!r}: {caution.sentence}")
     metrics, table = figures_of_run(run, bootstrap)
     differing = [*_findings_of_estimates("", record.figures, metrics), *_findings_of_table(record, table)]
     yield from differing

@@ -218,7 +218,7 @@ RECORD_TAMPERS = {
     "not a number": (set_figure("ras", "value", float("nan")), "figures.ras.value"),
     "an unknown key": (lambda record: record.update(better=True), "better: extra inputs are not permitted"),
     "another version of the schema": (
-        lambda record: record.update(schema="benchc.submission/2"),
+        lambda record: record.update(schema="benchc.submission/9"),
         "schema: input should",
     ),
     "another engine": (lambda record: record.update(engine="2"), "corruption engine '2', not '1'"),
@@ -244,7 +244,12 @@ RECORD_TAMPERS = {
     "a wrong hash": (lambda record: record["files"][0].update(sha256="0" * 64), "is not what was hashed"),
     "a wrong size": (lambda record: record["files"][0].update(bytes=1), "bytes where the record says 1"),
     "another model": (lambda record: record["model"].update(id="lab/better"), "every_eval_ever/data/benchc/lab/better"),
-    "another prompt length flag": (lambda record: record.update(length_normalised=True), ".eval_results/benchc.yaml"),
+    "mean losses": (lambda record: record.update(obtained="mean losses"), ".eval_results/benchc.yaml"),
+    "letters in the place of log-likelihoods": (
+        lambda record: record.update(obtained="generated letters"),
+        "samples.parquet: it has log-likelihoods, and the record says 'generated letters'",
+    ),
+    "a hidden caution": (lambda record: record.update(cautions=[]), "benchc.json: it hides the caution 'letter mass'"),
 }
 
 
@@ -348,10 +353,10 @@ def test_answers_in_another_order_are_the_same_answers(submission):
 
 
 def test_answers_of_another_schema_are_refused(submission):
-    edit_answers(submission, lambda rows: None, schema=SAMPLES_SCHEMA.with_metadata({"schema": "benchc.answers/2"}))
-    assert texts(submission) == ["samples.parquet: it does not say that it is benchc.answers/1"]
+    edit_answers(submission, lambda rows: None, schema=SAMPLES_SCHEMA.with_metadata({"schema": "benchc.answers/9"}))
+    assert texts(submission) == ["samples.parquet: it does not say that it is benchc.answers/2"]
     edit_answers(submission, lambda rows: None, schema=SAMPLES_SCHEMA.remove(1))
-    assert texts(submission) == ["samples.parquet: its columns are not those of benchc.answers/1"]
+    assert texts(submission) == ["samples.parquet: its columns are not those of benchc.answers/2"]
 
 
 def test_what_is_no_parquet_is_refused(submission):
