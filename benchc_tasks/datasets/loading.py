@@ -6,7 +6,7 @@ import bisect
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
 from benchc_metrics.messages import quoted, reason_of
+from benchc_tasks.batching import in_batches
 from benchc_tasks.datasets.features import (
     Declaration,
     Feature,
@@ -344,19 +345,13 @@ def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         use_dictionary=["source", "category"],
     ) as writer:
         written = 0
-        for batch in _batches(rows, ROW_GROUP_ROWS):
+        for batch in in_batches(rows, ROW_GROUP_ROWS):
             writer.write_table(_table_to_write(batch, written, path.name))
             written += len(batch)
 
 
 def _leaf_columns() -> list[str]:
     return ["id", "image.bytes", "image.path", "question", "options.list.element", "answer", "source", "category"]
-
-
-def _batches(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    remaining = iter(rows)
-    while batch := list(itertools.islice(remaining, size)):
-        yield batch
 
 
 def _table_to_write(rows: Sequence[Mapping[str, Any]], start: int, file: str) -> pa.Table:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.responses import option_distribution
+from benchc_tasks.batching import in_batches
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, Question, ScoringError
-from benchc_tasks.models.rendering import in_batches
 
 __all__ = ["MEAN_DIFFERENCE", "NEAR_TIE", "Agreement", "answer_all", "compare_answers"]
 

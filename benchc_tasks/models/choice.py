@@ -12,6 +12,7 @@ import torch
 from loguru import logger
 
 from benchc_metrics.responses import OptionResponse
+from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
@@ -200,7 +201,7 @@ class TransformersChoiceScorer:
         rows, tokens = (torch.tensor(column, device=device) for column in zip(*firsts, strict=True))
         totals = prefix.log_probabilities[rows, tokens]
         greedy = prefix.log_probabilities.argmax(-1)[rows] == tokens
-        for some in _chunks(tails, max(self.batch_size, max(map(len, prepared.options)))):
+        for some in in_batches(tails, max(self.batch_size, max(map(len, prepared.options)))):
             places = torch.tensor([tail.place for tail in some], device=device)
             rest, rest_greedy = self._read_tails(prefix, some)
             totals[places] += rest
@@ -309,11 +310,6 @@ def _tails(options: Sequence[Sequence[Tokens]]) -> Iterator[_Tail]:
             if len(tokens) > 1:
                 yield _Tail(question, place, tokens)
             place += 1
-
-
-def _chunks(tails: Sequence[_Tail], size: int) -> Iterator[Sequence[_Tail]]:
-    for start in range(0, len(tails), size):
-        yield tails[start : start + size]
 
 
 def _rows_of(cache: Any, rows: torch.Tensor) -> Any:

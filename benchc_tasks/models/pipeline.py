@@ -9,8 +9,9 @@ from functools import partial
 from math import isnan
 from typing import Any, Protocol, TypeVar
 
+from benchc_tasks.batching import in_batches
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
-from benchc_tasks.models.rendering import in_batches, map_ahead
+from benchc_tasks.models.rendering import map_ahead
 
 __all__ = ["MOST_FAILING_SAMPLES", "Inquiry", "score_ahead"]
 

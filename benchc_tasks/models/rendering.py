@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["in_batches", "map_ahead"]
+__all__ = ["map_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,10 +46,3 @@ def map_ahead(
         finally:
             for future in pending:
                 future.cancel()
-
-
-def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Cut `items` into lists of `size`; the last may be shorter."""
-    rest = iter(items)
-    while batch := list(itertools.islice(rest, size)):
-        yield batch

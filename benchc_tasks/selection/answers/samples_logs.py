@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import SampleRecord, read_samples_log
+from benchc_tasks.batching import in_batches
 from benchc_tasks.selection.answers.batches import AnswerBatch, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.pool import Pool
@@ -57,7 +57,7 @@ class LogAnswers:
         before = 0
         for path, size in zip(self._paths, self._sizes, strict=True):
             records = read_samples_log(path)
-            while chunk := list(itertools.islice(records, _BATCH_RECORDS)):
+            for chunk in in_batches(records, _BATCH_RECORDS):
                 self._check(chunk, path, pool)
                 yield self._batch(chunk, path, pool), before
             before += size

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchc_tasks.models.rendering import in_batches, map_ahead
+from benchc_tasks.models.rendering import map_ahead
 
 
 def test_results_come_in_order_whatever_finishes_first() -> None:
@@ -50,8 +50,3 @@ def test_closing_early_stops_the_threads() -> None:
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("benchc-ahead")]
-
-
-def test_batches() -> None:
-    assert list(in_batches(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert not list(in_batches([], 3))
