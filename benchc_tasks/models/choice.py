@@ -22,6 +22,8 @@ __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
 Tokens = tuple[int, ...]
 
+TRAINING_INPUTS = ("labels",)
+"""What some processors, such as PaliGemma's, return for training; a model that gets it computes a loss."""
 SAME_NATS = 1e-5
 """The largest difference in nats that rounding makes to a model that does not see its pictures."""
 
@@ -211,7 +213,11 @@ class TransformersChoiceScorer:
 
     def _read_prompts(self, inputs: Any, *, keep_cache: bool) -> _Prefix:
         inputs = inputs.to(self._model.device, dtype=self._model.dtype)
-        arguments = {name: value for name, value in inputs.items() if self._takes_anything or name in self._takes}
+        arguments = {
+            name: value
+            for name, value in inputs.items()
+            if (self._takes_anything or name in self._takes) and name not in TRAINING_INPUTS
+        }
         positions = self._count_positions(arguments)
         if positions is not None:
             arguments["position_ids"] = positions

@@ -115,7 +115,7 @@ def load_checkpoint(
 
 
 def with_head(loaded: LoadedModel, called: str) -> LoadedModel:
-    """Return a loaded model; refuse one without a language-model head.
+    """Return a loaded model; refuse one without a language-model head, and one that encodes the prompt apart.
 
     Parameters
     ----------
@@ -127,8 +127,13 @@ def with_head(loaded: LoadedModel, called: str) -> LoadedModel:
     Raises
     ------
     ValueError
-        If it has no head.
+        If it has no head, or is an encoder-decoder.
     """
+    if getattr(loaded.model.config, "is_encoder_decoder", False):
+        raise ValueError(
+            f"{called} is a {type(loaded.model).__name__}, an encoder-decoder, whose options benchc cannot score: name "
+            "a decoder-only model"
+        )
     embeddings = getattr(loaded.model, "get_output_embeddings", lambda: None)()
     if embeddings is None:
         raise ValueError(

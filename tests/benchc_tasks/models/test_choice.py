@@ -298,3 +298,14 @@ def test_a_contrasting_picture_is_far_from_any(level: int) -> None:
     other = np.asarray(contrast(Image.new("RGB", (5, 3), (level, level, level))), dtype=int)
     assert other.shape == (3, 5, 3)
     assert np.abs(other - level).min() >= 127
+
+
+def test_labels_that_a_processor_makes_for_training_are_not_given_to_the_model(
+    checkpoint: Callable[[str], Path], make_picture: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PaliGemma's processor makes some, and its model then wants token types of training."""
+    scorer = BenchCModel(pretrained=str(checkpoint("llava")))._scorer
+    asked = scorer.prepare([Question("it", "What?", LETTERS, (make_picture(1),))])
+    expected = scorer.score(asked)
+    asked.inputs["labels"] = asked.inputs["input_ids"][:, :1]
+    assert scorer.score(asked) == expected

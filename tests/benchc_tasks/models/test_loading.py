@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers as hf
 
-from benchc_tasks.models.loading import BENCHC_ARGUMENTS, load_checkpoint
+from benchc_tasks.models.loading import BENCHC_ARGUMENTS, load_checkpoint, with_head
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
 CPU = torch.device("cpu")
@@ -103,3 +103,13 @@ def test_arguments_reach_transformers(checkpoint: Callable[[str], Path]) -> None
     assert loaded.model.config._attn_implementation == "eager"
     assert loaded.processor.image_processor.size["longest_edge"] == 28 * 28 * 6
     assert not loaded.model.training
+
+
+def test_an_encoder_decoder_is_refused(checkpoint: Callable[[str], Path]) -> None:
+    """Its prompt is not what the options continue."""
+    loaded = load_checkpoint(str(checkpoint("llava")), {}, device=CPU, dtype=None)
+    loaded.model.config.is_encoder_decoder = True
+    with pytest.raises(
+        ValueError, match=r"^model 'x' is a LlavaForConditionalGeneration, an encoder-decoder, whose opt"
+    ):
+        with_head(loaded, "model 'x'")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from vllm_server import SERVED_NAME, vllm_server, why_no_vllm
+from vllm_server import OPTIONS, SERVED_NAME, vllm_server, why_no_vllm
 from vllm_support import vllm_checkpoint
 
 from benchc_metrics.benchmark import LETTERS
@@ -163,3 +165,25 @@ def test_lmms_eval_with_a_served_model(
     for record, there in zip(records, expected[::2], strict=False):
         clean = np.exp(record["log_likelihoods"][0])
         assert clean / clean.sum() == pytest.approx(there, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence"),
+    [
+        ("raw_logits", "shows numbers that are not log-probabilities"),
+        ("processed_logprobs", "shows log-probabilities behind a repetition penalty or another default setting"),
+    ],
+)
+def test_another_logprobs_mode_is_refused_with_the_option_to_change(mode: str, sentence: str, tmp_path: Path) -> None:
+    """With a repetition penalty in the checkpoint's generation_config.json, which vLLM applies by default."""
+    checkpoint = vllm_checkpoint(tmp_path / "model")
+    config = checkpoint / "generation_config.json"
+    settings = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    config.write_text(json.dumps({**settings, "repetition_penalty": 1.3}), encoding="utf-8")
+    with (
+        vllm_server(checkpoint, tmp_path / "server.log", options=(*OPTIONS, "--logprobs-mode", mode)) as address,
+        pytest.raises(EngineError) as caught,
+    ):
+        load_served_scorer("openai", {"model": SERVED_NAME, "base_url": address})
+    assert sentence in str(caught.value)
+    assert "--logprobs-mode raw_logprobs" in str(caught.value)
