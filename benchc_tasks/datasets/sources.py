@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from benchc_metrics.files import replace_file
 from benchc_metrics.messages import quoted, reason_of
 from benchc_tasks.datasets.schema import DatasetError
 from benchc_tasks.demonstration import DEMONSTRATION_SET
@@ -327,12 +328,8 @@ def _keep_list(repository: str, commit: str | None, listed: Sequence[str]) -> No
     """Keep the names of a commit's files: older versions of the client do not, and take a part for the whole."""
     if commit is None:
         return
-    path = _list_path(repository, commit)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{commit}-{os.getpid()}")
-        draft.write_text(json.dumps(sorted(listed)), encoding="utf-8", newline="\n")
-        os.replace(draft, path)
+        replace_file(_list_path(repository, commit), json.dumps(sorted(listed)))
     # A cache that cannot be written has all that it will have.
     except OSError:
         return

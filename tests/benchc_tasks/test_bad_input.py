@@ -465,6 +465,15 @@ REFUSED_ROWS: dict[str, tuple[dict[str, Any], str]] = {
         {"options": ["a", None]},
         f"{SECOND}one of its `options` is empty; give each option a text",
     ),
+    "nan among the options": (
+        {"options": ["red", "nan"]},
+        f"{SECOND}one of its `options` is empty ('nan', which pandas writes for nothing); give each option a text",
+    ),
+    "digits as answer": ({"answer": "1"}, f"{SECOND}its `answer` is '1', not an integer; {ANSWER_CURE}"),
+    "a list of 150,000 characters as question": (
+        {"question": ["A" * 150_000]},
+        f"{SECOND}its `question` is ['AAA*AAA'], not a string; give a string",
+    ),
     "a number among the options": (
         {"options": ["red", 5]},
         f"{SECOND}its `options` hold 5, not a string; give a list of strings",
@@ -510,6 +519,16 @@ OUTSIDE = (
     "forward slashes"
 )
 IMAGE_FILES: dict[str, tuple[object, str]] = {
+    "base64": (
+        "iVBORw0KGgo" * 15_000,
+        "its `image` is a text of 165,000 characters, 'iVBOR*', not a path; write the image to a file and give the "
+        "file's path",
+    ),
+    "base64 in a mapping": (
+        {"bytes": "iVBORw0KGgo" * 15_000, "path": None},
+        "its `image` holds `bytes` as 'iVBOR*'; write the image to a file and give the file's path, or write the "
+        "dataset as parquet",
+    ),
     "a file that is not there": (
         "none.png",
         "its image file 'none.png' does not exist; put it in the dataset's folder",

@@ -436,5 +436,8 @@ def test_importing_it_imports_neither_torch_nor_lmms_eval(tmp_path, make_rows):
         [sys.executable, "-c", code, os.fspath(tmp_path)], capture_output=True, text=True, check=False
     )
     # What reads and names is shared with the room behind it, and imports nothing but the standard library.
-    shared = ["benchc_metrics", *(f"benchc_metrics.{name}" for name in ("benchmark", "json_lines", "messages"))]
+    shared = [
+        "benchc_metrics",
+        *(f"benchc_metrics.{name}" for name in ("benchmark", "files", "json_lines", "messages")),
+    ]
     assert (sorted(ast.literal_eval(done.stdout)), done.returncode) == (shared, 0), done.stderr
