@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from benchc_metrics.benchmark import Condition
-from benchc_tasks.corruptions import condition_seed, corrupt
+from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Corruption, condition_seed, corrupt
 from benchc_tasks.datasets import decode_image
 
-__all__ = ["ConditionedPicture"]
+__all__ = ["ConditionedPicture", "condition_state"]
+
+
+_DESCRIBED: dict[Condition, tuple[Corruption, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,44 @@ class ConditionedPicture:
         if corruption is None:
             return [image]
         return [corrupt(image, corruption, severity, seed=condition_seed(self.sample, corruption, severity))]
+
+
+def condition_state(condition: Condition) -> str:
+    """Describe what a condition does to a picture, so that answers to other pixels are never used for it.
+
+    Parameters
+    ----------
+    condition : Condition
+        Clean, or a registered corruption at a severity.
+
+    Returns
+    -------
+    str
+        The condition and the version of the corruptions. A corruption that is not of this package has no version: its
+        parameters, its source, and the pixels that it makes of a small picture are added.
+    """
+    corruption = CORRUPTIONS.get(condition.corruption or "")
+    if corruption is None or corruption.function.__module__.startswith("benchc_tasks."):
+        return f"{condition} {ENGINE_VERSION}"
+    described, state = _DESCRIBED.get(condition, (None, ""))
+    if described is not corruption:
+        parts = (corruption.parameters, *map(_source, (corruption.function, corruption.draws)), _probe(condition))
+        state = f"{condition} {ENGINE_VERSION} {hashlib.sha256(repr(parts).encode()).hexdigest()}"
+        _DESCRIBED[condition] = (corruption, state)
+    return state
+
+
+def _source(function: Callable[..., Any] | None) -> str:
+    try:
+        return inspect.getsource(function) if function is not None else ""
+    except (OSError, TypeError):
+        return ""
+
+
+def _probe(condition: Condition) -> str:
+    """Hash what a condition makes of a small picture, or name the fault."""
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    try:
+        return hashlib.sha256(corrupt(pixels, str(condition.corruption), condition.severity).tobytes()).hexdigest()
+    except Exception as fault:  # a corruption of a user's may raise anything, and does so again when it is asked for
+        return repr(fault)

@@ -1,73 +1,57 @@
 """`AnswerCache`, which stands behind lmms-eval's `--use_cache` in runs of Bench-C tasks.
 
-lmms-eval's own `ResponseCache` stores nothing before the last answer has come, and finds nothing of a run that was
-killed. This one keeps its files and its keys; what is written when, and what is read, is in
-`benchc_tasks.stacks.answer_store`.
+lmms-eval's own `ResponseCache` stores nothing before the last answer has come, and finds nothing of a killed run. This
+one asks a question once, whatever tasks ask it, and keeps its answer at once (`benchc_tasks.stacks.answer_store`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-import sqlite3
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from importlib.metadata import version
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult, Instance
-from lmms_eval.caching.response_cache import (
-    canonicalize_gen_kwargs,
-    compute_cache_key,
-    extract_gen_kwargs,
-    fingerprint_callable,
-    is_deterministic,
-)
 from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
 
-from benchc_metrics.responses import checked_response
-from benchc_tasks.corruptions import CORRUPTIONS
+from benchc_metrics.generation_records import checked_answer
+from benchc_metrics.responses import NO_ANSWER, checked_response
+from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, AnswerStore, answer_key
+from benchc_tasks.stacks.lmms_eval.requests import group_by_identity, in_pieces
+from benchc_tasks.stacks.model_identity import model_identity
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, Answer, AnswerFolder, AnswerLog, is_answer
-from benchc_tasks.stacks.lmms_eval.requests import shown_question
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
-_SECRET = re.compile(r"(^|_)(api_key|secret|password)$|^(hf_)?token$", re.IGNORECASE)
 
 
 class AnswersNotKeptError(RuntimeError):
-    """The answers of a run can be kept no more; the message says how many are, and how to go on."""
+    """The answers of a run can no longer be kept; the message says how many are, and how to go on."""
 
 
 class AnswerCache:
-    """The answers of this run and of all before it, one process's face of them.
-
-    It has the methods of `lmms_eval.caching.response_cache.ResponseCache` that the evaluator calls.
+    """The answers of this run and of earlier ones, with the methods of `ResponseCache` that lmms-eval calls.
 
     Parameters
     ----------
-    folder : AnswerFolder
-        Where the answers lie.
-    model : str
-        The model and its arguments; what else its answers depend on, the model says itself (`fingerprint`).
+    root : Path
+        `--use_cache`; the answers of each model have a folder there.
+    model : str or None
+        What tells the model from others, beside its own `fingerprint` where it has one. None if nothing does: its
+        answers are not kept.
     tasks : mapping of str to str
-        For each task what its answers depend on.
-    rank : int
-        Number of this process.
+        For each task its configuration.
     """
 
-    def __init__(self, folder: AnswerFolder, model: str, tasks: Mapping[str, str], rank: int = 0) -> None:
-        self._folder = folder
+    def __init__(self, root: Path, model: str | None, tasks: Mapping[str, str]) -> None:
+        self._root = root
         self._model = model
         self._tasks = tasks
-        self._rank = rank
-        self._log: AnswerLog | None = None
+        self._store: AnswerStore | None = None
         self._found = 0
 
     @classmethod
@@ -81,33 +65,16 @@ class AnswerCache:
         world_size: int = 1,
         global_rank: int = 0,
     ) -> AnswerCache:
-        """Open the cache of a run; answers of runs that were killed are merged first.
-
-        Parameters
-        ----------
-        cache_root : str
-            `--use_cache`: a folder, or a database in it.
-        model : object
-            `--model`.
-        model_args : str or mapping
-            `--model_args`.
-        task_dict : mapping
-            lmms-eval's tasks, by name and in groups.
-        world_size : int
-            Not used: every process has files of its own.
-        global_rank : int
-            Number of this process.
-
-        Returns
-        -------
-        AnswerCache
-        """
+        """Open the cache of a run; the parameters are those of `ResponseCache.create`."""
         path = Path(cache_root).absolute()
-        folder = AnswerFolder(path.parent if path.suffix == ".db" else path)
-        # What cannot be merged on this disk is found all the same, and told when something is to be written.
-        with suppress(OSError, sqlite3.Error):
-            folder.merge()
-        return cls(folder, f"{model}|{_arguments(model_args)}", dict(_task_fingerprints(task_dict or {})), global_rank)
+        root = path.parent if path.suffix == ".db" else path
+        arguments = simple_parse_args_string(model_args) if isinstance(model_args, str) else dict(model_args or {})
+        identity = model_identity(model, arguments)
+        if global_rank == 0 and any(root.glob("runs/*benchc-*")):
+            logger.warning(f"{root}/cache.db has answers of an earlier version of benchc, which are not used")
+        if global_rank == 0 and identity is None:
+            logger.warning(f"the answers of {model!r} are not kept: give it a __repr__ that tells it from other models")
+        return cls(root, identity, dict(_configurations(task_dict or {})))
 
     @fail_together()
     def execute(self, lm: Any, reqtype: str, requests: Sequence[Instance]) -> list[Any]:
@@ -117,10 +84,8 @@ class AnswerCache:
         ----------
         lm : lmms_eval.api.model.lmms
             Has a method `stream_<reqtype>` that yields the answers, or lmms-eval's `<reqtype>`.
-        reqtype : str
-            `loglikelihood`, `generate_until`, ...
-        requests : sequence of Instance
-            What is asked.
+        reqtype, requests
+            As those of `ResponseCache.execute`.
 
         Returns
         -------
@@ -132,127 +97,90 @@ class AnswerCache:
         AnswersNotKeptError
             If an answer cannot be written.
         """
-        keys = self._keys(lm, reqtype, requests)
-        found = self._find({key for key in keys if key})
+        model = answer_key(self._model or "", getattr(lm, "fingerprint", ""))
+        if self._store is None:
+            self._store = AnswerStore(self._root / f"answers-{model[:16]}")
+            # What cannot be merged on this disk is found all the same.
+            with suppress(OSError):
+                self._store.merge()
+        together = group_by_identity(reqtype, requests, self._tasks)
+        keys = [answer_key(model, *each.identity) if self._model and each.identity else "" for each in together]
+        found = self._store.find(set(keys))
         answers: list[Any] = [None] * len(requests)
-        missing: list[list[int]] = []
-        for places in _questions(reqtype, requests):
-            if all(keys[place] in found for place in places):
+        for key, each in zip(keys, together, strict=True):
+            for places, response in zip(each.places, found.get(key, ()), strict=False):
                 for place in places:
-                    answers[place] = _restored(reqtype, found[keys[place]])
-            else:
-                missing.append(places)
-        asked = sum(map(len, missing))
-        self._found += len(requests) - asked
-        logger.info(f"{len(requests) - asked:,} of {len(requests):,} answers were found in {self._folder.root}")
+                    answers[place] = tuple(response) if reqtype == "loglikelihood" else response
+        missing = [(key, each.places) for key, each in zip(keys, together, strict=True) if key not in found]
+        number = len(requests) - sum(len(places) for _, options in missing for places in options)
+        self._found += number
+        logger.info(f"{number:,} of {len(requests):,} answers were found in {self._root}")
         if missing:
-            self._ask(lm, reqtype, requests, keys, missing, answers)
+            for places, response in self._ask(self._store, lm, reqtype, requests, missing):
+                for place in places:
+                    answers[place] = response
         return answers
 
     def finalize(self, *, success: bool, dist_backend: str = "accelerate", accelerator: object = None) -> None:
-        """Close the files, and merge them if the run has its results; a fault here is told and harms nothing.
-
-        Parameters
-        ----------
-        success : bool
-            Whether all was answered.
-        dist_backend, accelerator : object
-            Not used: no process waits for another.
-        """
-        log, self._log = self._log, None
+        """Close the files, and merge them if all was answered; a fault here is only warned of."""
+        if self._store is None:
+            return
         try:
-            if log is not None:
-                log.close()
+            self._store.close()
             if success:
-                self._folder.merge()
+                self._store.merge()
         except Exception as fault:
-            if success and log is not None:
+            if success and self._store.written:
                 logger.warning(
-                    f"the answers of this run could not be merged into {self._folder.database} ({fault}): "
-                    f"they stay in {log.folder}, where the next run finds them"
+                    f"the answers of this run could not be merged ({fault}): they stay in {self._store.folder}, where "
+                    "the next run finds them"
                 )
-
-    def _find(self, keys: set[str]) -> dict[str, str]:
-        if self._log is None:
-            return self._folder.find(keys)
-        return self._folder.find(keys, own=self._log.folder) | self._log.find(keys)
 
     def _ask(
         self,
+        store: AnswerStore,
         lm: Any,
         reqtype: str,
         requests: Sequence[Instance],
-        keys: Sequence[str],
-        questions: Sequence[Sequence[int]],
-        answers: list[Any],
-    ) -> None:
-        log = self._open_log()
-        # Question by question, so that what a question is answered with is kept at once, whatever task asks for it.
-        order = [place for places in questions for place in places]
-        question_ending_at = {places[-1]: places for places in questions}
-        asked = [[requests[place] for place in places] for places in questions]
+        missing: Sequence[tuple[str, list[list[int]]]],
+    ) -> Iterator[tuple[list[int], Any]]:
+        """Yield each response with the places of the requests that it answers; keep those to a question at its end."""
+        with self._writing(store):
+            store.open()
+        asked = [[requests[places[0]] for places in options] for _, options in missing]
         with closing(_stream(lm, reqtype, asked)) as stream:
-            for place, response in zip(order, stream, strict=True):
-                answers[place] = response
-                places = question_ending_at.get(place, ())
-                self._keep(
-                    log,
-                    [
-                        answer
-                        for place in places
-                        if (answer := _answer(reqtype, requests[place], keys[place], answers[place])) is not None
-                    ],
-                )
+            order = [(key, places, places is options[-1]) for key, options in missing for places in options]
+            kept: list[Any] = []
+            for (key, places, is_last), response in zip(order, stream, strict=True):
+                yield places, response
+                kept.append(_kept(reqtype, response))
+                if is_last:
+                    if key and None not in kept:
+                        with self._writing(store):
+                            store.keep(key, kept)
+                    kept = []
 
-    def _open_log(self) -> AnswerLog:
+    @contextmanager
+    def _writing(self, store: AnswerStore) -> Iterator[None]:
         try:
-            self._log = self._log or AnswerLog(self._folder.root, self._rank)
-        except (OSError, sqlite3.Error) as fault:
-            raise self._not_kept(fault) from fault
-        return self._log
-
-    def _keep(self, log: AnswerLog, answers: Sequence[Answer]) -> None:
-        try:
-            log.write(answers)
-        except (OSError, sqlite3.Error) as fault:
-            raise self._not_kept(fault) from fault
-
-    def _not_kept(self, fault: Exception) -> AnswersNotKeptError:
-        kept = self._found + (self._log.written if self._log is not None else 0)
-        return AnswersNotKeptError(
-            f"answers can be kept no more in {self._folder.root} ({fault}): {kept:,} answers of this run are kept; "
-            "make room there or make it writable, and the same command goes on from them"
-        )
-
-    def _keys(self, lm: Any, reqtype: str, requests: Sequence[Instance]) -> list[str]:
-        """Return what each answer is found by, empty for one that is not to be kept."""
-        model = _hash("\0".join((self._model, getattr(lm, "fingerprint", ""))))
-        versions = f"lmms-eval {version('lmms-eval')}, benchc {version('benchc')}"
-        return [
-            compute_cache_key(
-                reqtype,
-                request.task_name,
-                request.doc_id,
-                extract_gen_kwargs(request),
-                idx=request.idx,
-                task_fingerprint=self._tasks.get(request.task_name, ""),
-                content_hash=_hash("\0".join(argument for argument in request.args if isinstance(argument, str))),
-                model_fingerprint_hash=model,
-                eval_version=versions,
-            )
-            if is_deterministic(reqtype, extract_gen_kwargs(request))
-            else ""
-            for request in requests
-        ]
+            yield
+        except OSError as fault:
+            raise AnswersNotKeptError(
+                f"answers can no longer be kept in {self._root} ({fault}): {self._found + store.written:,} answers of "
+                "this run are kept; make room there or make it writable, and the same command goes on from them"
+            ) from fault
 
 
-def _questions(reqtype: str, requests: Sequence[Instance]) -> list[list[int]]:
-    """Group the places of requests that a model answers together: one prompt and one picture, whatever task asks."""
-    questions: dict[object, list[int]] = {}
-    for place, request in enumerate(requests):
-        shown = shown_question(request) if reqtype == "loglikelihood" else None
-        questions.setdefault(shown or place, []).append(place)
-    return list(questions.values())
+def _kept(reqtype: str, response: object) -> Any:
+    """Return a response as JSON types, or None for one that is to be asked for again by the next run."""
+    if reqtype == "loglikelihood":
+        checked = checked_response(response)
+        return checked if isinstance(checked, list) else None
+    text = response.text if isinstance(response, GenerationResult) else response
+    if isinstance(text, str):
+        is_answer = text.strip() and not text.startswith(NO_ANSWER) and "text" in checked_answer(text)
+        return text if is_answer else None
+    return text if json.loads(json.dumps(text, default=str)) == text else None
 
 
 def _stream(lm: Any, reqtype: str, questions: Sequence[Sequence[Instance]]) -> Generator[Any, None, None]:
@@ -261,71 +189,13 @@ def _stream(lm: Any, reqtype: str, questions: Sequence[Sequence[Instance]]) -> G
     if stream is not None:
         yield from stream([request for question in questions for request in question])
         return
-    for requests in _in_pieces(questions):
+    for requests in in_pieces(questions, SYNC_INTERVAL):
         yield from getattr(lm, reqtype)(requests)
 
 
-def _in_pieces(questions: Sequence[Sequence[Instance]]) -> Iterator[list[Instance]]:
-    """Join whole questions as long as they make no more requests than a killed run may lose."""
-    piece: list[Instance] = []
-    for question in questions:
-        if piece and len(piece) + len(question) > SYNC_INTERVAL:
-            yield piece
-            piece = []
-        piece = [*piece, *question]
-    yield piece
-
-
-def _answer(reqtype: str, request: Instance, key: str, response: Any) -> Answer | None:
-    if isinstance(response, GenerationResult):
-        response = response.text
-    if not key or not is_answer(reqtype, response):
-        return None
-    if reqtype == "loglikelihood":
-        response = checked_response(response)
-    return Answer(
-        cache_key=key,
-        request_type=reqtype,
-        task_name=request.task_name,
-        doc_id=request.doc_id,
-        idx=request.idx,
-        gen_kwargs=canonicalize_gen_kwargs(extract_gen_kwargs(request)),
-        response=json.dumps(response, default=str),
-        created_at=time.time(),
-    )
-
-
-def _restored(reqtype: str, response: str) -> Any:
-    """Read a response as the model gave it: JSON has no tuples."""
-    restored = json.loads(response)
-    return tuple(restored) if reqtype == "loglikelihood" else restored
-
-
-def _arguments(model_args: str | Mapping[str, Any]) -> str:
-    """Write a model's arguments so that equal ones are equal texts; keys to a server change no answer."""
-    given = simple_parse_args_string(model_args) if isinstance(model_args, str) else dict(model_args)
-    said = {name: value for name, value in given.items() if not _SECRET.search(name)}
-    return json.dumps(said, sort_keys=True, default=str)
-
-
-def _task_fingerprints(tasks: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _configurations(tasks: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, task in tasks.items():
         if isinstance(task, Mapping):
-            yield from _task_fingerprints(task)
+            yield from _configurations(task)
         elif hasattr(task, "dump_config"):
-            configuration = json.dumps(task.dump_config(), sort_keys=True, default=str)
-            names = sorted({str(condition.corruption) for condition in getattr(task, "conditions", ())})
-            corruptions = [_corruption_state(name) for name in names if name in CORRUPTIONS]
-            yield name, _hash("\0".join([_ADDRESS.sub(">", configuration), *corruptions]))
-
-
-def _corruption_state(name: str) -> str:
-    """Say what a corruption does, since one of the user's own has no version."""
-    corruption = CORRUPTIONS[name]
-    return (
-        f"{fingerprint_callable(corruption.function)} {fingerprint_callable(corruption.draws)} {corruption.parameters}"
-    )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+            yield name, answer_key(_ADDRESS.sub(">", json.dumps(task.dump_config(), sort_keys=True, default=str)))

@@ -137,7 +137,7 @@ class SettingsAndMessages(dict[str, Any]):
 
     def __init__(self, settings: Mapping[str, Any], prompt: Prompt) -> None:
         super().__init__(settings)
-        self._prompt = prompt
+        self.prompt = prompt
 
     def __call__(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Make the message of a user: the picture, and the prompt behind it.
@@ -148,5 +148,5 @@ class SettingsAndMessages(dict[str, Any]):
             As in `SettingsAndPictures`.
         """
         pictures = [{"type": "image", "url": picture} for picture in SettingsAndPictures()(doc)]
-        text = {"type": "text", "text": self._prompt.text(doc["question"], doc["options"])}
+        text = {"type": "text", "text": self.prompt.text(doc["question"], doc["options"])}
         return [{"role": "user", "content": [*pictures, text]}]

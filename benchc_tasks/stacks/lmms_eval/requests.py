@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 from lmms_eval.api.instance import Instance
+from lmms_eval.caching.response_cache import extract_gen_kwargs, is_deterministic
 from PIL import Image
 
 from benchc_metrics.benchmark import Condition
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.models.questions import Question, ScoringError, describe
+from benchc_tasks.stacks.lmms_eval.generation_requests import ConditionedDocId, SettingsAndMessages
+from benchc_tasks.stacks.pictures import condition_state
 
-__all__ = ["Inquiry", "group_requests", "shown_question"]
+__all__ = ["AskedTogether", "Inquiry", "group_by_identity", "group_requests", "in_pieces", "shown_question"]
 
 Documents = Mapping[str, Mapping[str, Any]]
 """lmms-eval's `task_dict`: task, then split, then a sequence of docs."""
@@ -131,6 +135,84 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
             inquiries[asked] = inquiry
         inquiry.add(place, continuation if isinstance(continuation, str) else continuation(inquiry.find_doc()))
     return list(inquiries.values())
+
+
+class AskedTogether(NamedTuple):
+    """Requests that a model answers together.
+
+    Attributes
+    ----------
+    identity : tuple of str
+        What their answers depend on beside the model; empty where the same question may have another answer.
+    places : list of (list of int)
+        For each different request the places of all that share its answer.
+    """
+
+    identity: tuple[str, ...]
+    places: list[list[int]]
+
+
+def group_by_identity(
+    request_type: str, requests: Sequence[Instance], configurations: Mapping[str, str]
+) -> list[AskedTogether]:
+    """Group requests by what is asked.
+
+    Parameters
+    ----------
+    request_type : str
+        `loglikelihood`, `generate_until`, ...
+    requests : sequence of lmms_eval.api.instance.Instance
+        All of that type.
+    configurations : mapping of str to str
+        The configuration of each task, which counts for requests that do not say what they show.
+
+    Returns
+    -------
+    list of AskedTogether
+        In the order in which they are first asked for. Requests of Bench-C tasks are known by prompt, picture, settings
+        and options, whatever task asks for them; all others by their task and place too.
+    """
+    groups: dict[int | tuple[str, ...], dict[str, list[int]]] = {}
+    for place, request in enumerate(requests):
+        settings = extract_gen_kwargs(request)
+        shown = _shown(request)
+        texts = [argument for argument in request.args if isinstance(argument, str)]
+        asked: int | tuple[str, ...] = place
+        if is_deterministic(request_type, settings):
+            task = request.task_name
+            whose = (task, configurations.get(task, ""), str(request.doc_id), str(request.idx), *texts)
+            asked = (request_type, json.dumps(settings, sort_keys=True, default=str), *(shown or whose))
+        option = texts[1] if shown and request_type == "loglikelihood" else ""
+        groups.setdefault(asked, {}).setdefault(option, []).append(place)
+    return [
+        AskedTogether((*asked, *options) if isinstance(asked, tuple) else (), list(options.values()))
+        for asked, options in groups.items()
+    ]
+
+
+def in_pieces(questions: Sequence[Sequence[Instance]], size: int) -> Iterator[list[Instance]]:
+    """Join whole questions as long as they make no more requests than `size`."""
+    piece: list[Instance] = []
+    for question in questions:
+        if piece and len(piece) + len(question) > size:
+            yield piece
+            piece = []
+        piece = [*piece, *question]
+    yield piece
+
+
+def _shown(request: Instance) -> tuple[str, ...]:
+    """Describe the prompt and the picture of a request; empty if the picture does not say what it shows."""
+    context, *arguments = request.args
+    described = [context]
+    for argument in arguments:
+        if isinstance(argument, SettingsAndMessages):
+            described.append(repr(argument.prompt))
+        if isinstance(argument, ConditionedDocId):
+            described += [argument.dataset, str(int(argument)), condition_state(argument.condition)]
+        elif _knows_itself(argument):
+            described += [repr(argument), condition_state(argument.condition)]
+    return tuple(described) if len(described) > 2 else ()
 
 
 @dataclass(frozen=True)

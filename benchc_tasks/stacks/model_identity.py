@@ -1,0 +1,78 @@
+"""Tell a stack's model from any other by its name, its arguments and what they point to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+
+from benchc_tasks.models.checkpoints import checkpoint_state
+
+__all__ = ["PACKAGES", "model_identity"]
+
+PACKAGES = ("benchc", "lmms-eval", "torch", "torchvision", "transformers", "pillow", "vllm")
+"""Packages whose versions an answer may depend on."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
+_SAMPLED_BYTES = 1 << 24
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SECRET = re.compile(r"(^|_)(api_key|secret|password)$|^(hf_)?token$", re.IGNORECASE)
+_SERVER = re.compile(r"_(API_BASE|API_URL|API_VERSION|BASE_URL|ENDPOINT)$")
+
+
+def model_identity(model: object, arguments: Mapping[str, object]) -> str | None:
+    """Describe what the answers of a model depend on, as far as it can be seen from outside.
+
+    Parameters
+    ----------
+    model : object
+        The name by which a stack knows it; or the model itself, which then has to name itself in its `repr`.
+    arguments : mapping
+        The arguments that the stack builds it with.
+
+    Returns
+    -------
+    str or None
+        The name; the arguments in any order, without keys to a server, which change no answer; the state of each file
+        and checkpoint that they name; the servers that environment variables name; and the versions of `PACKAGES`.
+        None for an object whose `repr` is an address, which tells it from no other.
+    """
+    if not isinstance(model, str) and _ADDRESS.search(repr(model)):
+        return None
+    said = {name: value for name, value in arguments.items() if not _SECRET.search(name)}
+    states = {name: _state(value, arguments.get("revision")) for name, value in said.items()}
+    servers = {name: value for name, value in os.environ.items() if _SERVER.search(name)}
+    versions = {name: _version(name) for name in PACKAGES}
+    return json.dumps([str(model), said, states, servers, versions], sort_keys=True, default=str)
+
+
+def _state(value: object, revision: object) -> str:
+    """Describe what an argument names: a checkpoint in a folder, a file, or a checkpoint of the hub as it is cached."""
+    if not isinstance(value, str) or not value:
+        return ""
+    if os.path.isfile(value):
+        with open(value, "rb") as file:
+            start = file.read(_SAMPLED_BYTES)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _SAMPLED_BYTES))
+            return f"{size} {hashlib.sha256(start + file.read()).hexdigest()}"
+    if os.path.isdir(value):
+        # A folder that a model writes into has no configuration.
+        return checkpoint_state(value) if any(Path(value).glob("*config.json")) else ""
+    if _HUB_ID.fullmatch(value):
+        cached = try_to_load_from_cache(value, "config.json", revision=revision if isinstance(revision, str) else None)
+        return Path(cached).parent.name if isinstance(cached, str) else ""
+    return ""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
