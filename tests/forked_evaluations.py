@@ -133,7 +133,7 @@ class ForkingServer:
             Variables to set.
         die_at : int, optional
             The process kills itself at this of the moments in which the finished run's answers are merged: each time
-            that a file is opened, renamed or removed or a database opened.
+            that a file is opened, renamed or removed.
         output_path : Path, optional
             Instead of `runs` in the folder.
         log_samples : bool
@@ -260,7 +260,7 @@ def _die_in_merge(moment: int) -> None:
 
     def watched(event: str, _: Any) -> None:
         nonlocal passed
-        if event in {"open", "os.rename", "os.remove", "os.rmdir", "sqlite3.connect"}:
+        if event in {"open", "os.rename", "os.remove", "os.rmdir"}:
             passed += 1
             if passed == moment:
                 os.kill(os.getpid(), signal.SIGKILL)

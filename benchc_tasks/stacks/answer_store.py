@@ -69,19 +69,14 @@ class Row(NamedTuple):
 
 
 class AnswerStore:
-    """The answers below one folder, which any number of processes may share.
+    """The answers in one folder, which any number of processes may share.
 
     The methods raise `OSError` if a file cannot be read or written; nothing that was kept is lost then.
-
-    Parameters
-    ----------
-    folder : Path
-        It is made when the first answer is kept.
 
     Attributes
     ----------
     folder : Path
-        As it was given.
+        The folder, which is made when the first answer is kept.
     written : int
         How many responses this process has kept.
     """
@@ -111,18 +106,18 @@ class AnswerStore:
             self._attempts.update(attempts)
         return {key: json.loads(row.responses) for key, row in settled.items() if key not in attempts}
 
-    def open(self) -> None:
+    def open(self) -> _RunLog:
         """Make this process's log, unless it is there."""
         self._log = self._log or _RunLog(self.folder)
+        return self._log
 
     def keep(self, key: str, responses: Sequence[Any]) -> None:
         """Hand the responses to a question, JSON types, to the operating system: no kill of the process takes them."""
-        self.open()
-        assert self._log is not None
-        self._log.write(Row(key, self._attempts.get(key, 0), json.dumps(list(responses))))
+        log = self.open()
+        log.write(Row(key, self._attempts.get(key, 0), json.dumps(list(responses))))
         self.written += len(responses)
         if self.written - self._synced >= SYNC_INTERVAL:
-            self._log.sync()
+            log.sync()
             self._synced = self.written
 
     def close(self) -> None:
@@ -134,8 +129,7 @@ class AnswerStore:
     def merge(self) -> None:
         """Merge the logs of processes that have ended into `answers.log`, and mend it from its copy.
 
-        What is damaged is kept as it is in the folder `damaged`. If another process merges for over a minute, this is
-        an `OSError` like that of a full disk.
+        It is an `OSError` too if another process merges for over a minute.
         """
         if not any(self.folder.glob("*.log")):
             return
@@ -190,7 +184,7 @@ class _RunLog:
 def _read_both(log: Path, *, may_grow: bool = False) -> tuple[dict[Row, None], bool]:
     """Return the rows of a log and its copy, each once, and whether there is damage, of which a warning tells.
 
-    The last row of a log that may grow may be incomplete, and all of it may be merged and gone.
+    A log that may grow may end within a row, or be merged and gone.
     """
     path, copy = _pair(log)
     # The copy first: a log that grows is ahead of it at any time.
@@ -211,7 +205,7 @@ def _read(path: Path, may_grow: bool) -> tuple[list[Row], int]:
     """Return the rows of a file, none if it is missing, and how many are unreadable."""
     try:
         *lines, rest = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return [], 0
     read = [Row.from_line(line) for line in (*lines, b"" if may_grow else rest) if line]
     rows = [row for row in read if row is not None]
@@ -269,9 +263,8 @@ def _append(file: FileIO, data: bytes) -> None:
     """Append all of the data, or nothing if that fails."""
     size = file.tell()
     try:
-        written = 0
-        while written < len(data):
-            written += file.write(memoryview(data)[written:])
+        while data:
+            data = data[file.write(data) :]
     except OSError:
         file.truncate(size)
         file.seek(size)

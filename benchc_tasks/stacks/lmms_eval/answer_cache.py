@@ -7,7 +7,6 @@ one asks a question once, whatever tasks ask it, and keeps its answer at once (`
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,13 +19,11 @@ from loguru import logger
 from benchc_metrics.generation_records import checked_answer
 from benchc_metrics.responses import NO_ANSWER, checked_response
 from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, AnswerStore, answer_key
-from benchc_tasks.stacks.lmms_eval.requests import group_by_identity, in_pieces
+from benchc_tasks.stacks.lmms_eval.requests import group_by_key, in_pieces, task_configurations
 from benchc_tasks.stacks.model_identity import model_identity
 from benchc_tasks.models.processes import fail_together
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
-
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
 
 class AnswersNotKeptError(RuntimeError):
@@ -40,18 +37,17 @@ class AnswerCache:
     ----------
     root : Path
         `--use_cache`; the answers of each model have a folder there.
-    model : str or None
-        What tells the model from others, beside its own `fingerprint` where it has one. None if nothing does: its
+    model : str
+        What tells the model from others, beside its own `fingerprint` where it has one. Empty if nothing does: its
         answers are not kept.
     tasks : mapping of str to str
-        For each task its configuration.
+        The state of each task's configuration.
     """
 
-    def __init__(self, root: Path, model: str | None, tasks: Mapping[str, str]) -> None:
-        self._root = root
+    def __init__(self, root: Path, model: str, tasks: Mapping[str, str]) -> None:
+        self._store = AnswerStore(root / f"answers-{answer_key(model)[:16]}")
         self._model = model
         self._tasks = tasks
-        self._store: AnswerStore | None = None
         self._found = 0
 
     @classmethod
@@ -65,7 +61,7 @@ class AnswerCache:
         world_size: int = 1,
         global_rank: int = 0,
     ) -> AnswerCache:
-        """Open the cache of a run; the parameters are those of `ResponseCache.create`."""
+        """Open the cache of a run as `ResponseCache.create` does, and merge what killed runs left."""
         path = Path(cache_root).absolute()
         root = path.parent if path.suffix == ".db" else path
         arguments = simple_parse_args_string(model_args) if isinstance(model_args, str) else dict(model_args or {})
@@ -74,7 +70,11 @@ class AnswerCache:
             logger.warning(f"{root}/cache.db has answers of an earlier version of benchc, which are not used")
         if global_rank == 0 and identity is None:
             logger.warning(f"the answers of {model!r} are not kept: give it a __repr__ that tells it from other models")
-        return cls(root, identity, dict(_configurations(task_dict or {})))
+        cache = cls(root, identity or "", task_configurations(task_dict or {}))
+        # What cannot be merged on this disk is found all the same.
+        with suppress(OSError):
+            cache._store.merge()
+        return cache
 
     @fail_together()
     def execute(self, lm: Any, reqtype: str, requests: Sequence[Instance]) -> list[Any]:
@@ -97,34 +97,25 @@ class AnswerCache:
         AnswersNotKeptError
             If an answer cannot be written.
         """
-        model = answer_key(self._model or "", getattr(lm, "fingerprint", ""))
-        if self._store is None:
-            self._store = AnswerStore(self._root / f"answers-{model[:16]}")
-            # What cannot be merged on this disk is found all the same.
-            with suppress(OSError):
-                self._store.merge()
-        together = group_by_identity(reqtype, requests, self._tasks)
-        keys = [answer_key(model, *each.identity) if self._model and each.identity else "" for each in together]
-        found = self._store.find(set(keys))
+        model = answer_key(self._model, getattr(lm, "fingerprint", "")) if self._model else ""
+        questions = group_by_key(model, reqtype, requests, self._tasks)
+        found = self._store.find({key for key, _ in questions})
         answers: list[Any] = [None] * len(requests)
-        for key, each in zip(keys, together, strict=True):
-            for places, response in zip(each.places, found.get(key, ()), strict=False):
+        for key, options in questions:
+            for places, response in zip(options, found.get(key, ()), strict=False):
                 for place in places:
                     answers[place] = tuple(response) if reqtype == "loglikelihood" else response
-        missing = [(key, each.places) for key, each in zip(keys, together, strict=True) if key not in found]
+        missing = [(key, options) for key, options in questions if key not in found]
         number = len(requests) - sum(len(places) for _, options in missing for places in options)
         self._found += number
-        logger.info(f"{number:,} of {len(requests):,} answers were found in {self._root}")
-        if missing:
-            for places, response in self._ask(self._store, lm, reqtype, requests, missing):
-                for place in places:
-                    answers[place] = response
+        logger.info(f"{number:,} of {len(requests):,} answers were found in {self._store.folder.parent}")
+        for places, response in self._ask(lm, reqtype, requests, missing) if missing else ():
+            for place in places:
+                answers[place] = response
         return answers
 
     def finalize(self, *, success: bool, dist_backend: str = "accelerate", accelerator: object = None) -> None:
         """Close the files, and merge them if all was answered; a fault here is only warned of."""
-        if self._store is None:
-            return
         try:
             self._store.close()
             if success:
@@ -137,16 +128,11 @@ class AnswerCache:
                 )
 
     def _ask(
-        self,
-        store: AnswerStore,
-        lm: Any,
-        reqtype: str,
-        requests: Sequence[Instance],
-        missing: Sequence[tuple[str, list[list[int]]]],
+        self, lm: Any, reqtype: str, requests: Sequence[Instance], missing: Sequence[tuple[str, list[list[int]]]]
     ) -> Iterator[tuple[list[int], Any]]:
         """Yield each response with the places of the requests that it answers; keep those to a question at its end."""
-        with self._writing(store):
-            store.open()
+        with self._writing():
+            self._store.open()
         asked = [[requests[places[0]] for places in options] for _, options in missing]
         with closing(_stream(lm, reqtype, asked)) as stream:
             order = [(key, places, places is options[-1]) for key, options in missing for places in options]
@@ -156,18 +142,19 @@ class AnswerCache:
                 kept.append(_kept(reqtype, response))
                 if is_last:
                     if key and None not in kept:
-                        with self._writing(store):
-                            store.keep(key, kept)
+                        with self._writing():
+                            self._store.keep(key, kept)
                     kept = []
 
     @contextmanager
-    def _writing(self, store: AnswerStore) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as fault:
             raise AnswersNotKeptError(
-                f"answers can no longer be kept in {self._root} ({fault}): {self._found + store.written:,} answers of "
-                "this run are kept; make room there or make it writable, and the same command goes on from them"
+                f"answers can no longer be kept in {self._store.folder} ({fault}): "
+                f"{self._found + self._store.written:,} answers of this run are kept; make room there or make it "
+                "writable, and the same command goes on from them"
             ) from fault
 
 
@@ -191,11 +178,3 @@ def _stream(lm: Any, reqtype: str, questions: Sequence[Sequence[Instance]]) -> G
         return
     for requests in in_pieces(questions, SYNC_INTERVAL):
         yield from getattr(lm, reqtype)(requests)
-
-
-def _configurations(tasks: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, task in tasks.items():
-        if isinstance(task, Mapping):
-            yield from _configurations(task)
-        elif hasattr(task, "dump_config"):
-            yield name, answer_key(_ADDRESS.sub(">", json.dumps(task.dump_config(), sort_keys=True, default=str)))

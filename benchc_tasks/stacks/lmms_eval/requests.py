@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.caching.response_cache import extract_gen_kwargs, is_deterministic
@@ -14,10 +15,13 @@ from PIL import Image
 from benchc_metrics.benchmark import Condition
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.models.questions import Question, ScoringError, describe
+from benchc_tasks.stacks.answer_store import answer_key
 from benchc_tasks.stacks.lmms_eval.generation_requests import ConditionedDocId, SettingsAndMessages
 from benchc_tasks.stacks.pictures import condition_state
 
-__all__ = ["AskedTogether", "Inquiry", "group_by_identity", "group_requests", "in_pieces", "shown_question"]
+__all__ = ["Inquiry", "group_by_key", "group_requests", "in_pieces", "task_configurations"]
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
 Documents = Mapping[str, Mapping[str, Any]]
 """lmms-eval's `task_dict`: task, then split, then a sequence of docs."""
@@ -95,7 +99,7 @@ class Inquiry:
         return Question(self.name, self.context, tuple(self.options), images)
 
 
-def shown_question(request: Instance) -> tuple[str, SampleUnderCondition] | None:
+def _shown_question(request: Instance) -> tuple[str, SampleUnderCondition] | None:
     """Return the prompt and the picture of a loglikelihood request; None if its picture does not say what it shows.
 
     Requests for which they are equal show the model the same thing, whatever task asks.
@@ -123,7 +127,7 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
     inquiries: dict[object, Inquiry] = {}
     for place, request in enumerate(requests):
         context, continuation, doc_to_visual, doc_id, task, split = request.args
-        asked = shown_question(request) or (context, (task, split, doc_id, doc_to_visual))
+        asked = _shown_question(request) or (context, (task, split, doc_id, doc_to_visual))
         inquiry = inquiries.get(asked)
         if inquiry is None:
             sample = f"doc {doc_id} of task {task!r}"
@@ -137,40 +141,28 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
     return list(inquiries.values())
 
 
-class AskedTogether(NamedTuple):
-    """Requests that a model answers together.
-
-    Attributes
-    ----------
-    identity : tuple of str
-        What their answers depend on beside the model; empty where the same question may have another answer.
-    places : list of (list of int)
-        For each different request the places of all that share its answer.
-    """
-
-    identity: tuple[str, ...]
-    places: list[list[int]]
-
-
-def group_by_identity(
-    request_type: str, requests: Sequence[Instance], configurations: Mapping[str, str]
-) -> list[AskedTogether]:
-    """Group requests by what is asked.
+def group_by_key(
+    model: str, request_type: str, requests: Sequence[Instance], configurations: Mapping[str, str]
+) -> list[tuple[str, list[list[int]]]]:
+    """Group requests by the key under which their answers are kept.
 
     Parameters
     ----------
+    model : str
+        The model's identity; empty if its answers are not kept.
     request_type : str
         `loglikelihood`, `generate_until`, ...
     requests : sequence of lmms_eval.api.instance.Instance
         All of that type.
     configurations : mapping of str to str
-        The configuration of each task, which counts for requests that do not say what they show.
+        As `task_configurations` returns them.
 
     Returns
     -------
-    list of AskedTogether
-        In the order in which they are first asked for. Requests of Bench-C tasks are known by prompt, picture, settings
-        and options, whatever task asks for them; all others by their task and place too.
+    list of (str, list of (list of int))
+        In the order in which they are first asked for: a key, empty for an answer that is not kept because it is drawn
+        at random, and for each different request under it the places of all that share its answer. Requests of Bench-C
+        tasks are known by prompt, settings, picture and options, whatever task asks; others by task and place as well.
     """
     groups: dict[int | tuple[str, ...], dict[str, list[int]]] = {}
     for place, request in enumerate(requests):
@@ -178,16 +170,34 @@ def group_by_identity(
         shown = _shown(request)
         texts = [argument for argument in request.args if isinstance(argument, str)]
         asked: int | tuple[str, ...] = place
-        if is_deterministic(request_type, settings):
+        if model and is_deterministic(request_type, settings):
             task = request.task_name
             whose = (task, configurations.get(task, ""), str(request.doc_id), str(request.idx), *texts)
             asked = (request_type, json.dumps(settings, sort_keys=True, default=str), *(shown or whose))
         option = texts[1] if shown and request_type == "loglikelihood" else ""
         groups.setdefault(asked, {}).setdefault(option, []).append(place)
     return [
-        AskedTogether((*asked, *options) if isinstance(asked, tuple) else (), list(options.values()))
+        ("" if isinstance(asked, int) else answer_key(model, *asked, *options), list(options.values()))
         for asked, options in groups.items()
     ]
+
+
+def task_configurations(tasks: Mapping[str, Any]) -> dict[str, str]:
+    """Hash the configuration of each task.
+
+    Parameters
+    ----------
+    tasks : mapping
+        lmms-eval's tasks, by name and in groups.
+    """
+    found: dict[str, str] = {}
+    for name, task in tasks.items():
+        if isinstance(task, Mapping):
+            found |= task_configurations(task)
+        elif hasattr(task, "dump_config"):
+            written = json.dumps(task.dump_config(), sort_keys=True, default=str)
+            found[name] = answer_key(_ADDRESS.sub(">", written))
+    return found
 
 
 def in_pieces(questions: Sequence[Sequence[Instance]], size: int) -> Iterator[list[Instance]]:

@@ -10,7 +10,6 @@ import json
 import random
 import re
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from disks import disk
 from forked_evaluations import ForkedEvaluation, ForkingServer, forking_server
 
 from benchc_tasks.datasets import write_dataset
-from benchc_tasks.stacks.answer_store import SYNC_INTERVAL
+from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, Row
 from support import rows_of_samples
 
 SEED = 20
@@ -61,26 +60,25 @@ def figures(run: ForkedEvaluation) -> str:
     return re.sub(" at 0x[0-9a-f]+", "", json.dumps(said, sort_keys=True))
 
 
-def stored(cache: Path) -> set[tuple[str, int, int]]:
-    """Task, doc and number of every answer that lies anywhere below a cache's folder."""
-    found = set()
-    for log in (*cache.glob("*.audit.jsonl"), *cache.glob("runs/*/*.audit.jsonl")):
-        for line in log.read_bytes().splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                written = json.loads(line)
-                found.add((written["task_name"], written["doc_id"], written["idx"]))
-    return found
+def rows_in(cache: Path, pattern: str) -> list[Row]:
+    """The rows of logs below a cache's folder."""
+    lines = [line for log in cache.glob(f"answers-*/{pattern}") for line in log.read_bytes().splitlines()]
+    return [row for row in map(Row.from_line, lines) if row is not None]
 
 
-def in_database(cache: Path) -> int:
-    with sqlite3.connect(cache / "cache.db") as database:
-        return int(database.execute("SELECT COUNT(*) FROM responses").fetchone()[0])
+def stored(cache: Path) -> set[str]:
+    """The keys of all conditions whose answers lie anywhere below a cache's folder."""
+    return {row.key for row in rows_in(cache, "*.log")}
 
 
-def conditions_of(answers: set[tuple[str, int, int]]) -> int:
-    """How many conditions so many answers are; the clean one of a sample is asked for by both tasks."""
-    options = [len(row["options"]) for row in rows_of_samples(SAMPLES)]
-    return len({("" if idx < options[doc] else task, doc, idx // options[doc]) for task, doc, idx in answers})
+def merged(cache: Path) -> list[str]:
+    """The keys of those that were merged."""
+    return [row.key for row in rows_in(cache, "answers.log")]
+
+
+def left_in(cache: Path) -> set[str]:
+    """The names of the files in a cache's folder."""
+    return {path.name for path in cache.glob("answers-*/*")}
 
 
 def has_come(run: ForkedEvaluation, phase: str, moment: float) -> bool:
@@ -105,7 +103,7 @@ def test_ten_kills_lose_little_and_change_no_figure(server, dataset, undisturbed
         run.wait_until(functools.partial(has_come, run, phase, moment))
         run.kill()
         assert not run.has_results, (phase, run.output)
-        after = conditions_of(stored(cache))
+        after = len(stored(cache))
         # The model had scored so many, and so many of them are there: what it scored last may be lost.
         assert run.scored - (after - before) in {0, 1}, (phase, moment)
         before = after
@@ -116,7 +114,9 @@ def test_ten_kills_lose_little_and_change_no_figure(server, dataset, undisturbed
     assert last.scored == 0, last.output
     assert last.samples == undisturbed.samples
     assert figures(last) == figures(undisturbed)
-    assert in_database(cache) == len(stored(cache)) == sum(len(row["options"]) * 12 for row in rows_of_samples(SAMPLES))
+    assert len(merged(cache)) == len(stored(cache)) == CONDITIONS
+    answers = [answer for row in rows_in(cache, "answers.log") for answer in json.loads(row.responses)]
+    assert len(answers) == sum(len(row["options"]) * 11 for row in rows_of_samples(SAMPLES))
     assert "WARNING" not in last.output.replace("benchc runs on its bundled", "")
 
 
@@ -134,8 +134,8 @@ def test_two_live_runs_of_one_folder_leave_each_other_alone(server, dataset, und
         assert figures(run) == figures(undisturbed)
     assert first.scored == CONDITIONS
     assert 0 < second.scored < CONDITIONS
-    assert in_database(cache) == len(stored(cache))
-    assert [path.name for path in cache.glob("runs/*")] == [".benchc-merge.lock"]
+    assert len(merged(cache)) == len(stored(cache)) == CONDITIONS
+    assert left_in(cache) == {"answers.log", "answers.copy", "merge.lock"}
 
 
 def sentence(run: ForkedEvaluation, names: str) -> str:
@@ -148,12 +148,12 @@ def sentence(run: ForkedEvaluation, names: str) -> str:
 def test_a_full_disk_of_the_cache_ends_the_run_and_the_same_command_goes_on(server, dataset, undisturbed, tmp_path):
     with disk(tmp_path / "disk", size=1 << 20) as small:
         arguments = [*TASKS, "--use_cache", str(small.path / "cache")]
-        small.fill(but=150_000)
+        small.fill(but=17_000)
         stopped = server.run(tmp_path / "stopped", arguments, environment=dataset)
         told = sentence(stopped, str(small.path / "cache"))
         assert "No space left on device" in told or "disk is full" in told
         assert "the same command goes on from them" in told
-        kept = conditions_of(stored(small.path / "cache"))
+        kept = len(stored(small.path / "cache"))
         assert 0 < kept < CONDITIONS
         assert stopped.scored - kept <= SYNC_INTERVAL
         small.make_room()
@@ -202,9 +202,10 @@ def test_results_that_found_no_room_are_there_after_the_same_command(
 ):
     cache = tmp_path / "cache"
     shutil.copytree(cache_without_results, cache)
-    content = (cache / "cache.db").read_bytes()
+    (log,) = cache.glob("answers-*/answers.log")
+    content = log.read_bytes()
     if is_cut:
-        (cache / "cache.db").write_bytes(content[: len(content) // 2])
+        log.write_bytes(content[: len(content) // 2])
     run = server.run(tmp_path / "again", [*TASKS, "--use_cache", str(cache)], environment=dataset)
     assert run.scored == 0
     assert run.samples == undisturbed.samples
@@ -212,5 +213,6 @@ def test_results_that_found_no_room_are_there_after_the_same_command(
     told = [line for line in run.output.splitlines() if "WARNING" in line]
     assert len(told) == (1 if is_cut else 0)
     if is_cut:
-        assert "cache.db is damaged" in told[0]
-        assert (cache / "cache.db.damaged-1").read_bytes() == content[: len(content) // 2]
+        assert "answers.log or its copy is damaged" in told[0]
+        assert content[: len(content) // 2] in {path.read_bytes() for path in cache.glob("answers-*/damaged/*")}
+        assert log.read_bytes() == content
