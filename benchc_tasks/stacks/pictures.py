@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchc_metrics.benchmark import Condition
-from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Corruption, condition_seed, corrupt
+from benchc_tasks.corruptions import CONTROLS, CORRUPTIONS, ENGINE_VERSION, Corruption, condition_seed, corrupt
 from benchc_tasks.datasets import decode_image
 
 __all__ = ["ConditionedPicture", "condition_state"]
@@ -73,18 +73,19 @@ def condition_state(condition: Condition) -> str:
     Returns
     -------
     str
-        The condition and the version of the corruptions. A corruption that is not of this package has no version: its
-        parameters, its source, and the pixels that it makes of a small picture are added.
+        The condition, the version of the corruptions and the parameters. A function that is not of this package has no
+        version: its source, and the pixels that it makes of a small picture, are added.
     """
-    corruption = CORRUPTIONS.get(condition.corruption or "")
-    if corruption is None or corruption.function.__module__.startswith("benchc_tasks."):
-        return f"{condition} {ENGINE_VERSION}"
+    name = condition.corruption or ""
+    corruption = CORRUPTIONS.get(name) or CONTROLS.get(name)
     described, state = _DESCRIBED.get(condition, (None, ""))
-    if described is not corruption:
-        parts = (corruption.parameters, *map(_source, (corruption.function, corruption.draws)), _probe(condition))
-        state = f"{condition} {ENGINE_VERSION} {hashlib.sha256(repr(parts).encode()).hexdigest()}"
+    if corruption is not None and described is not corruption:
+        parts: list[object] = [corruption.parameters]
+        if not corruption.function.__module__.startswith("benchc_tasks."):
+            parts += [_source(corruption.function), _source(corruption.draws), _probe(condition)]
+        state = hashlib.sha256(repr(parts).encode()).hexdigest()
         _DESCRIBED[condition] = (corruption, state)
-    return state
+    return f"{condition} {ENGINE_VERSION} {state}"
 
 
 def _source(function: Callable[..., Any] | None) -> str:

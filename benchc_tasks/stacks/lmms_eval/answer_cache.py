@@ -16,12 +16,11 @@ from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
 
-from benchc_metrics.generation_records import checked_answer
-from benchc_metrics.responses import NO_ANSWER, checked_response
+from benchc_metrics.responses import NO_ANSWER, checked_response, checked_text
+from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, AnswerStore, answer_key
 from benchc_tasks.stacks.lmms_eval.requests import group_by_key, in_pieces, task_configurations
 from benchc_tasks.stacks.model_identity import model_identity
-from benchc_tasks.models.processes import fail_together
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
 
@@ -162,10 +161,10 @@ def _kept(reqtype: str, response: object) -> Any:
     """Return a response as JSON types, or None for one that is to be asked for again by the next run."""
     if reqtype == "loglikelihood":
         checked = checked_response(response)
-        return checked if isinstance(checked, list) else None
+        return None if isinstance(checked, dict) else list(checked[: 2 if checked.missing_mass is None else 3])
     text = response.text if isinstance(response, GenerationResult) else response
     if isinstance(text, str):
-        is_answer = text.strip() and not text.startswith(NO_ANSWER) and "text" in checked_answer(text)
+        is_answer = text.strip() and not text.startswith(NO_ANSWER) and "text" in checked_text(text)
         return text if is_answer else None
     return text if json.loads(json.dumps(text, default=str)) == text else None
 

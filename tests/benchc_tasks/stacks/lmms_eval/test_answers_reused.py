@@ -20,7 +20,7 @@ from benchc_tasks.datasets import decode_image, write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import engines
 from benchc_tasks.models.choice import TransformersChoiceScorer
-from benchc_tasks.stacks.lmms_eval import task as task_module
+from benchc_tasks.stacks import pictures
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from support import encoded, rows_of_samples
 from task_yamls import tasks_path
@@ -120,7 +120,7 @@ def test_a_changed_prompt_uses_none(second_run, prompts: dict[str, str]):
 
 
 def test_a_changed_engine_uses_none(second_run, monkeypatch):
-    monkeypatch.setattr(task_module, "ENGINE_VERSION", "another")
+    monkeypatch.setattr(pictures, "ENGINE_VERSION", "another")
     assert second_run() == CONDITIONS
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import sqlite3
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lmms_eval.utils import load_yaml_config
 from benchc_metrics.records import SampleRecord
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corruption, unregister
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
+from benchc_tasks.stacks.answer_store import Row
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask, conditions_of
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from support import encoded, logged, rows_of_samples
@@ -189,8 +190,8 @@ def test_limit_counts_samples(dataset):
 
 
 def cached_answers(cache: Path) -> int:
-    with sqlite3.connect(cache / "cache.db") as answers:
-        return int(answers.execute("SELECT COUNT(*) FROM responses").fetchone()[0])
+    lines = [line for log in cache.glob("answers-*/answers.log") for line in log.read_bytes().splitlines()]
+    return sum(len(json.loads(row.responses)) for line in lines if (row := Row.from_line(line)) is not None)
 
 
 def test_the_response_cache_serves_the_same_data_and_never_other_data(dataset, tmp_path):
