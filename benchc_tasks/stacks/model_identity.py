@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 
-from benchc_tasks.models.checkpoints import checkpoint_state
+from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 
 __all__ = ["PACKAGES", "model_identity"]
 
-PACKAGES = ("benchc", "lmms-eval", "torch", "torchvision", "transformers", "pillow", "vllm")
-"""Packages whose versions an answer may depend on."""
+PACKAGES = ("benchc", "lmms-eval", "torch", "torchvision", "transformers", "vllm")
+"""Packages whose versions an answer may depend on, beside Pillow's."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
-_SAMPLED_BYTES = 1 << 24
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SECRET = re.compile(r"(^|_)(api_key|secret|password)$|^(hf_)?token$", re.IGNORECASE)
 _SERVER = re.compile(r"_(API_BASE|API_URL|API_VERSION|BASE_URL|ENDPOINT)$")
@@ -46,33 +43,22 @@ def model_identity(model: object, arguments: Mapping[str, object]) -> str | None
     if not isinstance(model, str) and _ADDRESS.search(repr(model)):
         return None
     said = {name: value for name, value in arguments.items() if not _SECRET.search(name)}
-    states = {name: _state(value, arguments.get("revision")) for name, value in said.items()}
+    states = {name: _named(value, arguments.get("revision")) for name, value in said.items()}
     servers = {name: value for name, value in os.environ.items() if _SERVER.search(name)}
-    versions = {name: _version(name) for name in PACKAGES}
+    versions = library_versions(*PACKAGES)
     return json.dumps([str(model), said, states, servers, versions], sort_keys=True, default=str)
 
 
-def _state(value: object, revision: object) -> str:
+def _named(value: object, revision: object) -> str:
     """Describe what an argument names: a checkpoint in a folder, a file, or a checkpoint of the hub as it is cached."""
     if not isinstance(value, str) or not value:
         return ""
-    if os.path.isfile(value):
-        with open(value, "rb") as file:
-            start = file.read(_SAMPLED_BYTES)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _SAMPLED_BYTES))
-            return f"{size} {hashlib.sha256(start + file.read()).hexdigest()}"
     if os.path.isdir(value):
-        # A folder that a model writes into has no configuration.
+        # Another folder may be one that the model writes into.
         return checkpoint_state(value) if any(Path(value).glob("*config.json")) else ""
-    if _HUB_ID.fullmatch(value):
-        cached = try_to_load_from_cache(value, "config.json", revision=revision if isinstance(revision, str) else None)
-        return Path(cached).parent.name if isinstance(cached, str) else ""
-    return ""
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
+    if os.path.exists(value):
+        return checkpoint_state(value)
+    if not _HUB_ID.fullmatch(value):
         return ""
+    cached = try_to_load_from_cache(value, "config.json", revision=revision if isinstance(revision, str) else None)
+    return checkpoint_state(value, Path(cached).parent.name if isinstance(cached, str) else None)

@@ -14,7 +14,8 @@ from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 
 from benchc_metrics.benchmark import Condition
 from benchc_tasks.corruptions import Picture, corruption, unregister
-from benchc_tasks.stacks import model_identity, pictures
+from benchc_tasks.models import checkpoints
+from benchc_tasks.stacks import pictures
 from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, AnswerStore, Row
 from benchc_tasks.stacks.lmms_eval import answer_cache
 from benchc_tasks.stacks.lmms_eval.answer_cache import AnswerCache, AnswersNotKeptError
@@ -339,8 +340,8 @@ def test_another_model_never_has_the_answers_of_the_first(tmp_path, model, setti
 @pytest.mark.parametrize("package", ["lmms-eval", "benchc", "torch", "torchvision", "transformers", "pillow"])
 def test_another_version_never_has_the_answers_of_the_first(tmp_path, monkeypatch, package):
     run(tmp_path, Streaming(), requests_of())
-    version = model_identity.version
-    monkeypatch.setattr(model_identity, "version", lambda name: "0.0.1" if name == package else version(name))
+    version = checkpoints.version
+    monkeypatch.setattr(checkpoints, "version", lambda name: "0.0.1" if name == package else version(name))
     other = Streaming()
     run(tmp_path, other, requests_of())
     assert len(other.asked) == 54

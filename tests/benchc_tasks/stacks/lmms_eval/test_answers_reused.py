@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from benchc_tasks.datasets import decode_image, write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
-from benchc_tasks.models import engines
+from benchc_tasks.models import checkpoints, engines
 from benchc_tasks.models.choice import TransformersChoiceScorer
 from benchc_tasks.stacks import pictures
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask
@@ -45,16 +46,18 @@ class Runs:
         monkeypatch.setattr(TransformersChoiceScorer, "score", counted)
         monkeypatch.setenv("BENCHC_DATASET", str(folder / "data" / "samples.parquet"))
 
-    def __call__(self, model_args: str = "", **prompts: str) -> int:
+    def __call__(self, model_args: str = "", task: type[BenchCTask] = BenchCTask, **prompts: str) -> int:
         write_dataset(self.folder / "data" / "samples.parquet", self.rows)
         self._scored = 0
         config = load_yaml_config(str(tasks_path() / "benchc_fog.yaml"), mode="full")
         if prompts:
             config["lmms_eval_specific_kwargs"] = {"default": prompts}
+        if task is not BenchCTask:
+            config |= {"task": "a_part_of_it", "description": "", "tag": "mine"}
         results = simple_evaluate(
             model="benchc",
             model_args=model_args,
-            tasks=[BenchCTask(config=config)],
+            tasks=[task(config=config)],
             task_manager=task_manager(),
             bootstrap_iters=0,
             use_cache=str(self.folder / "cache"),
@@ -108,6 +111,20 @@ def test_the_same_command_uses_every_answer(second_run):
     assert second_run() == 0
 
 
+class Part(BenchCTask):
+    """Another task, which asks for clean pictures and for fog at two of its severities."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.conditions = tuple(condition for condition in self.conditions if condition.severity in (0, 1, 4))
+
+
+def test_a_run_of_a_part_is_completed_by_a_run_of_all(run):
+    assert run(task=Part) == 2 * 3
+    assert run() == 2 * 3
+    assert run(task=Part) == run() == 0
+
+
 @pytest.mark.parametrize("change", [one_pixel, one_option, the_answer])
 def test_a_changed_dataset_uses_none(second_run, change: Callable[[dict[str, Any]], None]):
     change(second_run.rows[1])
@@ -154,10 +171,13 @@ def test_other_weights_in_the_same_folder_use_none(run, tmp_path):
     assert run(model_args) == CONDITIONS
     assert run(model_args) == 0
     path = checkpoint / "model.safetensors"
-    size = path.stat().st_size
+    before = path.stat()
     weights = load_file(path)
     first = next(iter(weights))
     weights[first] = weights[first] + 0.5
     save_file(weights, path, metadata={"format": "pt"})
-    assert path.stat().st_size == size
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    # As in a new process.
+    checkpoints._state_of_files.cache_clear()
     assert run(model_args) == CONDITIONS
