@@ -1,4 +1,4 @@
-"""Whether results can be written where they are to go, asked before a model is."""
+"""Check that the results can be written, before anything is scored."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 __all__ = ["OutputFolderError", "check_output_folder"]
 
 BYTES_OF_A_REQUEST = 256
-"""What a request takes in the samples log; 120 to 200 were seen."""
+"""Bytes that a request takes in the samples log; 120 to 200 were measured."""
 
 
 class OutputFolderError(OSError):
-    """A folder in which the results of a run could not be written; the message names it and the cure."""
+    """Raised where the results of a run could not be written; the message names the folder and the cure."""
 
 
 def check_output_folder(folder: Path, requests: int) -> None:

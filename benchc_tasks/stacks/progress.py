@@ -1,4 +1,4 @@
-"""Where a long run is: one bar on a terminal, lines in the log where there is none, a line for each finished task."""
+"""Show how far a long run is: a bar on a terminal, else lines in the log; and a line for each finished task."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Protocol
 
-from lmms_eval.api.instance import Instance
 from loguru import logger
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from benchc_tasks.models.questions import Outcome, ScoringError
-from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 
-__all__ = ["HEARTBEAT_SECONDS", "Progress"]
+__all__ = ["HEARTBEAT_SECONDS", "Asked", "Progress"]
 
 HEARTBEAT_SECONDS = 60.0
 MOST_WARNINGS = 10
-"""Of so many samples it is told why they could not be scored, each once; the samples log has the reasons of all."""
+"""How many samples that could not be scored are named, each once; the samples log has the reasons of all."""
+
+
+class Asked(Protocol):
+    """A sample under a condition, and the requests that it answers."""
+
+    @property
+    def sample(self) -> str:
+        """The sample's name."""
+        ...
+
+    @property
+    def places(self) -> Sequence[tuple[int, int]]:
+        """For each request, its place among all requests and the number of its option."""
+        ...
 
 
 class Progress:
@@ -27,8 +40,8 @@ class Progress:
 
     Parameters
     ----------
-    requests : sequence of lmms_eval.api.instance.Instance
-        All requests of the run; their tasks are what is told as finished.
+    tasks : sequence of str
+        The task of each request of the run.
     conditions : int
         How many conditions of samples they make, which is what is counted.
     rank, world_size : int
@@ -41,7 +54,7 @@ class Progress:
 
     def __init__(
         self,
-        requests: Sequence[Instance],
+        tasks: Sequence[str],
         conditions: int,
         *,
         rank: int = 0,
@@ -56,7 +69,7 @@ class Progress:
         self._clock = clock
         self._started = self._last_line = clock()
         self._done = 0
-        self._task_of_place = [str(request.args[4]) for request in requests]
+        self._task_of_place = tasks
         self._left = Counter(self._task_of_place)
         self._tasks = len(self._left)
         self._unanswered = 0
@@ -82,20 +95,20 @@ class Progress:
                 f"the first of them: {self._first_fault}"
             )
 
-    def update(self, batch: Sequence[tuple[Inquiry, Outcome]]) -> None:
+    def update(self, batch: Sequence[tuple[Asked, Outcome]]) -> None:
         """Count a batch that has been scored.
 
         Parameters
         ----------
-        batch : sequence of (Inquiry, Outcome)
+        batch : sequence of (Asked, Outcome)
             What was asked and what came of it.
         """
         self._done += len(batch)
         self._bar.update(len(batch))
-        for inquiry, outcome in batch:
+        for asked, outcome in batch:
             if isinstance(outcome, ScoringError):
-                self._note(inquiry.sample, outcome)
-            for place, _ in inquiry.places:
+                self._note(asked.sample, outcome)
+            for place, _ in asked.places:
                 self._finish(self._task_of_place[place])
         if self._speaks and self._bar.disable and self._clock() - self._last_line >= self._heartbeat:
             self._say(f"benchc: {self.standing()}")

@@ -182,7 +182,11 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
             return
         inquiries = group_requests(requests, self.task_dict)
         progress = Progress(
-            requests, len(inquiries), rank=self.rank, world_size=self.world_size, heartbeat=self._heartbeat
+            [str(request.args[4]) for request in requests],
+            len(inquiries),
+            rank=self.rank,
+            world_size=self.world_size,
+            heartbeat=self._heartbeat,
         )
         batches = score_ahead(inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead)
         waiting: dict[int, Answer] = {}

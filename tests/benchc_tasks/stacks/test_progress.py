@@ -5,10 +5,9 @@ import pty
 import struct
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from lmms_eval.api.instance import Instance
 
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.questions import Outcome, ScoringError
@@ -35,9 +34,8 @@ def lines() -> Iterator[list[str]]:
         yield lines
 
 
-@pytest.fixture
-def requests(make_request: Callable[..., Instance]) -> list[Instance]:
-    return [make_request("What?", "A", None, doc_id, task=task) for task in TASKS for doc_id in range(4)]
+REQUESTS = [task for task in TASKS for _ in range(4)]
+"""The task of each request."""
 
 
 def asked(*places: int, sample: str = "sample 's'") -> Inquiry:
@@ -54,10 +52,10 @@ def _pieces(terminal: int) -> Iterator[str]:
             yield piece.decode()
 
 
-def test_each_task_is_told_when_all_its_answers_are_there(lines: list[str], requests: list[Instance]) -> None:
+def test_each_task_is_told_when_all_its_answers_are_there(lines: list[str]) -> None:
     """The clean picture (place 0 and 4) belongs to both tasks."""
     clock = Clock()
-    with Progress(requests, 7, clock=clock) as progress:
+    with Progress(REQUESTS, 7, clock=clock) as progress:
         for seconds, places in enumerate(((0, 4), (5,), (6,), (1,), (7,), (2,), (3,)), start=1):
             clock.seconds = 2.0 * seconds
             progress.update([(asked(*places), SCORES)])
@@ -67,11 +65,9 @@ def test_each_task_is_told_when_all_its_answers_are_there(lines: list[str], requ
     ]
 
 
-def test_a_heartbeat_where_there_is_no_terminal(
-    lines: list[str], requests: list[Instance], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_heartbeat_where_there_is_no_terminal(lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    with Progress(requests, 8000, clock=clock, heartbeat=60) as progress:
+    with Progress(REQUESTS, 8000, clock=clock, heartbeat=60) as progress:
         for second in range(0, 200, 10):
             clock.seconds = second
             progress.update([(asked(), SCORES)] * 10)
@@ -83,11 +79,9 @@ def test_a_heartbeat_where_there_is_no_terminal(
     assert not capsys.readouterr().err
 
 
-def test_only_the_first_rank_speaks_of_progress_and_every_rank_of_faults(
-    lines: list[str], requests: list[Instance]
-) -> None:
+def test_only_the_first_rank_speaks_of_progress_and_every_rank_of_faults(lines: list[str]) -> None:
     clock = Clock()
-    with Progress(requests, 8, rank=1, world_size=2, clock=clock) as progress:
+    with Progress(REQUESTS, 8, rank=1, world_size=2, clock=clock) as progress:
         clock.seconds = 100.0
         progress.update([(asked(*range(8)), ScoringError("sample 's' under clean: why"))])
     assert lines == [
@@ -97,10 +91,8 @@ def test_only_the_first_rank_speaks_of_progress_and_every_rank_of_faults(
     ]
 
 
-def test_many_faults_are_counted_and_those_of_the_first_samples_told_once_each(
-    lines: list[str], requests: list[Instance]
-) -> None:
-    with Progress(requests, 3000, clock=Clock()) as progress:
+def test_many_faults_are_counted_and_those_of_the_first_samples_told_once_each(lines: list[str]) -> None:
+    with Progress(REQUESTS, 3000, clock=Clock()) as progress:
         for number in range(1500):
             sample = f"sample '{number // 2}'"
             progress.update([(asked(sample=sample), ScoringError(f"{sample} under fog@{number % 2}: why"))])
@@ -115,7 +107,7 @@ def test_many_faults_are_counted_and_those_of_the_first_samples_told_once_each(
 
 
 def test_a_bar_on_a_terminal_with_rate_and_time_left_and_no_heartbeat(
-    lines: list[str], requests: list[Instance], monkeypatch: pytest.MonkeyPatch
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real pseudo-terminal stands behind standard error."""
     parent, child = pty.openpty()
@@ -123,7 +115,7 @@ def test_a_bar_on_a_terminal_with_rate_and_time_left_and_no_heartbeat(
     clock = Clock()
     with os.fdopen(child, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        with Progress(requests, 8, clock=clock, heartbeat=1) as progress:
+        with Progress(REQUESTS, 8, clock=clock, heartbeat=1) as progress:
             clock.seconds = 50.0
             progress.update([(asked(0), SCORES)] + [(asked(), SCORES)] * 3)
             clock.seconds = 100.0
