@@ -20,7 +20,10 @@ PACKAGES = ("benchc", "lmms-eval", "torch", "torchvision", "transformers", "vllm
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SECRET = re.compile(r"(^|_)(api_key|secret|password)$|^(hf_)?token$", re.IGNORECASE)
-_SERVER = re.compile(r"_(API_BASE|API_URL|API_VERSION|BASE_URL|ENDPOINT)$")
+# A Jupyter hub's variables of such a name differ from session to session.
+_SERVER = re.compile(
+    r"(ANTHROPIC|AZURE|DASHSCOPE|GEMINI|GOOGLE|LITELLM|OPENAI|REKA)\w*_(API_BASE|API_URL|API_VERSION|BASE_URL|ENDPOINT)"
+)
 
 
 def model_identity(model: object, arguments: Mapping[str, object]) -> str | None:
@@ -44,7 +47,7 @@ def model_identity(model: object, arguments: Mapping[str, object]) -> str | None
         return None
     said = {name: value for name, value in arguments.items() if not _SECRET.search(name)}
     states = {name: _named(value, arguments.get("revision")) for name, value in said.items()}
-    servers = {name: value for name, value in os.environ.items() if _SERVER.search(name)}
+    servers = {name: value for name, value in os.environ.items() if _SERVER.fullmatch(name)}
     versions = library_versions(*PACKAGES)
     return json.dumps([str(model), said, states, servers, versions], sort_keys=True, default=str)
 

@@ -71,6 +71,7 @@ def test_a_server_that_a_variable_names_counts_and_its_key_does_not(monkeypatch:
     assert before is not None
     assert "secret" not in before
     monkeypatch.setenv("OPENAI_API_KEY", "sk-another")
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "http://127.0.0.1:3/hub")
     assert model_identity("openai", {**arguments, "api_key": "sk-another"}) == before
     monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:2/v1")
     assert model_identity("openai", arguments) != before
