@@ -131,7 +131,7 @@ class AnswerStore:
 
         It is an `OSError` too if another process merges for over a minute.
         """
-        if not any(self.folder.glob("*.log")):
+        if not (self._runs() or any(self.folder.glob("answers.*"))):
             return
         with FileLock(self.folder / "merge.lock", timeout=_LOCK_SECONDS):
             left = [run for run in self._runs() if _has_ended(run)]
@@ -141,13 +141,14 @@ class AnswerStore:
                 rows.update(found)
                 if is_damaged:
                     _set_aside(log)
+            merged = b"".join(row.to_line() for row in rows)
             for path in _pair(self._merged):
-                _write(path, b"".join(row.to_line() for row in rows))
+                _write(path, merged)
             for run, suffix in product(left, (".lock", ".copy", ".log")):
                 run.with_suffix(suffix).unlink(missing_ok=True)
 
     def _runs(self) -> list[Path]:
-        return sorted(self.folder.glob("run-*.log"))
+        return sorted({path.with_suffix(".log") for path in self.folder.glob("run-*") if path.suffix != ".lock"})
 
 
 class _RunLog:

@@ -314,6 +314,23 @@ def test_two_damaged_files_are_kept_aside(tmp_path, warnings):
     assert stored(tmp_path) == responses(left.count(b"\n"))
 
 
+@pytest.mark.parametrize("state", ["merged", "ended"])
+@pytest.mark.parametrize("suffix", [".log", ".copy"])
+def test_a_file_that_is_gone_is_made_anew(tmp_path, warnings, state, suffix):
+    log = ended_run(tmp_path)
+    if state == "merged":
+        merged(tmp_path)
+        log = tmp_path / "answers.log"
+    log.with_suffix(suffix).unlink()
+    store = AnswerStore(tmp_path)
+    assert store.find(responses(MANY)) == responses(MANY)
+    warnings.clear()
+    store.merge()
+    assert len(warnings) == (suffix == ".log")
+    assert stored(tmp_path) == responses(MANY)
+    assert not list(tmp_path.glob("run-*"))
+
+
 def damaged(content: bytes, draw: random.Random) -> Iterator[tuple[str, bytes]]:
     """Damage a file in every way: a byte, the end, a row twice, rows in another order, a piece lost or filled."""
     place = draw.randrange(len(content))
@@ -542,6 +559,7 @@ def test_who_waits_for_another_merge_too_long_says_so(tmp_path, monkeypatch):
         filelock.FileLock(tmp_path / "merge.lock"),
         pytest.raises(TimeoutError, match=r"merge\.lock"),
     ):
+        assert AnswerStore(tmp_path).find(responses(8)) == responses(8)
         merged(tmp_path)
     merged(tmp_path)
     assert stored(tmp_path) == responses(8)
