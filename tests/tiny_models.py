@@ -273,6 +273,42 @@ def gemma3(tokenizer: Any) -> tuple[Any, Any]:
     return hf.Gemma3ForConditionalGeneration(config), processor
 
 
+def mllama(tokenizer: Any) -> tuple[Any, Any]:
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_global_layers": 1,
+        "attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+        "intermediate_layers_indices": [0],
+        "vision_output_dim": 64,
+        "max_num_tiles": 4,
+        "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1], [2, 2], [1, 3], [3, 1], [1, 4], [4, 1]],
+    }
+    # Pictures are attended to across, in layers of their own: what follows the prompt needs its mask.
+    text = {
+        **TEXT,
+        "vocab_size": len(tokenizer),
+        "num_hidden_layers": 4,
+        "cross_attention_layers": [1, 3],
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    config = hf.MllamaConfig(
+        vision_config=vision, text_config=text, image_token_index=tokenizer.convert_tokens_to_ids("<|image|>")
+    )
+    images = hf.MllamaImageProcessor(size={"height": 32, "width": 32}, max_image_tiles=4)
+    model = hf.MllamaForConditionalGeneration(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "gate" in name:  # closed at first
+                parameter.fill_(0.7)
+    return model, hf.MllamaProcessor(images, tokenizer)
+
+
 QWEN_TOKENS = {"a": "<|vision_start|>", "b": "<|vision_end|>", "c": "<|image_pad|>", "d": "<|video_pad|>"}
 QWEN_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 FAMILIES = {
@@ -294,6 +330,7 @@ FAMILIES = {
     "idefics3": Family(
         idefics3, {"a": "<image>", "b": "<fake_token_around_image>", "c": "<end_of_utterance>"}, "<image>"
     ),
+    "mllama": Family(mllama, {"image_token": "<|image|>"}, "<|image|>"),
     "gemma3": Family(
         gemma3,
         {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"},
@@ -308,7 +345,7 @@ def build_checkpoint(family: str, folder: Path) -> Path:
     tokenizer = make_tokenizer(made.tokens)
     torch.manual_seed(20)
     model, processor = made.build(tokenizer)
-    processor.chat_template = chat_template(made.image, "<s>" if family == "gemma3" else "")
+    processor.chat_template = chat_template(made.image, "<s>" if family in ("gemma3", "mllama") else "")
     generator = torch.Generator().manual_seed(21)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -399,6 +436,9 @@ def slow_reference(checkpoint: Callable[[str], Path]) -> Callable[..., tuple[flo
             name: torch.cat([value, added.get(name, torch.zeros_like(tokens))], 1) if value.shape == shape else value
             for name, value in inputs.items()
         }
+        if (mask := sequence.get("cross_attention_mask")) is not None:
+            seen = mask[:, -1:].expand(-1, tokens.shape[1], -1, -1)
+            sequence["cross_attention_mask"] = torch.cat([mask, seen], 1)
         with torch.no_grad():
             logits = model(**sequence, use_cache=False).logits[0].double()
         steps = logits[shape[1] - 1 : -1].log_softmax(-1)

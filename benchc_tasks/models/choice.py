@@ -64,12 +64,15 @@ class _Prefix:
         (N, length).
     positions : torch.Tensor or None
         Position ids, (..., N, length); None for a model that counts for itself.
+    picture_mask : torch.Tensor or None
+        Which pictures each token attends to, (N, length, ...), in a model that attends across as Mllama does.
     """
 
     log_probabilities: torch.Tensor
     cache: Any
     attention_mask: torch.Tensor
     positions: torch.Tensor | None
+    picture_mask: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,7 @@ class TransformersChoiceScorer:
             cache=output.past_key_values if keep_cache else None,
             attention_mask=mask,
             positions=positions,
+            picture_mask=arguments.get("cross_attention_mask"),
         )
 
     def _look(self, questions: Sequence[Question], prefix: _Prefix) -> None:
@@ -295,6 +299,9 @@ class TransformersChoiceScorer:
         if prefix.positions is not None:
             last = prefix.positions[..., rows, -1:]
             arguments["position_ids"] = last + torch.arange(1, length + 1, device=device)
+        if prefix.picture_mask is not None:  # what follows a prompt sees what its last token sees, as in generation
+            seen = prefix.picture_mask[rows, -1:]
+            arguments["cross_attention_mask"] = seen.expand(-1, length, *seen.shape[2:])
         output = self._model(
             input_ids=tokens[:, :-1],
             past_key_values=_rows_of(prefix.cache, rows),

@@ -15,7 +15,7 @@ from benchc_tasks.models.sight import contrast
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from support import logged
 
-FAMILIES = ("llava", "llava_onevision", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "internvl", "idefics3", "gemma3")
+FAMILIES = ("llava", "llava_onevision", "qwen2_5_vl", "qwen3_vl", "qwen3_5", "internvl", "idefics3", "gemma3", "mllama")
 LETTERS = ("A", "B", "C", "D")
 PHRASES = ("zebra crossing", "zebra", "A", " quick brown fox", "zebu")
 QUESTIONS = (
