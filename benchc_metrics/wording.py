@@ -64,11 +64,11 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{number(100 * value, digits)}\N{NO-BREAK SPACE}%" if isfinite(value) else MISSING
 
 
-def with_interval(figure: _Measured, digits: int = 3) -> str:
-    """Write a figure and its interval, `0.512 [0.470, 0.553]`."""
-    if not isfinite(figure.value):
+def with_interval(estimate: _Measured, digits: int = 3) -> str:
+    """Write a metric and its interval, `0.512 [0.470, 0.553]`."""
+    if not isfinite(estimate.value):
         return MISSING
-    return f"{number(figure.value, digits)} [{number(figure.low, digits)}, {number(figure.high, digits)}]"
+    return f"{number(estimate.value, digits)} [{number(estimate.low, digits)}, {number(estimate.high, digits)}]"
 
 
 def joined(words: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What the report shows of runs, computed once: figures with intervals, and which of them differ.
+"""What the report shows of runs, computed once: metrics with intervals, and which of them differ.
 
 Every interval is a bootstrap over samples, see `benchc_metrics.statistics.resampling`.
 """
@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.metrics.calibration import CalibrationBins
+from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import confidence, correctness
-from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, corruption_views, severity_views
+from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.views import corruption_views, severity_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import (
     ComparedRuns,
@@ -26,7 +28,7 @@ from benchc_metrics.statistics.estimates import (
 from benchc_metrics.statistics.resampling import Intervals, bootstrap_intervals, holm
 
 __all__ = [
-    "CELL_FIGURES",
+    "CELL_METRICS",
     "DETAIL_RESAMPLES",
     "Contest",
     "RunAnalysis",
@@ -36,9 +38,9 @@ __all__ = [
 ]
 
 DETAIL_RESAMPLES = 2_000
-"""Resamples for the figures of corruptions, severities and conditions, of which there are hundreds a run."""
+"""Resamples for the metrics of corruptions, severities and conditions, of which there are hundreds a run."""
 
-CELL_FIGURES = ("ras", "acc_corrupted")
+CELL_METRICS = ("ras", "acc_corrupted")
 """What the heat maps show."""
 
 _SIGNIFICANT = 0.05
@@ -53,9 +55,9 @@ class RunAnalysis:
     run : Run
     pairs : PairValues
     whole, corruptions, severities : EstimatedRun
-        All figures of the run, and of its corruptions and severities.
+        All metrics of the run, and of its corruptions and severities.
     cells : dict of str to Intervals
-        For each of `CELL_FIGURES` arrays of shape (corruptions, severities).
+        For each of `CELL_METRICS` arrays of shape (corruptions, severities).
     clean_bins, corrupted_bins : CalibrationBins
         For the reliability diagrams.
     """
@@ -74,9 +76,9 @@ class RunAnalysis:
         """How tables and charts call the run."""
         return self.run.name
 
-    def headline(self, figure: str) -> Estimate:
-        """Return a figure of the whole run."""
-        return self.whole.of(figure)
+    def headline(self, metric: str) -> Estimate:
+        """Return a metric of the whole run."""
+        return self.whole.of(metric)
 
 
 def analyse(run: Run) -> RunAnalysis:
@@ -97,7 +99,7 @@ def analyse(run: Run) -> RunAnalysis:
         whole=estimate(pairs),
         corruptions=estimate(pairs, corruption_views(run), resamples=DETAIL_RESAMPLES),
         severities=estimate(pairs, severity_views(run), resamples=DETAIL_RESAMPLES),
-        cells={name: _cell_intervals(pairs, name) for name in CELL_FIGURES},
+        cells={name: _cell_intervals(pairs, name) for name in CELL_METRICS},
         clean_bins=_calibration_bins(run, run.clean_distributions()),
         corrupted_bins=_calibration_bins(run, run.corrupted_distributions(), pairs.valid),
     )
@@ -164,7 +166,7 @@ def _calibration_bins(
 
 @dataclass
 class Contest:
-    """Which of several runs is best in a figure, where that can be said.
+    """Which of several runs is best in a metric, where that can be said.
 
     Comparisons are made when they are first asked for: a run that does not beat its closest rival needs no other.
 
@@ -182,29 +184,29 @@ class Contest:
             self._compared[first, second] = compare(self.entrants[first].pairs, self.entrants[second].pairs)
         return self._compared[first, second]
 
-    def ranking(self, figure: str) -> list[int]:
-        """Return the places of the runs from best to worst, without those that have no such figure."""
-        sign = -1.0 if FIGURES[figure].higher_is_better else 1.0
-        values = [sign * entrant.headline(figure).value for entrant in self.entrants]
+    def ranking(self, metric: str) -> list[int]:
+        """Return the places of the runs from best to worst, without those that have no such metric."""
+        sign = -1.0 if METRICS[metric].higher_is_better else 1.0
+        values = [sign * entrant.headline(metric).value for entrant in self.entrants]
         return sorted((place for place, value in enumerate(values) if not np.isnan(value)), key=values.__getitem__)
 
-    def winner(self, figure: str) -> int | None:
+    def winner(self, metric: str) -> int | None:
         """Return the place of the run that is significantly better than every other, None if none is.
 
         Parameters
         ----------
-        figure : str
+        metric : str
 
         Returns
         -------
         int or None
             Sign-flip tests against all others, Holm-corrected over them, all at most 0.05.
         """
-        ranking = self.ranking(figure)
+        ranking = self.ranking(metric)
         if len(ranking) < 2:
             return None
         p_values: list[float] = []
-        for p_value in self._p_values(figure, ranking):
+        for p_value in self._p_values(metric, ranking):
             p_values.append(p_value)
             # No correction makes a p-value smaller, so that one is enough to say no.
             if not p_value <= _SIGNIFICANT:
@@ -212,9 +214,9 @@ class Contest:
         return ranking[0] if bool(np.all(holm(p_values) <= _SIGNIFICANT)) else None
 
     def winners(self) -> dict[str, int | None]:
-        """Return the winner of each headline figure."""
-        return {figure: self.winner(figure) for figure in HEADLINE}
+        """Return the winner of each headline metric."""
+        return {metric: self.winner(metric) for metric in headline_metrics()}
 
-    def _p_values(self, figure: str, ranking: Sequence[int]) -> Iterator[float]:
+    def _p_values(self, metric: str, ranking: Sequence[int]) -> Iterator[float]:
         for rival in ranking[1:]:
-            yield self.between(ranking[0], rival).of(figure).p_value
+            yield self.between(ranking[0], rival).of(metric).p_value

@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from benchc_metrics.benchmark import CONDITIONS, LETTERS
 from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
-from benchc_metrics.metrics.sums import FIGURES, PairValues
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.runs import Run
 
 __all__ = ["EvaluationLog", "InstanceLog", "evaluation_log", "instance_logs", "log_paths"]
@@ -340,11 +341,11 @@ def _epoch(record: SubmissionRecord) -> str:
 
 
 def _evaluation_name(figure: str) -> str:
-    return f"Bench-C {FIGURES[figure].title}"
+    return f"Bench-C {METRICS[figure].label}"
 
 
 def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRecord, score: float) -> EvaluationResult:
-    figure = FIGURES[name]
+    figure = METRICS[name]
     uncertainty = None
     if estimate.low is not None and estimate.high is not None:
         uncertainty = Uncertainty(
@@ -370,7 +371,7 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
         metric_config=MetricConfig(
             evaluation_description=figure.meaning,
             metric_id=f"benchc.{name}",
-            metric_name=figure.title,
+            metric_name=figure.label,
             lower_is_better=not figure.higher_is_better,
             score_type="continuous",
             min_score=_bound(figure.minimum),

@@ -20,7 +20,9 @@ from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
 from benchc_metrics.messages import quoted
-from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, View, whole_run
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
 from benchc_metrics.runs import Run
@@ -310,7 +312,7 @@ def _index_page(entries: Sequence[Entry], groups: Mapping[str, list[str]], share
         "index.html.jinja",
         **shared,
         entries=ordered,
-        figures=[FIGURES[name] for name in HEADLINE],
+        figures=[METRICS[name] for name in headline_metrics()],
         groups=of_view,
         families=families,
         severities=SEVERITIES,
@@ -331,7 +333,7 @@ def _filter_data(entries: Sequence[Entry], groups: Mapping[str, list[str]]) -> d
     return {
         view.name: {
             "figures": [
-                [[_rounded(number) for number in entry.views.of(figure, view.name)] for figure in HEADLINE]
+                [[_rounded(number) for number in entry.views.of(figure, view.name)] for figure in headline_metrics()]
                 for entry in entries
             ],
             "groups": groups[view.name],
@@ -364,7 +366,7 @@ def _model_page(entries: Sequence[Entry], place: int, shared: Mapping[str, Any])
         entry=entry,
         record=entry.submission.record,
         figures=[
-            (figure, entry.analysis.headline(name)) for name, figure in FIGURES.items() if name != "invalid_pairs"
+            (figure, entry.analysis.headline(name)) for name, figure in METRICS.items() if name != "invalid_pairs"
         ],
         findings=find_all([entry.analysis], Contest([entry.analysis])),
         charts=charts_of_model(entry.analysis, "model"),

@@ -41,7 +41,9 @@ from benchc_metrics.leaderboard.schema import (
     SubmissionRecord,
     Versions,
 )
-from benchc_metrics.metrics.sums import FIGURES, PairValues, condition_views
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.views import condition_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 
@@ -238,7 +240,7 @@ def figures_of_run(run: Run, bootstrap: BootstrapFacts) -> tuple[dict[str, Estim
         for estimated in (estimated_in(block),)
         for cell in block
     )
-    return {name: _estimate_record(whole, name) for name in FIGURES}, table
+    return {name: _estimate_record(whole, name) for name in METRICS}, table
 
 
 def _estimate_record(estimated: EstimatedRun, figure: str, view: str | None = None) -> EstimateRecord:

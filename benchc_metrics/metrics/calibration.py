@@ -1,7 +1,7 @@
-"""Standard figures of calibration: expected calibration error (ECE), Brier score, negative log-likelihood.
+"""Standard metrics of calibration: expected calibration error (ECE), Brier score, negative log-likelihood.
 
-Arrays are shaped as in `benchc_metrics.responses`; an ECE is a figure of a whole set of answers, the other two are
-figures of each answer.
+Arrays are shaped as in `benchc_metrics.responses`; an ECE is a metric of a whole set of answers, the other two are
+metrics of each answer.
 
 References
 ----------

@@ -31,6 +31,10 @@ __all__ = [
     "calibration_alignment",
     "confidence",
     "correctness",
+    "destroyed",
+    "erroneous_confidence",
+    "flip",
+    "hesitation",
     "patterns",
     "prediction",
     "robustness_alignment_score",
@@ -226,17 +230,86 @@ def patterns(
     ValueError
         As in `robustness_alignment_score`.
     """
-    _check_pair(clean, corrupted)
-    clean_correct, corrupted_correct = correctness(clean, answer), correctness(corrupted, answer)
-    clean_prediction, corrupted_prediction = prediction(clean), prediction(corrupted)
-    # A comparison with nan is False, so that an invalid pair shows no pattern; predictions are compared apart.
+    before, after = prediction(clean), prediction(corrupted)
     return PairPatterns(
-        erroneous_confidence=(corrupted_correct == 0) & (confidence(corrupted) >= confidence(clean)),
-        hesitation=(corrupted_correct == 1) & (uncertainty(corrupted, option_count) > uncertainty(clean, option_count)),
-        flip=(clean_prediction != corrupted_prediction) & (clean_prediction >= 0) & (corrupted_prediction >= 0),
-        destroyed=(clean_correct == 1) & (corrupted_correct == 0),
-        corrected=(clean_correct == 0) & (corrupted_correct == 1),
+        erroneous_confidence=erroneous_confidence(clean, corrupted, answer),
+        hesitation=hesitation(clean, corrupted, answer, option_count),
+        flip=flip(before, after),
+        destroyed=destroyed(before, after, answer),
+        corrected=destroyed(after, before, answer),
     )
+
+
+def erroneous_confidence(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike) -> NDArray[np.bool_]:
+    """Mark the pairs that are wrong under corruption with confidence risen or equal.
+
+    Parameters
+    ----------
+    clean, corrupted, answer
+        As in `robustness_alignment_score`.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    _check_pair(clean, corrupted)
+    # A comparison with nan is False, so that an invalid pair shows no pattern.
+    return (correctness(corrupted, answer) == 0) & (confidence(corrupted) >= confidence(clean))
+
+
+def hesitation(
+    clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike, option_count: ArrayLike | None = None
+) -> NDArray[np.bool_]:
+    """Mark the pairs that are right under corruption with uncertainty risen.
+
+    Parameters
+    ----------
+    clean, corrupted, answer, option_count
+        As in `robustness_alignment_score`.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    _check_pair(clean, corrupted)
+    risen = uncertainty(corrupted, option_count) > uncertainty(clean, option_count)
+    return (correctness(corrupted, answer) == 1) & risen
+
+
+def flip(clean: ArrayLike, corrupted: ArrayLike) -> NDArray[np.bool_]:
+    """Mark the pairs whose prediction changed.
+
+    Parameters
+    ----------
+    clean, corrupted : array_like of int
+        Predictions, -1 where invalid.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    before, after = np.asarray(clean), np.asarray(corrupted)
+    return (before != after) & (before >= 0) & (after >= 0)
+
+
+def destroyed(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike) -> NDArray[np.bool_]:
+    """Mark the pairs that went from right to wrong; with clean and corrupted exchanged, the corrected ones.
+
+    Parameters
+    ----------
+    clean, corrupted : array_like of int
+        Predictions, -1 where invalid.
+    answer : array_like of int
+        Index of the right option, one entry a sample.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    before, after = np.asarray(clean), np.asarray(corrupted)
+    dimensions = max(before.ndim, after.ndim)
+    right = np.asarray(answer).reshape(np.shape(answer) + (1,) * (dimensions - np.ndim(answer)))
+    return (before == right) & (after != right) & (after >= 0)
 
 
 def _check_pair(clean: ArrayLike, corrupted: ArrayLike) -> None:

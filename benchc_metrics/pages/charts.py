@@ -1,4 +1,4 @@
-"""The charts of report and site: figures in, drawings out.
+"""The charts of report and site: numbers in, drawings out.
 
 Each chart is one panel of phone width, so that its letters keep their size there; a page sets panels side by side where
 there is room. A chart carries a sentence that says what it shows and a table of its numbers, for who does not see it.
@@ -44,11 +44,11 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 class Measured(Protocol):
-    """A figure with its interval."""
+    """A metric with its interval."""
 
     @property
     def value(self) -> float:
-        """The figure."""
+        """The metric."""
 
     @property
     def low(self) -> float:
@@ -126,10 +126,10 @@ class Scale:
 
 @dataclass(frozen=True)
 class Line:
-    """One model's figures at the severities, in their order."""
+    """One model's metrics at the severities, in their order."""
 
     label: str
-    figures: Sequence[Measured]
+    estimates: Sequence[Measured]
 
 
 @dataclass(frozen=True)
@@ -250,12 +250,12 @@ def interval_rows(
         As in `Chart`.
     rows : sequence of str
         Names of the rows.
-    series : sequence of (str, sequence of figures)
-        At most two: a label, and a figure for each row.
+    series : sequence of (str, sequence of estimates)
+        At most two: a label, and an estimate for each row.
     axis_title : str
-        What the figures are.
+        What the numbers are.
     written : callable
-        How a figure stands in the table of numbers.
+        How an estimate stands in the table of numbers.
 
     Returns
     -------
@@ -265,12 +265,12 @@ def interval_rows(
     with styled():
         axes = new_axes(WIDTH, height, left=_LABEL_WIDTH, right=14, top=34, bottom=46)
         offsets = (0.0,) if len(series) == 1 else (-0.17, 0.17)
-        for (label, figures), offset, role, marker in zip(series, offsets, ("warm", "accent"), "os", strict=False):
-            shown = [(place, figure) for place, figure in enumerate(figures) if isfinite(figure.value)]
+        for (label, estimates), offset, role, marker in zip(series, offsets, ("warm", "accent"), "os", strict=False):
+            shown = [(place, estimate) for place, estimate in enumerate(estimates) if isfinite(estimate.value)]
             places = [place + offset for place, _ in shown]
-            low, high = [figure.low for _, figure in shown], [figure.high for _, figure in shown]
+            low, high = [estimate.low for _, estimate in shown], [estimate.high for _, estimate in shown]
             axes.hlines(places, low, high, color=colour(role), linewidth=1.6, alpha=0.55)
-            values = [figure.value for _, figure in shown]
+            values = [estimate.value for _, estimate in shown]
             axes.plot(values, places, marker, color=colour(role), markersize=5, label=label, linestyle="none")
         axes.axvline(0, color=colour("muted"), linewidth=0.9)
         axes.set(ylim=(len(rows) - 0.5, -0.5), xlabel=axis_title)
@@ -281,7 +281,7 @@ def interval_rows(
         if len(series) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.2)
         drawing = svg(axes, name)
-    table = [[row, *(written(figures[place]) for _, figures in series)] for place, row in enumerate(rows)]
+    table = [[row, *(written(estimates[place]) for _, estimates in series)] for place, row in enumerate(rows)]
     return Chart(title, drawing, description, ("", *(label for label, _ in series)), table)
 
 
@@ -320,7 +320,7 @@ def lines_over_severity(
         axes.grid(axis="y")
         for place, line in enumerate(lines):
             if highlighted is not None and place != highlighted:
-                values = [figure.value for figure in line.figures]
+                values = [estimate.value for estimate in line.estimates]
                 axes.plot(severities, values, color=colour("context"), linewidth=1.0)
         coloured = [highlighted] if highlighted is not None else range(len(lines))
         for place in coloured:
@@ -333,7 +333,7 @@ def lines_over_severity(
             _label_ends(axes, severities[-1], lines)
         drawing = svg(axes, name)
     table = [
-        [line.label, *(with_interval(figure) for figure in line.figures)]
+        [line.label, *(with_interval(estimate) for estimate in line.estimates)]
         for place, line in enumerate(lines)
         if highlighted in (None, place)
     ]
@@ -343,8 +343,8 @@ def lines_over_severity(
 
 def _draw_line(axes: Axes, severities: Sequence[int], line: Line, place: int) -> None:
     shade = colour(SERIES[place % len(SERIES)])
-    values = [figure.value for figure in line.figures]
-    low, high = [figure.low for figure in line.figures], [figure.high for figure in line.figures]
+    values = [estimate.value for estimate in line.estimates]
+    low, high = [estimate.low for estimate in line.estimates], [estimate.high for estimate in line.estimates]
     axes.fill_between(severities, low, high, color=shade, alpha=0.13, linewidth=0)
     axes.plot(
         severities,
@@ -358,7 +358,7 @@ def _draw_line(axes: Axes, severities: Sequence[int], line: Line, place: int) ->
 
 def _label_ends(axes: Axes, severity: int, lines: Sequence[Line]) -> None:
     """Write each label behind its line's end, pushed apart where they would cover each other."""
-    ends = [(line.figures[-1].value, place) for place, line in enumerate(lines) if isfinite(line.figures[-1].value)]
+    ends = [(line.estimates[-1].value, place) for place, line in enumerate(lines) if isfinite(line.estimates[-1].value)]
     bottom, top = axes.get_ylim()
     heights = apart([value for value, _ in ends], 0.062 * (top - bottom), bottom, top)
     for (_, place), height in zip(ends, heights, strict=True):

@@ -1,4 +1,4 @@
-"""Tables of figures with their intervals, for the terminal, papers, spreadsheets and programs.
+"""Tables of metrics with their intervals, for the terminal, papers, spreadsheets and programs.
 
 A table is built once, with numbers; each writer decides how a cell looks. Text for people has three decimals, CSV and
 JSON have all of them.
@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchc_metrics.escaping import for_csv, for_latex, for_markdown, for_terminal
-from benchc_metrics.metrics.sums import FIGURES
+from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.statistics.estimates import Estimate
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "Column",
     "Probability",
     "Table",
-    "figure_column",
+    "metric_column",
     "print_tables",
     "to_csv",
     "to_json",
@@ -44,7 +44,7 @@ TABLES_SCHEMA = "benchc.tables/1"
 UNDEFINED = "–"  # a dash is what papers print for no value
 
 WIDEST_LABEL = 24
-"""A longer name of a model takes two lines, as its figures do with their intervals."""
+"""A longer name of a model takes two lines, as its metrics do with their intervals."""
 
 
 class Probability(float):
@@ -73,7 +73,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of figures.
+    """A table of metrics.
 
     Attributes
     ----------
@@ -91,10 +91,10 @@ class Table:
     labels: int = 1
 
 
-def figure_column(name: str) -> Column:
-    """Head the column of a figure, with an arrow to its better end."""
-    figure = FIGURES[name]
-    return Column(name, f"{figure.title} {'↑' if figure.higher_is_better else '↓'}")
+def metric_column(name: str) -> Column:
+    """Head the column of a metric, with an arrow to its better end."""
+    metric = METRICS[name]
+    return Column(name, f"{metric.label} {'↑' if metric.higher_is_better else '↓'}")
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console) -> None:
@@ -118,7 +118,7 @@ def to_latex(tables: Sequence[Table]) -> str:
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """Write tables of the same columns as one CSV: a figure takes three columns, itself, `_low` and `_high`.
+    """Write tables of the same columns as one CSV: a metric takes three columns, itself, `_low` and `_high`.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def to_json(tables: Sequence[Table], facts: dict[str, Any], notes: Sequence[str]
     ----------
     tables : sequence of Table
     facts : dict
-        What the figures were made from, written beside the tables.
+        How the metrics were made, written beside the tables.
     notes : sequence of str
     """
     written = {
@@ -216,9 +216,9 @@ def _cut_to_width(table: Table, width: int) -> list[Table]:
     """Cut a table into as few parts as fit, of even numbers of columns, each with the columns that name a row."""
     widths = [_text_width(table, place) + 2 for place in range(len(table.columns))]
     free = width - 2 - sum(min(label, WIDEST_LABEL + 2) for label in widths[: table.labels])
-    figures = range(table.labels, len(table.columns))
-    for number in range(1, len(figures) + 1):
-        parts = [part.tolist() for part in np.array_split(figures, number)]
+    places = range(table.labels, len(table.columns))
+    for number in range(1, len(places) + 1):
+        parts = [part.tolist() for part in np.array_split(places, number)]
         if all(sum(widths[place] for place in part) <= free for part in parts):
             break
     return [_with_columns(table, [*range(table.labels), *part]) for part in parts]

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchc_metrics.findings.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.sentences import MILD, find_all
-from benchc_metrics.metrics.sums import FIGURES, HEADLINE
+from benchc_metrics.metrics.registry import METRICS, headline_metrics
 from benchc_metrics.pages.charts import (
     Chart,
     Line,
@@ -113,7 +113,7 @@ def render_report(
     for analysis, charts in mapping(_analyse_and_draw, runs, range(len(runs))):
         analyses.append(analysis)
         models.append(charts)
-        advance(f"figures and charts of {analysis.name}")
+        advance(f"metrics and charts of {analysis.name}")
     contest = Contest(analyses)
     winners, findings = contest.winners(), find_all(analyses, contest)
     advance("differences and findings")
@@ -135,7 +135,7 @@ def render_report(
         is_demonstration=any(run.metadata.demonstration for run in runs),
         notes=[*notes, *_notes_of_runs(runs)],
         columns=headline_columns(analyses, winners),
-        figures=[FIGURES[name] for name in HEADLINE],
+        metrics=[METRICS[name] for name in headline_metrics()],
         names=[analysis.name for analysis in analyses],
         findings=findings,
         mild=joined([str(severity) for severity in MILD]),
@@ -143,7 +143,7 @@ def render_report(
         models=models,
         gallery=gallery,
         without_gallery="" if show else without_gallery,
-        patterns=[FIGURES[name] for name in PATTERNS],
+        patterns=[METRICS[name] for name in PATTERNS],
         resamples=RESAMPLES,
         detail_resamples=DETAIL_RESAMPLES,
     )
@@ -198,28 +198,28 @@ def _notes_of_run(run: Run) -> Iterator[str]:
 
 
 def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | None]) -> list[dict[str, Any]]:
-    """Prepare the headline table, figure by figure.
+    """Prepare the headline table, metric by metric.
 
     Parameters
     ----------
     analyses : sequence of RunAnalysis
     winners : dict of str to (int or None)
-        The place of the significantly best run in each figure, see `Contest.winners`.
+        The place of the significantly best run in each metric, see `Contest.winners`.
 
     Returns
     -------
     list of dict
-        `figure`, and `cells`: for each run its `estimate` and whether it is the `best`.
+        `metric`, and `cells`: for each run its `estimate` and whether it is the `best`.
     """
     return [
         {
-            "figure": FIGURES[name],
+            "metric": METRICS[name],
             "cells": [
                 {"estimate": analysis.headline(name), "best": winners.get(name) == place}
                 for place, analysis in enumerate(analyses)
             ],
         }
-        for name in HEADLINE
+        for name in headline_metrics()
     ]
 
 
@@ -306,15 +306,15 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
     charts = []
     severities = analyses[0].run.severities
     labels = short_names([each.name for each in analyses])
-    for figure, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
+    for metric, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
         lines = [
-            Line(label, [each.severities.of(figure, f"severity {severity}") for severity in severities])
+            Line(label, [each.severities.of(metric, f"severity {severity}") for severity in severities])
             for label, each in zip(labels, analyses, strict=True)
         ]
         told = "All corruptions together, with 95 % intervals as bands."
         charts.append(
             lines_over_severity(
-                f"{prefix}-{figure}-curves",
+                f"{prefix}-{metric}-curves",
                 title,
                 severities,
                 lines,
@@ -329,7 +329,7 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
 
 def _limits(lines: Sequence[Line]) -> tuple[float, float] | None:
     """Choose the ends of a vertical axis so that all lines and their intervals have room."""
-    ends = np.array([[(figure.low, figure.high) for figure in line.figures] for line in lines])
+    ends = np.array([[(each.low, each.high) for each in line.estimates] for line in lines])
     if np.isnan(ends).all():
         return None
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
@@ -339,7 +339,8 @@ def _limits(lines: Sequence[Line]) -> tuple[float, float] | None:
 
 def _ends(lines: Sequence[Line]) -> str:
     said = [
-        f"{line.label} goes from {number(line.figures[0].value)} to {number(line.figures[-1].value)}" for line in lines
+        f"{line.label} goes from {number(line.estimates[0].value)} to {number(line.estimates[-1].value)}"
+        for line in lines
     ]
     return f"From the mildest to the strongest severity {joined(said)}."
 
@@ -364,7 +365,7 @@ def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str) -> Chart
 def _extremes(values: np.ndarray[Any, np.dtype[np.float64]], corruptions: Sequence[str]) -> str:
     means = np.array([np.nan if np.isnan(row).all() else np.nanmean(row) for row in values])
     if np.isnan(means).all():
-        return "No figure could be computed."
+        return "No metric could be computed."
     low, high = int(np.nanargmin(means)), int(np.nanargmax(means))
     names = _spoken(corruptions)
     ends = [f"{names[place]} ({_short(means[place])})" for place in (low, high)]
@@ -398,10 +399,10 @@ def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
     )
 
 
-def _cell_map(analysis: RunAnalysis, figure: str, title: str, name: str) -> Chart:
-    values = analysis.cells[figure].estimate
+def _cell_map(analysis: RunAnalysis, metric: str, title: str, name: str) -> Chart:
+    values = analysis.cells[metric].estimate
     corruptions, severities = analysis.run.corruptions, analysis.run.severities
-    intervals = analysis.cells[figure]
+    intervals = analysis.cells[metric]
     details = [
         [
             f"{number(value)} [{number(low)}, {number(high)}]" if np.isfinite(value) else MISSING
@@ -415,7 +416,7 @@ def _cell_map(analysis: RunAnalysis, figure: str, title: str, name: str) -> Char
         values,
         _spoken(corruptions),
         [str(severity) for severity in severities],
-        Scale.around_zero(values) if figure == "ras" else Scale("sequential", 0.0, 1.0),
+        Scale.around_zero(values) if metric == "ras" else Scale("sequential", 0.0, 1.0),
         _short,
         f"{title} of each corruption at each severity. {_extremes(values, corruptions)}",
         column_title="severity",
@@ -445,7 +446,7 @@ def _patterns(analysis: RunAnalysis, name: str) -> Chart:
     corruptions = analysis.run.corruptions
     values = np.stack([analysis.corruptions.values(pattern) for pattern in PATTERNS], axis=1)
     details = [[with_interval(analysis.corruptions.of(pattern, each)) for pattern in PATTERNS] for each in corruptions]
-    overall = [f"{FIGURES[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in PATTERNS]
+    overall = [f"{METRICS[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in PATTERNS]
     return heat_map(
         name,
         "Pattern rates",

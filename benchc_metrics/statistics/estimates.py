@@ -1,4 +1,4 @@
-"""Figures of runs with their intervals, and runs compared: what tables, reports and submissions show.
+"""Metrics of runs with their intervals, and runs compared: what tables, reports and submissions show.
 
 `estimate` and `compare` are the two questions; both answer for as many views of a run as are asked for at once.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.metrics.sums import FIGURES, PairValues, View, calibration_noise, figures_of_sums, whole_run
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.sums import MetricSums
+from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.resampling import (
     CONFIDENCE_LEVEL,
@@ -35,13 +39,9 @@ __all__ = [
     "estimate",
 ]
 
-_METHODS = tuple(figure.interval for figure in FIGURES.values())
-_BOUNDS = ([figure.minimum for figure in FIGURES.values()], [figure.maximum for figure in FIGURES.values()])
-_COLUMN = {name: number for number, name in enumerate(FIGURES)}
-
 
 class Estimate(NamedTuple):
-    """A figure with its interval; nan where undefined."""
+    """A metric with its interval; nan where undefined."""
 
     value: float
     low: float
@@ -49,7 +49,7 @@ class Estimate(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A difference of two runs' figures, first less second; nan where undefined.
+    """A difference of two runs' metrics, first less second; nan where undefined.
 
     Attributes
     ----------
@@ -69,33 +69,36 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class EstimatedRun:
-    """All figures of a run in some views.
+    """All metrics of a run in some views.
 
     Attributes
     ----------
     run : Run
     views : tuple of View
+    metrics : tuple of str
+        Names of the metrics that are defined for the run.
     intervals : Intervals
-        Arrays of shape (views, figures), figures in the order of `FIGURES`.
+        Arrays of shape (views, metrics).
     resamples, seed, level
         How the intervals were made.
     """
 
     run: Run
     views: tuple[View, ...]
+    metrics: tuple[str, ...]
     intervals: Intervals
     resamples: int
     seed: int
     level: float
 
-    def of(self, figure: str, view: str | None = None) -> Estimate:
-        """One figure in the view of this name, the first view by default."""
-        place = 0 if view is None else [each.name for each in self.views].index(view)
-        return Estimate(*(float(values[place, _COLUMN[figure]]) for values in self.intervals))
+    def of(self, metric: str, view: str | None = None) -> Estimate:
+        """Return a metric in the view of this name, the first view by default."""
+        place = _place(self.views, view)
+        return Estimate(*(_value(self.metrics, values[place], metric) for values in self.intervals))
 
-    def values(self, figure: str) -> NDArray[np.float64]:
-        """One figure in all views, shape (views,)."""
-        return self.intervals.estimate[:, _COLUMN[figure]]
+    def values(self, metric: str) -> NDArray[np.float64]:
+        """Return a metric in all views, shape (views,)."""
+        return np.array([_value(self.metrics, row, metric) for row in self.intervals.estimate])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +109,12 @@ class ComparedRuns:
     ----------
     first, second : Run
     views : tuple of View
+    metrics : tuple of str
+        Names of the metrics that are defined for both runs.
     comparison : Comparison
-        Arrays of shape (views, figures), figures in the order of `FIGURES`.
-    p_adjusted : ndarray of float64, shape (views, figures)
-        Holm over the views, figure by figure.
+        Arrays of shape (views, metrics).
+    p_adjusted : ndarray of float64, shape (views, metrics)
+        Holm over the views, metric by metric.
     notes : tuple of str
         What a reader should be told, a sentence each.
     """
@@ -117,14 +122,27 @@ class ComparedRuns:
     first: Run
     second: Run
     views: tuple[View, ...]
+    metrics: tuple[str, ...]
     comparison: Comparison
     p_adjusted: NDArray[np.float64]
     notes: tuple[str, ...]
 
-    def of(self, figure: str, view: str | None = None) -> Difference:
-        """One figure in the view of this name, the first view by default."""
-        place = 0 if view is None else [each.name for each in self.views].index(view)
-        return Difference(*(float(values[place, _COLUMN[figure]]) for values in (*self.comparison, self.p_adjusted)))
+    def of(self, metric: str, view: str | None = None) -> Difference:
+        """Return a metric in the view of this name, the first view by default."""
+        place = _place(self.views, view)
+        arrays = (*self.comparison, self.p_adjusted)
+        return Difference(*(_value(self.metrics, values[place], metric) for values in arrays))
+
+
+def _place(views: Sequence[View], name: str | None) -> int:
+    return 0 if name is None else [each.name for each in views].index(name)
+
+
+def _value(metrics: Sequence[str], row: NDArray[np.float64], metric: str) -> float:
+    """Look a metric up; nan for one that the kind of run does not have."""
+    if metric not in METRICS:
+        raise KeyError(metric)
+    return float(row[metrics.index(metric)]) if metric in metrics else nan
 
 
 def estimate(
@@ -135,7 +153,7 @@ def estimate(
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
 ) -> EstimatedRun:
-    """Estimate all figures of a run with their bootstrap intervals.
+    """Estimate all metrics of a run with their bootstrap intervals.
 
     Parameters
     ----------
@@ -157,17 +175,18 @@ def estimate(
     """
     pairs = run if isinstance(run, PairValues) else PairValues.of_run(run)
     chosen = tuple(views) if views is not None else (whole_run(pairs.run),)
+    sums = MetricSums.of_run(pairs.run)
     intervals = bootstrap_intervals(
-        pairs.stacked_terms(chosen),
-        figures_of_sums,
-        methods=_METHODS,
-        bounds=_BOUNDS,
-        noise=calibration_noise,
+        sums.stacked_terms(pairs, chosen),
+        sums.metrics,
+        methods=tuple(metric.interval for metric in sums.of),
+        bounds=([metric.minimum for metric in sums.of], [metric.maximum for metric in sums.of]),
+        noise=sums.noise,
         resamples=resamples,
         seed=seed,
         level=level,
     )
-    return EstimatedRun(pairs.run, chosen, intervals, resamples, seed, level)
+    return EstimatedRun(pairs.run, chosen, sums.names, intervals, resamples, seed, level)
 
 
 def compare(
@@ -201,16 +220,17 @@ def compare(
     one, other = (run if isinstance(run, PairValues) else PairValues.of_run(run) for run in (first, second))
     notes = check_comparable(one.run, other.run)
     chosen = tuple(views) if views is not None else (whole_run(one.run),)
+    sums = MetricSums.of_run(one.run)
     comparison = paired_comparison(
-        one.stacked_terms(chosen),
-        other.stacked_terms(chosen),
-        figures_of_sums,
-        methods=_METHODS,
+        sums.stacked_terms(one, chosen),
+        sums.stacked_terms(other, chosen),
+        sums.metrics,
+        methods=tuple(metric.interval for metric in sums.of),
         resamples=resamples,
         seed=seed,
         level=level,
     )
-    return ComparedRuns(one.run, other.run, chosen, comparison, holm(comparison.p_value), notes)
+    return ComparedRuns(one.run, other.run, chosen, sums.names, comparison, holm(comparison.p_value), notes)
 
 
 def check_comparable(first: Run, second: Run) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""Intervals and tests for figures that are functions of sums over samples.
+"""Intervals and tests for metrics that are functions of sums over samples.
 
-Every figure of a run is a function of sums over its samples: a mean is a sum over a count, a relative drop a ratio of
+Every metric of a run is a function of sums over its samples: a mean is a sum over a count, a relative drop a ratio of
 sums, an expected calibration error a sum of absolute sums. A resample only changes how often each sample enters the
-sums, so that all resamples of all figures come from one matrix product of resample counts and what the samples add.
+sums, so that all resamples of all metrics come from one matrix product of resample counts and what the samples add.
 
 Only whole samples are resampled or swapped: the answers of one sample under its many conditions depend on one another.
 
@@ -51,11 +51,11 @@ SEED = 20251119
 
 IntervalMethod: TypeAlias = Literal["bca", "basic"]
 Statistic: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From sums (..., terms) to figures (..., figures), leading axes one by one; nan where a figure is undefined."""
+"""From sums (..., terms) to metrics (..., metrics), leading axes one by one; nan where a metric is undefined."""
 
 Noise: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""From sums of resamples (resamples, ..., terms) and of the samples as they are (..., terms) to what the figures with a
-basic interval would be if they were nothing but resampling noise (resamples, ..., figures)."""
+"""From sums of resamples (resamples, ..., terms) and of the samples as they are (..., terms) to what the metrics with a
+basic interval would be if they were nothing but resampling noise (resamples, ..., metrics)."""
 
 # What a block of resamples may take in float64; some small multiple of it is the peak.
 _BLOCK_VALUES = 1 << 21
@@ -64,14 +64,14 @@ _SAME = 1e-14 * 100
 
 
 class Intervals(NamedTuple):
-    """Figures with their bootstrap intervals.
+    """Metrics with their bootstrap intervals.
 
     Attributes
     ----------
-    estimate : ndarray of float64, shape (..., figures)
-        The figures of the samples as they are; nan where undefined.
-    low, high : ndarray of float64, shape (..., figures)
-        Bounds of the interval, `low <= estimate <= high`; nan where the figure, or more than half of its resamples, is
+    estimate : ndarray of float64, shape (..., metrics)
+        The metrics of the samples as they are; nan where undefined.
+    low, high : ndarray of float64, shape (..., metrics)
+        Bounds of the interval, `low <= estimate <= high`; nan where the metric, or more than half of its resamples, is
         undefined.
     """
 
@@ -81,14 +81,14 @@ class Intervals(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How the figures of two runs over the same samples differ, first less second.
+    """How the metrics of two runs over the same samples differ, first less second.
 
     Attributes
     ----------
-    difference : ndarray of float64, shape (..., figures)
-    low, high : ndarray of float64, shape (..., figures)
+    difference : ndarray of float64, shape (..., metrics)
+    low, high : ndarray of float64, shape (..., metrics)
         Bounds of the paired bootstrap interval of the difference.
-    p_value : ndarray of float64, shape (..., figures)
+    p_value : ndarray of float64, shape (..., metrics)
         Two-sided, of the sign-flip permutation test; in (0, 1], nan where the difference is undefined.
     """
 
@@ -109,21 +109,21 @@ def bootstrap_intervals(
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
 ) -> Intervals:
-    """Bootstrap intervals of figures that are functions of sums over samples.
+    """Bootstrap intervals of metrics that are functions of sums over samples.
 
     Parameters
     ----------
     terms : ndarray of float64, shape (samples, ..., terms)
         What each sample adds to each sum. The axes in between are views (a corruption, a severity, ...), each with
-        figures of its own.
+        metrics of its own.
     statistic : callable
-        From sums of shape (..., terms) to figures of shape (..., figures).
-    methods : {"bca", "basic"}, or one for each figure
+        From sums of shape (..., terms) to metrics of shape (..., metrics).
+    methods : {"bca", "basic"}, or one for each metric
         See Notes.
-    bounds : pair of array_like of float, shape () or (figures,)
-        The figures' smallest and largest possible values, which the bounds of an interval do not pass.
+    bounds : pair of array_like of float, shape () or (metrics,)
+        The metrics' smallest and largest possible values, which the bounds of an interval do not pass.
     noise : callable, optional
-        See Notes; needs a finite smallest value for the figures that have a basic interval.
+        See Notes; needs a finite smallest value for the metrics that have a basic interval.
     resamples, seed : int
     level : float
         In (0, 1).
@@ -131,7 +131,7 @@ def bootstrap_intervals(
     Returns
     -------
     Intervals
-        Arrays of shape (..., figures).
+        Arrays of shape (..., metrics).
 
     Raises
     ------
@@ -140,7 +140,7 @@ def bootstrap_intervals(
 
     Notes
     -----
-    BCa, not percentile: most figures here are skewed (rates near 0 or 1) or ratios, where BCa's error falls with n and
+    BCa, not percentile: most metrics here are skewed (rates near 0 or 1) or ratios, where BCa's error falls with n and
     that of the percentile interval with sqrt(n); the jackknife that it needs costs nothing with sums. Basic (reflected)
     for expected calibration errors: a sum of absolute values grows by resampling noise, so that every resample can lie
     above the estimate; the basic interval takes that bias out where BCa's bias correction runs to infinity. Near the
@@ -168,7 +168,7 @@ def paired_comparison(
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
 ) -> Comparison:
-    """Compare the figures of two runs over the same samples, first less second.
+    """Compare the metrics of two runs over the same samples, first less second.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def paired_comparison(
     Returns
     -------
     Comparison
-        Arrays of shape (..., figures).
+        Arrays of shape (..., metrics).
 
     Raises
     ------
@@ -282,21 +282,21 @@ def interval_of_distribution(
     methods: IntervalMethod | tuple[IntervalMethod, ...] = "bca",
     level: float = CONFIDENCE_LEVEL,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds of bootstrap intervals, from the figures of the resamples.
+    """Bounds of bootstrap intervals, from the metrics of the resamples.
 
     Parameters
     ----------
-    estimate : ndarray of float64, shape (figures,)
-    distribution : ndarray of float64, shape (figures, resamples)
-        nan where a figure is undefined on a resample, which then does not count.
-    jackknife : ndarray of float64, shape (figures, samples)
-        The figures with one sample left out.
-    methods : {"bca", "basic"}, or one for each figure
+    estimate : ndarray of float64, shape (metrics,)
+    distribution : ndarray of float64, shape (metrics, resamples)
+        nan where a metric is undefined on a resample, which then does not count.
+    jackknife : ndarray of float64, shape (metrics, samples)
+        The metrics with one sample left out.
+    methods : {"bca", "basic"}, or one for each metric
     level : float
 
     Returns
     -------
-    low, high : ndarray of float64, shape (figures,)
+    low, high : ndarray of float64, shape (metrics,)
         nan where the estimate, or more than half of the resamples, is undefined. An interval always holds its
         estimate.
     """
@@ -305,14 +305,14 @@ def interval_of_distribution(
     chosen = (methods,) * len(estimate) if isinstance(methods, str) else methods
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     bounds = np.full((len(estimate), 2), np.nan)
-    for figure, method in enumerate(chosen):
-        of_figure = ordered[figure, : defined[figure]]
-        if np.isnan(estimate[figure]) or 2 * defined[figure] < distribution.shape[-1]:
+    for metric, method in enumerate(chosen):
+        of_metric = ordered[metric, : defined[metric]]
+        if np.isnan(estimate[metric]) or 2 * defined[metric] < distribution.shape[-1]:
             continue
         if method == "basic":
-            bounds[figure] = 2 * estimate[figure] - _quantiles(of_figure, tails)[::-1]
+            bounds[metric] = 2 * estimate[metric] - _quantiles(of_metric, tails)[::-1]
         else:
-            bounds[figure] = _quantiles(of_figure, _bca_levels(estimate[figure], of_figure, jackknife[figure], tails))
+            bounds[metric] = _quantiles(of_metric, _bca_levels(estimate[metric], of_metric, jackknife[metric], tails))
     return np.minimum(bounds[:, 0], estimate), np.maximum(bounds[:, 1], estimate)
 
 
@@ -358,10 +358,10 @@ def _check_terms(terms: NDArray[np.float64], resamples: int) -> None:
 
 
 def _view_blocks(terms: NDArray[np.float64], statistic: Statistic, resamples: int) -> Iterator[NDArray[np.float64]]:
-    """Cut the views into blocks whose figures on all resamples fit into memory, as (samples, views, terms)."""
+    """Cut the views into blocks whose metrics on all resamples fit into memory, as (samples, views, terms)."""
     flat = terms.reshape(len(terms), -1, terms.shape[-1])
-    figures = statistic(flat[:1].sum(axis=0)).shape[-1]
-    views = max(1, 2 * _BLOCK_VALUES // (figures * resamples))
+    metrics = statistic(flat[:1].sum(axis=0)).shape[-1]
+    views = max(1, 2 * _BLOCK_VALUES // (metrics * resamples))
     for start in range(0, flat.shape[1], views):
         yield flat[:, start : start + views]
 
@@ -374,15 +374,15 @@ def _block_intervals(
     methods: IntervalMethod | tuple[IntervalMethod, ...],
     level: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Estimates and bounds of a block of views, each of shape (views, figures)."""
+    """Estimates and bounds of a block of views, each of shape (views, metrics)."""
     samples, views, width = terms.shape
     exact = on_exact_grid(terms.reshape(samples, -1), samples).reshape(terms.shape)
     total = exact.sum(axis=0)
     estimate = statistic(total)
-    figures = estimate.shape[-1]
-    one_each = (methods,) * figures if isinstance(methods, str) else methods
-    basic = [figure for figure, method in enumerate(one_each) if method == "basic"]
-    distribution = np.empty((views, figures, len(counts)))
+    metrics = estimate.shape[-1]
+    one_each = (methods,) * metrics if isinstance(methods, str) else methods
+    basic = [metric for metric, method in enumerate(one_each) if method == "basic"]
+    distribution = np.empty((views, metrics, len(counts)))
     of_noise = np.empty((views, len(basic) if noise else 0, len(counts)))
     for rows, flat_sums in _products(counts, exact.reshape(samples, -1)):
         sums = flat_sums.reshape(-1, views, width)
@@ -392,8 +392,8 @@ def _block_intervals(
     jackknife = np.moveaxis(statistic(total - exact), 0, -1)
     low, high = interval_of_distribution(
         estimate.ravel(),
-        distribution.reshape(views * figures, -1),
-        jackknife.reshape(views * figures, -1),
+        distribution.reshape(views * metrics, -1),
+        jackknife.reshape(views * metrics, -1),
         one_each * views,
         level,
     )
@@ -402,7 +402,7 @@ def _block_intervals(
         # Noise that is undefined on a few resamples of a small part is none there.
         reach = np.quantile(np.nan_to_num(of_noise), (1 + level) / 2, axis=-1)
         is_noise = estimate[:, basic] <= reach
-        # An undefined bound stays nan; the figure's smallest value takes the place of -inf.
+        # An undefined bound stays nan; the metric's smallest value takes the place of -inf.
         low[:, basic] -= np.where(is_noise, np.inf, 0.0)
     return estimate, low, high
 
@@ -410,7 +410,7 @@ def _block_intervals(
 def _permutation_p_values(
     both: NDArray[np.float64], difference: Statistic, resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    """Two-sided p-values of shape (..., figures), from the terms of both runs side by side."""
+    """Two-sided p-values of shape (..., metrics), from the terms of both runs side by side."""
     chosen, is_exhaustive = swaps(len(both), resamples, seed)
     parts = [
         _block_p_values(block, chosen, is_exhaustive, difference) for block in _view_blocks(both, difference, resamples)
@@ -500,6 +500,6 @@ def _within(
     high: NDArray[np.float64],
     bounds: tuple[ArrayLike, ArrayLike],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cut intervals at the figures' own limits."""
+    """Cut intervals at the metrics' own limits."""
     smallest, largest = (np.asarray(bound, dtype=np.float64) for bound in bounds)
     return np.minimum(np.maximum(low, smallest), estimate), np.maximum(np.minimum(high, largest), estimate)

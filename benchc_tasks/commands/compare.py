@@ -6,11 +6,18 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from benchc_metrics.metrics.sums import FIGURES, HEADLINE, PairValues, corruption_views, whole_run
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.views import corruption_views, whole_run
 from benchc_metrics.pages.tables import Cell, Column, Probability, Table
 from benchc_metrics.runs import read_runs
 from benchc_metrics.statistics.estimates import ComparedRuns, Estimate, EstimatedRun, compare, estimate
-from benchc_tasks.commands.output import add_bootstrap_arguments, add_format_arguments, print_in_format
+from benchc_tasks.commands.output import (
+    add_bootstrap_arguments,
+    add_format_arguments,
+    add_metrics_argument,
+    print_in_format,
+)
 from benchc_tasks.commands.summary import notes_on_runs
 
 __all__ = ["add_parser", "run"]
@@ -26,14 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("compare", help="compare two runs over the same samples, sample by sample")
     parser.add_argument("first", metavar="A", help="a model's folder, as lmms-eval wrote it")
     parser.add_argument("second", metavar="B", help="another one, over the same dataset with the same prompt")
-    parser.add_argument(
-        "--figures",
-        nargs="+",
-        choices=FIGURES,
-        default=("ras", "acc_corrupted"),
-        metavar="FIGURE",
-        help=f"which figures to compare corruption by corruption (of {', '.join(FIGURES)})",
-    )
+    add_metrics_argument(parser, ("ras", "acc_corrupted"), "which metrics to compare corruption by corruption")
     add_format_arguments(parser)
     add_bootstrap_arguments(parser)
     parser.set_defaults(run=run)
@@ -48,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     whole, views = (whole_run(first.run),), corruption_views(first.run)
     by_corruption = compare(first, second, views, **settings)
     estimates = [estimate(each, whole + views, **settings) for each in (first, second)]
-    tables = [_table("All corruptions", overall, estimates, HEADLINE)]
-    for figure in arguments.figures:
-        title = f"{FIGURES[figure].title} by corruption"
-        tables.append(_table(title, by_corruption, estimates, [figure], is_family=True))
+    tables = [_table("All corruptions", overall, estimates, headline_metrics())]
+    for metric in arguments.metrics:
+        title = f"{METRICS[metric].label} by corruption"
+        tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
     print_in_format(tables, [EXPLANATION, *overall.notes, *notes_on_runs(runs)], arguments)
     return 0
 
@@ -60,11 +60,11 @@ def _table(
     title: str,
     compared: ComparedRuns,
     estimates: Sequence[EstimatedRun],
-    figures: Sequence[str],
+    metrics: Sequence[str],
     is_family: bool = False,
 ) -> Table:
     columns = (
-        Column("figure", "figure"),
+        Column("figure", "metric"),
         Column("corruption", "corruption"),
         Column("difference", "A - B"),
         Column("p_value", "p"),
@@ -73,17 +73,17 @@ def _table(
         Column("second", "B"),
     )
     rows: list[tuple[Cell, ...]] = []
-    for figure in figures:
+    for metric in metrics:
         for view in compared.views:
-            found = compared.of(figure, view.name)
+            found = compared.of(metric, view.name)
             rows.append(
                 (
-                    FIGURES[figure].name,
+                    METRICS[metric].name,
                     view.name,
                     Estimate(found.value, found.low, found.high),
                     Probability(found.p_value),
                     Probability(found.p_adjusted) if is_family else None,
-                    *(each.of(figure, view.name) for each in estimates),
+                    *(each.of(metric, view.name) for each in estimates),
                 )
             )
     return Table(f"{title}: {compared.first.name} (A) and {compared.second.name} (B)", columns, tuple(rows), labels=2)

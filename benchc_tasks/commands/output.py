@@ -1,19 +1,31 @@
-"""The formats in which commands print tables, and how certain their figures are to be: options that they share."""
+"""Options that commands share: formats of tables, metrics, bootstrap."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from benchc_metrics.escaping import for_terminal
+from benchc_metrics.messages import quoted
+from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
-__all__ = ["add_bootstrap_arguments", "add_format_arguments", "print_in_format"]
+__all__ = [
+    "add_bootstrap_arguments",
+    "add_format_arguments",
+    "add_metrics_argument",
+    "print_in_format",
+    "whole_number",
+]
+
+LEAST_RESAMPLES = 100
+MOST_RESAMPLES = 100_000
+LARGEST_SEED = 2**63 - 1
 
 FORMATS = {
     "json": "all digits, for programs",
@@ -39,7 +51,60 @@ def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="bootstrap resamples behind every interval (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the resamples (%(default)s)")
+    parser.add_argument(
+        "--seed", type=whole_number(0, LARGEST_SEED), default=SEED, metavar="N", help="of the resamples (%(default)s)"
+    )
+
+
+def add_metrics_argument(parser: argparse.ArgumentParser, default: Sequence[str], purpose: str) -> None:
+    """Add `--metrics`, a comma list that can also be repeated.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    default : sequence of str
+    purpose : str
+        Begins the help.
+    """
+    chosen = tuple(default)
+    help_text = f"{purpose}, as a list with commas (of {', '.join(METRICS)})"
+    # `--figures` is the older name.
+    for option, shown in (("--metrics", help_text), ("--figures", argparse.SUPPRESS)):
+        parser.add_argument(
+            option,
+            dest="metrics",
+            action=_Extend,
+            type=_metric_names,
+            default=chosen,
+            metavar="METRIC[,METRIC...]",
+            help=shown,
+        )
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Make the type of an option that is a whole number from `least` to `most`.
+
+    Parameters
+    ----------
+    least, most : int
+
+    Returns
+    -------
+    callable
+        From the text to the number; raises `argparse.ArgumentTypeError`, one sentence, outside the bounds.
+    """
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        # Python refuses to read a number of more than 4,300 digits.
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{quoted(text)} is not a whole number from {least} to {most}")
+        return number
+
+    return read
 
 
 def print_in_format(tables: Sequence[Table], notes: Sequence[str], arguments: argparse.Namespace) -> None:
@@ -61,7 +126,29 @@ def print_in_format(tables: Sequence[Table], notes: Sequence[str], arguments: ar
 
 
 def _resamples(text: str) -> int:
-    number = int(text)
-    if number < 100:
+    number = whole_number(0, MOST_RESAMPLES)(text)
+    if number < LEAST_RESAMPLES:
         raise argparse.ArgumentTypeError(f"{number} resamples say nothing about the ends of a 95 % interval: take 1000")
     return number
+
+
+def _metric_names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(
+            f"{quoted(unknown[0] if unknown else text)} is not one of {', '.join(METRICS)}"
+        )
+    return names
+
+
+class _Extend(argparse.Action):
+    """Put the lists of a repeated option together, each name once, in place of the default."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        earlier = getattr(namespace, self.dest)
+        # The default is the parser's own object; a list that was given before is not.
+        given = () if earlier is self.default else earlier
+        setattr(namespace, self.dest, tuple(dict.fromkeys((*given, *values))))

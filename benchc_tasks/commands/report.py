@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         task = progress.add_task("reading runs", total=None)
         runs = read_runs(arguments.runs, mapping)
         show, without_gallery = sample_viewer(runs[0], arguments.dataset)
-        progress.update(task, description="figures and charts", total=report_steps(runs))
+        progress.update(task, description="metrics and charts", total=report_steps(runs))
         page = render_report(
             runs,
             show,

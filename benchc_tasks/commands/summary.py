@@ -1,4 +1,4 @@
-"""`benchc summary`: the figures of runs with their intervals, as a table."""
+"""`benchc summary`: the metrics of runs with their intervals, as a table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from benchc_metrics.metrics.sums import (
-    FIGURES,
-    HEADLINE,
+from benchc_metrics.metrics.registry import headline_metrics
+from benchc_metrics.metrics.views import (
     View,
     category_views,
     condition_views,
@@ -16,10 +15,15 @@ from benchc_metrics.metrics.sums import (
     severity_views,
     whole_run,
 )
-from benchc_metrics.pages.tables import Cell, Column, Table, figure_column
+from benchc_metrics.pages.tables import Cell, Column, Table, metric_column
 from benchc_metrics.runs import Run, read_runs
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate
-from benchc_tasks.commands.output import add_bootstrap_arguments, add_format_arguments, print_in_format
+from benchc_tasks.commands.output import (
+    add_bootstrap_arguments,
+    add_format_arguments,
+    add_metrics_argument,
+    print_in_format,
+)
 
 __all__ = ["add_parser", "run", "summary_table"]
 
@@ -33,17 +37,10 @@ VIEWS: dict[str, Callable[[Run], tuple[View, ...]]] = {
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
-    parser = subparsers.add_parser("summary", help="print the figures of runs, each with its 95 %% interval")
+    parser = subparsers.add_parser("summary", help="print the metrics of runs, each with its 95 %% interval")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a model's folder, as lmms-eval wrote it")
     parser.add_argument("--by", choices=VIEWS, help="a row for each of these instead of one a run")
-    parser.add_argument(
-        "--figures",
-        nargs="+",
-        choices=FIGURES,
-        default=HEADLINE,
-        metavar="FIGURE",
-        help=f"which figures (of {', '.join(FIGURES)})",
-    )
+    add_metrics_argument(parser, headline_metrics(), "which metrics")
     add_format_arguments(parser)
     add_bootstrap_arguments(parser)
     parser.set_defaults(run=run)
@@ -55,18 +52,18 @@ def run(arguments: argparse.Namespace) -> int:
     estimated = [
         estimate(each, _views(each, arguments.by), resamples=arguments.resamples, seed=arguments.seed) for each in runs
     ]
-    table = summary_table(estimated, tuple(arguments.figures), arguments.by)
+    table = summary_table(estimated, tuple(arguments.metrics), arguments.by)
     print_in_format([table], notes_on_runs(runs), arguments)
     return 0
 
 
-def summary_table(estimated: list[EstimatedRun], figures: tuple[str, ...], by: str | None = None) -> Table:
+def summary_table(estimated: list[EstimatedRun], metrics: tuple[str, ...], by: str | None = None) -> Table:
     """Put estimated runs into a table, one row a run and view.
 
     Parameters
     ----------
     estimated : list of EstimatedRun
-    figures : tuple of str
+    metrics : tuple of str
         One column each.
     by : str or None
         The head of the views' column; None where each run has one view.
@@ -80,13 +77,13 @@ def summary_table(estimated: list[EstimatedRun], figures: tuple[str, ...], by: s
     for each in estimated:
         for view in each.views:
             names = (each.run.name, view.name) if by else (each.run.name,)
-            rows.append((*names, *(each.of(figure, view.name) for figure in figures)))
-    title = f"Bench-C{f' by {by}' if by else ''}: figures with 95 % intervals"
-    return Table(title, (*labels, *map(figure_column, figures)), tuple(rows), labels=len(labels))
+            rows.append((*names, *(each.of(metric, view.name) for metric in metrics)))
+    title = f"Bench-C{f' by {by}' if by else ''}: metrics with 95 % intervals"
+    return Table(title, (*labels, *map(metric_column, metrics)), tuple(rows), labels=len(labels))
 
 
 def notes_on_runs(runs: list[Run]) -> list[str]:
-    """Say what a reader of figures of these runs should be told, a sentence each."""
+    """Say what a reader of metrics of these runs should be told, a sentence each."""
     notes = [f"{each.name}: {note}" for each in runs for note in each.notes]
     for each in runs:
         if each.metadata.demonstration:
@@ -97,7 +94,7 @@ def notes_on_runs(runs: list[Run]) -> list[str]:
         if size is not None and size > len(each.sample_ids):
             notes.append(f"{each.name}: {len(each.sample_ids)} of the {size} samples were evaluated.")
     if len({(each.metadata.dataset, each.metadata.engine, each.metadata.prompt) for each in runs}) > 1:
-        notes.append("The runs differ in dataset, corruption engine or prompt: their figures cannot be compared.")
+        notes.append("The runs differ in dataset, corruption engine or prompt: their metrics cannot be compared.")
     return notes
 
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from run_folders import made_run
 
-from benchc_metrics.metrics.sums import PairValues, condition_views, corruption_views, whole_run
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.views import condition_views, corruption_views, whole_run
 from benchc_metrics.statistics.estimates import compare, estimate
 from benchc_metrics.statistics.resampling import bootstrap_intervals
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES
-from benchc_metrics.metrics.sums import FIGURES
+from benchc_metrics.metrics.registry import METRICS
 
 __all__ = ["task_files"]
 
@@ -125,7 +125,7 @@ def _group(name: str, alias: str, corruptions: Iterable[str], include: str = "",
 
 
 def _metric_list() -> str:
-    names = {name: name if name in _OWN_AGGREGATORS else "mean" for name in (*FIGURES, "length_normalised")}
+    names = {name: name if name in _OWN_AGGREGATORS else "mean" for name in (*METRICS, "length_normalised")}
     return _entries({name: f"{_AGGREGATORS}.{function}" for name, function in names.items()})
 
 
@@ -136,7 +136,7 @@ def _generation_metric_list() -> str:
 def _entries(functions: Mapping[str, str]) -> str:
     lines = ["metric_list:"]
     for name, function in functions.items():
-        better = "true" if name in FIGURES and FIGURES[name].higher_is_better else "false"
+        better = "true" if name in METRICS and METRICS[name].higher_is_better else "false"
         lines += [f"  - metric: {name}", f"    aggregation: !function {function}", f"    higher_is_better: {better}"]
     return "\n".join(lines) + "\n"
 
@@ -144,7 +144,7 @@ def _entries(functions: Mapping[str, str]) -> str:
 def _group_metric_list() -> str:
     functions = {
         name: f"!function {_AGGREGATORS}.{_GROUP_AGGREGATORS[name]}" if name in _GROUP_AGGREGATORS else "mean"
-        for name in (*FIGURES, "length_normalised")
+        for name in (*METRICS, "length_normalised")
     }
     return _group_entries(functions)
 

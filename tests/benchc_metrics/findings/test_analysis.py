@@ -9,7 +9,7 @@ import pytest
 from run_folders import made_run
 
 from benchc_metrics.findings.analysis import (
-    CELL_FIGURES,
+    CELL_METRICS,
     DETAIL_RESAMPLES,
     Contest,
     RunAnalysis,
@@ -17,8 +17,9 @@ from benchc_metrics.findings.analysis import (
     check_all_comparable,
     mean_intervals,
 )
+from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.metrics.sample_metrics import run_figures
-from benchc_metrics.metrics.sums import HEADLINE, condition_views
+from benchc_metrics.metrics.views import condition_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import estimate
 
@@ -36,7 +37,7 @@ def test_headline_figures_are_those_of_the_run(small: Run) -> None:
     samples = len(small.sample_ids)
     flat = np.concatenate([small.clean[:, np.newaxis], small.corrupted.reshape(samples, 10, -1)], axis=1)
     expected = run_figures(flat, small.answers, small.option_counts)
-    for figure in HEADLINE:
+    for figure in headline_metrics():
         assert analysis.headline(figure).value == pytest.approx(expected[figure], abs=1e-12), figure
 
 
@@ -44,7 +45,7 @@ def test_cells_are_the_estimates_of_their_conditions(small: Run) -> None:
     analysis = analyse(small)
     views = condition_views(small)
     estimated = estimate(small, views, resamples=DETAIL_RESAMPLES)
-    for figure in CELL_FIGURES:
+    for figure in CELL_METRICS:
         for place, view in enumerate(views):
             corruption, severity = divmod(place, 5)
             found = [float(each[corruption, severity]) for each in analysis.cells[figure]]
@@ -90,7 +91,7 @@ class TestContest:
         assert contest.winner("ras") is None
 
     def test_a_run_alone_wins_nothing(self, analyses: list[RunAnalysis]) -> None:
-        assert Contest(analyses[:1]).winners() == dict.fromkeys(HEADLINE)
+        assert Contest(analyses[:1]).winners() == dict.fromkeys(headline_metrics())
 
     def test_lower_is_better_for_drop_and_calibration_error(self, analyses: list[RunAnalysis]) -> None:
         contest = Contest(analyses)

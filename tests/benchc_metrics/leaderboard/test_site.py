@@ -17,7 +17,8 @@ from benchc_metrics.leaderboard import site as site_module
 from benchc_metrics.leaderboard.site import Submission, build_site, filter_views, site_steps, undistinguished_groups
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
-from benchc_metrics.metrics.sums import HEADLINE, PairValues
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.statistics.estimates import compare, estimate
 from benchc_metrics.statistics.resampling import holm
 from benchc_metrics.wording import number
@@ -95,7 +96,7 @@ def test_filtered_figures_are_the_estimates_of_their_part(submitted: list[Submis
     chosen = [view for view in filter_views(run) if view.name in ("all/all", "weather/3", "noise/all")]
     estimated = estimate(run, chosen)
     for view in chosen:
-        for place, figure in enumerate(HEADLINE):
+        for place, figure in enumerate(headline_metrics()):
             shown = views[view.name]["figures"][1][place]
             assert shown == pytest.approx(list(estimated.of(figure, view.name)), abs=1e-6), (view.name, figure)
 
@@ -112,7 +113,7 @@ def test_a_part_holds_the_corruptions_of_its_family() -> None:
 def test_the_first_table_is_there_without_scripts(submitted: list[Submission], pages: dict[str, str]) -> None:
     for submission in submitted:
         estimated = estimate(submission.run)
-        for figure in HEADLINE:
+        for figure in headline_metrics():
             value, low, high = estimated.of(figure)
             interval = f'<span class="interval">{number(low)} to {number(high)}</span>'
             assert f'<span class="value">{number(value)}</span>{interval}' in pages["index.html"]

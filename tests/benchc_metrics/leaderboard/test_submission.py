@@ -21,7 +21,8 @@ from benchc_metrics.leaderboard.every_eval_ever import EvaluationLog, InstanceLo
 from benchc_metrics.leaderboard.schema import CELL_FIGURES, STANDARD_BOOTSTRAP, parse_record
 from benchc_metrics.leaderboard.submission import SubmissionDetails, what_is_missing, write_submission
 from benchc_metrics.leaderboard.verification import read_submission, verify
-from benchc_metrics.metrics.sums import FIGURES, condition_views
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.views import condition_views
 from benchc_metrics.statistics.estimates import estimate
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
@@ -51,7 +52,7 @@ def test_a_submission_has_these_files_and_no_other(pristine, record):
 
 def test_the_record_says_what_the_run_says(record, whole):
     found = estimate(whole, resamples=QUICK.resamples, seed=QUICK.seed)
-    assert list(record.figures) == list(FIGURES)
+    assert list(record.figures) == list(METRICS)
     for name, figure in record.figures.items():
         assert (figure.value, figure.low, figure.high) == pytest.approx(tuple(found.of(name)), abs=1e-12)
     cells = estimate(whole, condition_views(whole), resamples=QUICK.resamples, seed=QUICK.seed)

@@ -7,13 +7,13 @@ import json
 import pytest
 from rich.console import Console
 
-from benchc_metrics.metrics.sums import HEADLINE
+from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.pages.tables import (
     TABLES_SCHEMA,
     Column,
     Probability,
     Table,
-    figure_column,
+    metric_column,
     print_tables,
     to_csv,
     to_json,
@@ -28,7 +28,7 @@ TABLE = Table(
     (
         Column("run", "model"),
         Column("view", "view"),
-        figure_column("ras"),
+        metric_column("ras"),
         Column("p_value", "p"),
         Column("gone", "gone"),
     ),
@@ -71,11 +71,11 @@ def test_what_says_nothing_is_left_out_for_people_only():
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
 @pytest.mark.parametrize("name", ["m", "an-organisation/a-model-with-a-very-long-name-of-60-characters"])
 def test_a_table_is_no_wider_than_the_terminal(width, name):
-    columns = (Column("run", "model"), *map(figure_column, HEADLINE))
-    rows = ((name, *(Estimate(-0.1234, -0.5678, -0.0123) for _ in HEADLINE)),) * 3
+    columns = (Column("run", "model"), *map(metric_column, headline_metrics()))
+    rows = ((name, *(Estimate(-0.1234, -0.5678, -0.0123) for _ in headline_metrics())),) * 3
     text = printed([Table("Figures", columns, rows)], width)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
-    assert text.count("[-0.568, -0.012]") == 3 * len(HEADLINE)
+    assert text.count("[-0.568, -0.012]") == 3 * len(headline_metrics())
     assert "…" not in text
 
 

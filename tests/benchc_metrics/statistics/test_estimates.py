@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from run_folders import made_run
 
-from benchc_metrics.metrics.sums import FIGURES, PairValues, corruption_views, whole_run
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.views import corruption_views, whole_run
 from benchc_metrics.statistics.estimates import check_comparable, compare, estimate
 from benchc_metrics.statistics.resampling import holm
 
@@ -17,10 +19,10 @@ SECOND = made_run(60, corruptions=CORRUPTIONS, noise=0.6)
 
 def test_every_figure_has_an_interval_around_it():
     found = estimate(FIRST, (whole_run(FIRST), *corruption_views(FIRST)), resamples=300)
-    for figure in FIGURES:
+    for figure in METRICS:
         for view in ("all", *CORRUPTIONS):
             value, low, high = found.of(figure, view)
-            assert FIGURES[figure].minimum <= low <= value <= high <= FIGURES[figure].maximum
+            assert METRICS[figure].minimum <= low <= value <= high <= METRICS[figure].maximum
     assert found.of("ras") == found.of("ras", "all")
     np.testing.assert_array_equal(found.values("ras"), [found.of("ras", view).value for view in ("all", *CORRUPTIONS)])
 
@@ -45,7 +47,7 @@ def test_a_real_difference_is_found_and_turns_with_the_runs():
 
 def test_a_comparison_uses_the_difference_of_the_figures():
     found = compare(FIRST, SECOND, resamples=200)
-    for figure in FIGURES:
+    for figure in METRICS:
         values = [estimate(run, resamples=200).of(figure).value for run in (FIRST, SECOND)]
         assert found.of(figure).value == pytest.approx(values[0] - values[1], abs=1e-9)
 

@@ -14,7 +14,8 @@ from run_folders import made_run
 from threadpoolctl import threadpool_limits
 
 import benchc_metrics.statistics.resampling as statistics
-from benchc_metrics.metrics.sums import PairValues, corruption_views, severity_views, whole_run
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.views import corruption_views, severity_views, whole_run
 from benchc_metrics.statistics.estimates import estimate
 from benchc_metrics.statistics.resampling import (
     bootstrap_intervals,

@@ -8,10 +8,12 @@ from argparse import ArgumentParser
 import pytest
 from run_folders import made_run, write_run
 
-from benchc_metrics.metrics.sums import HEADLINE, severity_views
+from benchc_metrics.metrics.registry import headline_metrics
+from benchc_metrics.metrics.views import severity_views
 from benchc_metrics.runs import read_run
 from benchc_metrics.statistics.estimates import estimate
 from benchc_tasks.commands import compare, summary
+from benchc_tasks.commands.cli import main
 
 CORRUPTIONS = ("gaussian_noise", "snow", "fog")
 
@@ -38,7 +40,7 @@ def test_summary_in_json_has_the_figures_of_the_answers(folders, capsys):
     rows = written["tables"][0]["rows"]
     assert [row["run"] for row in rows] == ["lab/steady", "lab/shaky"]
     found = estimate(read_run(folders[1]), resamples=200)
-    for figure in HEADLINE:
+    for figure in headline_metrics():
         assert rows[1][figure] == found.of(figure)._asdict()
 
 
@@ -108,7 +110,7 @@ def test_a_bootstrap_of_next_to_nothing_is_refused(folders, capsys):
 def test_compare_shows_the_difference_its_interval_and_p_values(folders, capsys):
     assert run_command(compare, *folders, "--json") == 0
     overall, ras, accuracy = json.loads(capsys.readouterr().out)["tables"]
-    assert [row["figure"] for row in overall["rows"]] == list(HEADLINE)
+    assert [row["figure"] for row in overall["rows"]] == list(headline_metrics())
     assert all(row["p_holm"] is None and row["corruption"] == "all" for row in overall["rows"])
     assert [row["corruption"] for row in ras["rows"]] == list(CORRUPTIONS)
     assert {row["figure"] for row in accuracy["rows"]} == {"acc_corrupted"}
@@ -128,5 +130,42 @@ def test_compare_refuses_with_the_reason(folders, tmp_path):
 def test_compare_in_csv_is_one_table(folders, capsys):
     assert run_command(compare, *folders, "--csv", "--figures", "flip") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert len(rows) == len(HEADLINE) + 3
+    assert len(rows) == len(headline_metrics()) + 3
     assert {"difference_low", "difference_high", "p_value", "p_holm", "first_low"} <= set(rows[0])
+
+
+@pytest.mark.parametrize("option", ["--metrics", "--figures"])
+def test_a_list_of_metrics_does_not_swallow_the_runs(folders, capsys, option):
+    assert run_command(summary, option, "ras,flip", option, "acc_clean", folders[0], "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
+    assert list(rows[0]) == ["run", "ras", "flip", "acc_clean"]
+
+
+@pytest.mark.parametrize("command", [["summary", "RUN"], ["compare", "RUN", "RUN"]])
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--resamples", "1000000000", "'1000000000' is not a whole number from 0 to 100000"),
+        ("--resamples", "99", "99 resamples say nothing about"),
+        ("--resamples", "1e4", "'1e4' is not a whole number"),
+        ("--resamples", "9" * 5000, "is not a whole number from 0 to 100000"),
+        ("--seed", "-1", "'-1' is not a whole number from 0 to 9223372036854775807"),
+        ("--seed", str(2**63), "is not a whole number from 0 to"),
+        ("--metrics", "ras,nonsense", "'nonsense' is not one of acc_clean,"),
+        ("--metrics", ",", "',' is not one of acc_clean,"),
+    ],
+)
+def test_what_an_option_refuses_is_one_sentence(folders, capsys, command, option, value, sentence):
+    words = [str(folders[0]) if word == "RUN" else word for word in command]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, f"{option}={value}"])
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert sentence in shown
+    assert "Traceback" not in shown
+    assert len(shown.splitlines()[-1]) < 600
+
+
+def test_the_largest_values_are_taken(folders, capsys):
+    words = ["summary", str(folders[0]), "--resamples", "100", "--seed", str(2**63 - 1)]
+    assert main(words) == 0

@@ -13,7 +13,8 @@ from submissions import DETAILS, QUICK
 
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
-from benchc_metrics.metrics.sums import FIGURES, corruption_views, whole_run
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.views import corruption_views, whole_run
 from benchc_metrics.runs import read_run
 from benchc_metrics.statistics.estimates import estimate
 from benchc_tasks.commands.verify import sample_facts
@@ -45,7 +46,7 @@ def test_an_evaluation_is_read_submitted_and_verified(
     found = estimate(run, (whole_run(run), *corruption_views(run)), resamples=QUICK.resamples, seed=QUICK.seed)
     results = evaluation.results
     for view, shown in (("all", results["groups"]["benchc"]), ("fog", results["results"]["benchc_fog"])):
-        for figure in FIGURES:
+        for figure in METRICS:
             value = found.of(figure, view).value
             reported = shown[f"{figure},none"]
             assert value == pytest.approx(reported, abs=1e-9) or (math.isnan(value) and math.isnan(reported)), figure

@@ -1,0 +1,154 @@
+"""The pairs of a run as arrays: what metrics are computed from.
+
+A pair is valid if both its conditions are. Arrays of pairs have the shape (samples, corruptions, severities).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_metrics.metrics import ras
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.views import View
+from benchc_metrics.runs import Run
+
+__all__ = ["PairValues", "ViewedPairs"]
+
+
+@dataclass(frozen=True, eq=False)
+class PairValues:
+    """The responses of a run, paired, and the value of each metric for each pair.
+
+    Attributes
+    ----------
+    run : Run
+    """
+
+    run: Run
+
+    @classmethod
+    def of_run(cls, run: Run) -> PairValues:
+        """Pair the responses of a run."""
+        return cls(run)
+
+    @cached_property
+    def clean(self) -> NDArray[np.float64]:
+        """Option distributions on the clean images, shape (samples, 1, 1, options); nan where invalid."""
+        return self.run.clean_distributions()[:, np.newaxis, np.newaxis]
+
+    @cached_property
+    def corrupted(self) -> NDArray[np.float64]:
+        """Option distributions under corruption, shape (samples, corruptions, severities, options)."""
+        return self.run.corrupted_distributions()
+
+    @property
+    def clean_predictions(self) -> NDArray[np.int64]:
+        """Index of the option chosen on the clean image, shape (samples, 1, 1); -1 where invalid."""
+        return self.run.clean_predictions[:, np.newaxis, np.newaxis]
+
+    @cached_property
+    def clean_valid(self) -> NDArray[np.float64]:
+        """1 where the clean response is valid, else 0; shape (samples,)."""
+        return (self.run.clean_predictions >= 0).astype(np.float64)
+
+    @cached_property
+    def clean_right(self) -> NDArray[np.float64]:
+        """1 where the clean response is valid and right, else 0; shape (samples,)."""
+        return (self.run.clean_predictions == self.run.answers).astype(np.float64)
+
+    @cached_property
+    def valid(self) -> NDArray[np.bool_]:
+        """Mark the valid pairs."""
+        return (self.run.corrupted_predictions >= 0) & (self.clean_predictions >= 0)
+
+    @cached_property
+    def right(self) -> NDArray[np.float64]:
+        """1 where the response under corruption is right, else 0."""
+        return (self.run.corrupted_predictions == self.run.answers[:, np.newaxis, np.newaxis]).astype(np.float64)
+
+    @cached_property
+    def clean_confidence(self) -> NDArray[np.float64]:
+        """Confidence on the clean images, shape (samples,); 0 where invalid."""
+        return np.nan_to_num(ras.confidence(self.clean[:, 0, 0]))
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """Confidence under corruption; 0 where the pair is invalid."""
+        return np.where(self.valid, ras.confidence(self.corrupted), 0.0)
+
+    @cached_property
+    def clean_gap(self) -> NDArray[np.float64]:
+        """Correctness less confidence on the clean images, shape (samples,); 0 where invalid."""
+        return np.where(self.clean_valid, self.clean_right - self.clean_confidence, 0.0)
+
+    @cached_property
+    def gap(self) -> NDArray[np.float64]:
+        """Correctness less confidence under corruption; 0 where the pair is invalid."""
+        return np.where(self.valid, self.right - self.confidence, 0.0)
+
+    @cached_property
+    def values(self) -> Mapping[str, NDArray[np.float64]]:
+        """The metrics that are means over pairs, by name: the value of each pair, 0 where it is invalid."""
+        return {
+            name: np.where(self.valid, metric.computed.of_pairs(self), 0.0)
+            for name, metric in METRICS.items()
+            if metric.computed.of_pairs is not None and metric.is_defined_for(self.run)
+        }
+
+    def viewed(self, view: View) -> ViewedPairs:
+        """Take the pairs of a view.
+
+        Raises
+        ------
+        ValueError
+            If the view names a corruption that was not run.
+        """
+        unknown = [name for name in view.corruptions if name not in self.run.corruptions]
+        if unknown or not view.corruptions or not view.severities:
+            raise ValueError(f"{self.run.name} was not run under {', '.join(unknown) or 'any condition of the view'}")
+        corruptions = [self.run.corruptions.index(name) for name in view.corruptions]
+        severities = [self.run.severities.index(severity) for severity in view.severities]
+        return ViewedPairs(self, np.ix_(range(len(self.valid)), corruptions, severities))
+
+
+@dataclass(frozen=True, eq=False)
+class ViewedPairs:
+    """The pairs of a run that belong to a view; all samples, some conditions.
+
+    Attributes
+    ----------
+    pairs : PairValues
+    cells : tuple of ndarray
+        Indexes an array of pairs.
+    """
+
+    pairs: PairValues
+    cells: tuple[NDArray[np.intp], ...]
+
+    def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take the pairs of the view from an array of pairs, shape (samples, pairs)."""
+        return values[self.cells].reshape(len(values), -1)
+
+    @cached_property
+    def number(self) -> NDArray[np.float64]:
+        """Number of valid pairs of each sample."""
+        return np.count_nonzero(self.pairs.valid[self.cells], axis=(1, 2)).astype(np.float64)
+
+    @cached_property
+    def asked(self) -> NDArray[np.float64]:
+        """Number of pairs of each sample that were asked."""
+        return np.count_nonzero(self.pairs.run.asked[self.cells], axis=(1, 2)).astype(np.float64)
+
+    @cached_property
+    def paired(self) -> NDArray[np.float64]:
+        """1 for each sample with a valid pair, else 0."""
+        return (self.number > 0).astype(np.float64)
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean over each sample's valid pairs of an array of pairs that is 0 where invalid; 0 without a valid pair."""
+        return np.asarray(self.of(values).sum(axis=1) / np.maximum(self.number, 1))

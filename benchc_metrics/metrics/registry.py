@@ -1,0 +1,513 @@
+"""All metrics, one entry each: everything that is known about a metric stands here and nowhere else.
+
+lmms-eval's tables, `benchc summary`, reports, submissions and the table in docs/metrics.md come from these entries. A
+metric is a function of sums over samples, so that all resamples of all metrics are computed at once; an entry names
+the sums, and the function.
+
+A sample whose clean response is invalid has no valid pair: it counts in `invalid_pairs` and is left out of every
+other metric. Metrics "of pairs" are a sample's means over its valid pairs, averaged over the samples that have one, so
+that each sample weighs the same; where no pair is invalid that is the mean over all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchc_metrics.metrics import ras
+from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
+from benchc_metrics.statistics.resampling import IntervalMethod
+
+if TYPE_CHECKING:
+    from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
+    from benchc_metrics.runs import Run
+
+__all__ = [
+    "CLEAN",
+    "METRICS",
+    "NOT_DEFINED",
+    "PAIRED",
+    "PAIRED_RIGHT",
+    "PAIRED_WRONG",
+    "Computation",
+    "Metric",
+    "SampleSum",
+    "headline_metrics",
+    "mean_over_clean",
+    "mean_over_pairs",
+    "register",
+    "unregister",
+]
+
+Array: TypeAlias = NDArray[np.float64]
+
+NOT_DEFINED = "not defined"
+"""Stands in place of a metric that needs probabilities where a run has predictions only."""
+
+
+@dataclass(frozen=True)
+class SampleSum:
+    """A sum over samples.
+
+    Attributes
+    ----------
+    name : str
+        Sums of one name are one sum, which several metrics can share.
+    terms : callable
+        From the pairs of a view to what each sample adds, shape (samples,), or (samples, width) for several sums at
+        once. Finite, and 0 where a sample has nothing to add.
+    width : int
+        Number of sums; 1 for a single one.
+    """
+
+    name: str
+    terms: Callable[[ViewedPairs], Array]
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Computation:
+    """How a metric follows from sums over samples.
+
+    Attributes
+    ----------
+    sums : tuple of SampleSum
+    of_sums : callable
+        From the sums, in their order and each of shape (...) or (..., width), to the metric, shape (...). Division by
+        zero makes the nan of an undefined metric.
+    of_pairs : callable, optional
+        From the pairs of a run to the value of each pair, shape (samples, corruptions, severities), for a metric that
+        is a mean over pairs.
+    is_mean : bool
+        Whether the metric is the mean, over the samples for which it is defined, of the metric of each sample alone.
+    noise : callable, optional
+        From the sums of resamples, followed by those of the samples as they are, to what the metric would be if it
+        were resampling noise alone. With it the metric gets a basic interval, else BCa; see
+        `benchc_metrics.statistics.resampling`.
+    """
+
+    sums: tuple[SampleSum, ...]
+    of_sums: Callable[..., Array]
+    of_pairs: Callable[[PairValues], Array] | None = None
+    is_mean: bool = False
+    noise: Callable[..., Array] | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known about a metric.
+
+    Attributes
+    ----------
+    name : str
+        As in results, logs and options.
+    label : str
+        For the head of a column.
+    meaning : str
+        In a sentence.
+    formula : str
+        In Markdown, for the docs; p is the clean distribution of a pair, q the corrupted one.
+    higher_is_better : bool
+    minimum, maximum : float
+        Its possible range; infinite where it has no limit.
+    computed : Computation
+    needs_distribution : bool
+        Whether it is defined only for runs with probabilities of the options.
+    is_headline : bool
+        Whether tables show it unless others are asked for.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    formula: str
+    higher_is_better: bool
+    minimum: float
+    maximum: float
+    computed: Computation
+    needs_distribution: bool = True
+    is_headline: bool = False
+
+    @property
+    def interval(self) -> IntervalMethod:
+        """Kind of its bootstrap interval."""
+        return "bca" if self.computed.noise is None else "basic"
+
+    def is_defined_for(self, run: Run) -> bool:
+        """Say whether a run has the probabilities that the metric may need."""
+        return run.has_distributions or not self.needs_distribution
+
+
+_METRICS: dict[str, Metric] = {}
+
+METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
+"""All metrics by name, in the order in which tables show them; added ones follow."""
+
+
+def register(metric: Metric) -> Metric:
+    """Add a metric to `METRICS`: to lmms-eval's tables, summaries, reports and submissions.
+
+    Parameters
+    ----------
+    metric : Metric
+        Its name must be new.
+
+    Returns
+    -------
+    Metric
+        `metric`.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken.
+    """
+    if metric.name in _METRICS:
+        raise ValueError(f"there is a metric named {metric.name!r} already: choose another name")
+    _METRICS[metric.name] = metric
+    return metric
+
+
+def unregister(name: str) -> None:
+    """Remove a metric from `METRICS`."""
+    del _METRICS[name]
+
+
+def headline_metrics() -> tuple[str, ...]:
+    """List the metrics that tables show unless others are asked for."""
+    return tuple(name for name, metric in METRICS.items() if metric.is_headline)
+
+
+CLEAN = SampleSum("clean", lambda viewed: viewed.pairs.clean_valid)
+"""Samples with a valid clean response."""
+
+PAIRED = SampleSum("paired", lambda viewed: viewed.paired)
+"""Samples with a valid pair."""
+
+PAIRED_RIGHT = SampleSum("paired_right", lambda viewed: viewed.paired * viewed.pairs.clean_right)
+"""Samples with a valid pair and a right clean response."""
+
+PAIRED_WRONG = SampleSum("paired_wrong", lambda viewed: viewed.paired * (1 - viewed.pairs.clean_right))
+"""Samples with a valid pair and a wrong clean response."""
+
+VALID_PAIRS = SampleSum("valid_pairs", lambda viewed: viewed.number)
+ASKED_PAIRS = SampleSum("asked_pairs", lambda viewed: viewed.asked)
+
+
+def mean_over_clean(name: str, value: Callable[[PairValues], Array]) -> Computation:
+    """Compute a metric as the mean over samples of a value of their clean responses.
+
+    Parameters
+    ----------
+    name : str
+        The metric's.
+    value : callable
+        From the pairs of a run to the value of each sample, shape (samples,); it does not count where the clean
+        response is invalid.
+    """
+    return Computation(
+        sums=(SampleSum(name, lambda viewed: np.where(viewed.pairs.clean_valid, value(viewed.pairs), 0.0)), CLEAN),
+        of_sums=np.divide,
+        is_mean=True,
+    )
+
+
+def mean_over_pairs(name: str, value: Callable[[PairValues], Array]) -> Computation:
+    """Compute a metric as the mean over samples of their means over valid pairs.
+
+    Parameters
+    ----------
+    name : str
+        The metric's.
+    value : callable
+        From the pairs of a run to the value of each pair, shape (samples, corruptions, severities); it does not count
+        where the pair is invalid.
+    """
+    return Computation(sums=(_pair_mean(name), PAIRED), of_sums=np.divide, of_pairs=value, is_mean=True)
+
+
+def _pair_mean(name: str) -> SampleSum:
+    return SampleSum(name, lambda viewed: viewed.mean(viewed.pairs.values[name]))
+
+
+def _part_of_ras(name: str, of_samples: SampleSum, is_right: bool) -> Computation:
+    def terms(viewed: ViewedPairs) -> Array:
+        right = viewed.pairs.clean_right
+        return viewed.mean(viewed.pairs.values["ras"]) * (right if is_right else 1 - right)
+
+    return Computation(sums=(SampleSum(name, terms), of_samples), of_sums=np.divide, is_mean=True)
+
+
+def _relative_drop(clean_right: Array, corrupted_right: Array) -> Array:
+    return np.where(clean_right > 0, (clean_right - corrupted_right) / clean_right, np.nan)
+
+
+def _calibration_error(name: str, gaps: Callable[[ViewedPairs], tuple[Array, Array]], number: SampleSum) -> Computation:
+    """Compute an expected calibration error from gaps (correctness less confidence) and confidences of responses."""
+
+    def terms(viewed: ViewedPairs) -> Array:
+        gap, confidence = gaps(viewed)
+        return _sums_by_bin(confidence_bins(confidence), gap)
+
+    def error(of_bins: Array, responses: Array) -> Array:
+        return np.asarray(np.abs(of_bins).sum(axis=-1) / responses)
+
+    def noise(of_bins: Array, responses: Array, total_of_bins: Array, _: Array) -> Array:
+        return error(of_bins - total_of_bins, responses)
+
+    return Computation(sums=(SampleSum(name, terms, DEFAULT_BINS), number), of_sums=error, noise=noise)
+
+
+def confidence_bins(confidence: Array) -> NDArray[np.int64]:
+    """Find the bin of each confidence, cut as `CalibrationBins.from_answers` cuts."""
+    return np.searchsorted(np.arange(1, DEFAULT_BINS) / DEFAULT_BINS, confidence, side="right").astype(np.int64)
+
+
+def _sums_by_bin(bins: NDArray[np.int64], values: Array) -> Array:
+    """Sum each row's values by bin: shape (rows, DEFAULT_BINS)."""
+    rows = len(bins)
+    places = bins + DEFAULT_BINS * np.arange(rows)[:, np.newaxis]
+    sums = np.bincount(places.ravel(), weights=values.ravel(), minlength=rows * DEFAULT_BINS)
+    return np.asarray(sums.reshape(rows, DEFAULT_BINS), dtype=np.float64)
+
+
+def _clean_gaps(viewed: ViewedPairs) -> tuple[Array, Array]:
+    return viewed.pairs.clean_gap[:, np.newaxis], viewed.pairs.clean_confidence[:, np.newaxis]
+
+
+def _corrupted_gaps(viewed: ViewedPairs) -> tuple[Array, Array]:
+    return viewed.of(viewed.pairs.gap), viewed.of(viewed.pairs.confidence)
+
+
+def _ras(pairs: PairValues) -> Array:
+    run = pairs.run
+    return ras.robustness_alignment_score(pairs.clean, pairs.corrupted, run.answers, run.option_counts)
+
+
+def _erroneous_confidence(pairs: PairValues) -> Array:
+    return ras.erroneous_confidence(pairs.clean, pairs.corrupted, pairs.run.answers).astype(np.float64)
+
+
+def _hesitation(pairs: PairValues) -> Array:
+    run = pairs.run
+    return ras.hesitation(pairs.clean, pairs.corrupted, run.answers, run.option_counts).astype(np.float64)
+
+
+def _flip(pairs: PairValues) -> Array:
+    return ras.flip(pairs.clean_predictions, pairs.run.corrupted_predictions).astype(np.float64)
+
+
+def _destroyed(pairs: PairValues) -> Array:
+    before, after = pairs.clean_predictions, pairs.run.corrupted_predictions
+    return ras.destroyed(before, after, pairs.run.answers).astype(np.float64)
+
+
+def _corrected(pairs: PairValues) -> Array:
+    before, after = pairs.clean_predictions, pairs.run.corrupted_predictions
+    return ras.destroyed(after, before, pairs.run.answers).astype(np.float64)
+
+
+for _metric in (
+    Metric(
+        "acc_clean",
+        "acc clean",
+        "Accuracy on the clean images.",
+        "mean of a(p) over samples",
+        True,
+        0,
+        1,
+        mean_over_clean("acc_clean", lambda pairs: pairs.clean_right),
+        needs_distribution=False,
+        is_headline=True,
+    ),
+    Metric(
+        "acc_corrupted",
+        "acc corrupted",
+        "Accuracy under corruption.",
+        "mean of a(q) over pairs",
+        True,
+        0,
+        1,
+        mean_over_pairs("acc_corrupted", lambda pairs: pairs.right),
+        needs_distribution=False,
+        is_headline=True,
+    ),
+    Metric(
+        "acc_drop",
+        "acc drop",
+        "Share of the clean accuracy that corruption costs.",
+        "`(acc_clean - acc_corrupted) / acc_clean` over the samples that have a valid pair",
+        False,
+        -inf,
+        1,
+        Computation((PAIRED_RIGHT, _pair_mean("acc_corrupted")), _relative_drop),
+        needs_distribution=False,
+        is_headline=True,
+    ),
+    Metric(
+        "ras",
+        "RAS",
+        "Robustness Alignment Score: shift of calibration less shift of uncertainty.",
+        "mean over pairs of `(A(q) - A(p)) - abs(U(q) - U(p))`",
+        True,
+        -2,
+        1,
+        mean_over_pairs("ras", _ras),
+        is_headline=True,
+    ),
+    Metric(
+        "ras_destructive",
+        "RAS destructive",
+        "RAS over the samples whose clean answer is right.",
+        "`ras` over pairs with a(p) = 1",
+        True,
+        -2,
+        1,
+        _part_of_ras("ras_destructive", PAIRED_RIGHT, is_right=True),
+        is_headline=True,
+    ),
+    Metric(
+        "ras_corrective",
+        "RAS corrective",
+        "RAS over the samples whose clean answer is wrong.",
+        "`ras` over pairs with a(p) = 0",
+        True,
+        -2,
+        1,
+        _part_of_ras("ras_corrective", PAIRED_WRONG, is_right=False),
+        is_headline=True,
+    ),
+    Metric(
+        "erroneous_confidence",
+        "erroneous confidence",
+        "Share of pairs that are wrong under corruption with confidence risen or equal.",
+        "share of pairs with a(q) = 0 and c(q) >= c(p)",
+        False,
+        0,
+        1,
+        mean_over_pairs("erroneous_confidence", _erroneous_confidence),
+    ),
+    Metric(
+        "hesitation",
+        "hesitation",
+        "Share of pairs right under corruption with uncertainty risen.",
+        "share of pairs with a(q) = 1 and U(q) > U(p)",
+        False,
+        0,
+        1,
+        mean_over_pairs("hesitation", _hesitation),
+    ),
+    Metric(
+        "flip",
+        "flip",
+        "Share of pairs whose prediction changed.",
+        "share of pairs",
+        False,
+        0,
+        1,
+        mean_over_pairs("flip", _flip),
+        needs_distribution=False,
+    ),
+    Metric(
+        "destroyed",
+        "destroyed",
+        "Share of pairs that went from right to wrong.",
+        "share of pairs with a(p) = 1 and a(q) = 0",
+        False,
+        0,
+        1,
+        mean_over_pairs("destroyed", _destroyed),
+        needs_distribution=False,
+    ),
+    Metric(
+        "corrected",
+        "corrected",
+        "Share of pairs that went from wrong to right.",
+        "share of pairs with a(p) = 0 and a(q) = 1",
+        True,
+        0,
+        1,
+        mean_over_pairs("corrected", _corrected),
+        needs_distribution=False,
+    ),
+    Metric(
+        "brier_clean",
+        "Brier clean",
+        "Brier score on the clean images.",
+        "mean of `sum_k (p_k - [k = y])^2`, multi-class",
+        False,
+        0,
+        2,
+        mean_over_clean("brier_clean", lambda pairs: brier_score(pairs.clean[:, 0, 0], pairs.run.answers)),
+    ),
+    Metric(
+        "brier_corrupted",
+        "Brier corrupted",
+        "Brier score under corruption.",
+        "the same over pairs, of q",
+        False,
+        0,
+        2,
+        mean_over_pairs("brier_corrupted", lambda pairs: brier_score(pairs.corrupted, pairs.run.answers)),
+    ),
+    Metric(
+        "nll_clean",
+        "NLL clean",
+        "Negative log-likelihood of the right option, clean, in nats.",
+        "mean of `-ln max(p_y, 2.2e-308)`",
+        False,
+        0,
+        inf,
+        mean_over_clean("nll_clean", lambda pairs: negative_log_likelihood(pairs.clean[:, 0, 0], pairs.run.answers)),
+    ),
+    Metric(
+        "nll_corrupted",
+        "NLL corrupted",
+        "The same under corruption.",
+        "the same over pairs, of q",
+        False,
+        0,
+        inf,
+        mean_over_pairs("nll_corrupted", lambda pairs: negative_log_likelihood(pairs.corrupted, pairs.run.answers)),
+    ),
+    Metric(
+        "ece_clean",
+        "ECE clean",
+        "Expected calibration error on the clean images.",
+        "`sum_b n_b / N abs(accuracy_b - confidence_b)` over 15 bins of equal width",
+        False,
+        0,
+        1,
+        _calibration_error("ece_clean", _clean_gaps, CLEAN),
+        is_headline=True,
+    ),
+    Metric(
+        "ece_corrupted",
+        "ECE corrupted",
+        "Expected calibration error under corruption.",
+        "the same over the corrupted answers of all valid pairs",
+        False,
+        0,
+        1,
+        _calibration_error("ece_corrupted", _corrupted_gaps, VALID_PAIRS),
+        is_headline=True,
+    ),
+    Metric(
+        "invalid_pairs",
+        "invalid pairs",
+        "Number of pairs without a usable answer.",
+        "count",
+        False,
+        0,
+        inf,
+        Computation((ASKED_PAIRS, VALID_PAIRS), np.subtract),
+        needs_distribution=False,
+    ),
+):
+    register(_metric)
