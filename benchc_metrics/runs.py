@@ -6,6 +6,7 @@ lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -16,17 +17,26 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchc_metrics.benchmark import SEVERITIES
 from benchc_metrics.cautions import Caution, cautions_of
 from benchc_metrics.messages import quoted
-from benchc_metrics.records import Obtained
-from benchc_metrics.responses import option_distribution
-from benchc_metrics.run_arrays import arrays_of_records
+from benchc_metrics.records import Obtained, SampleRecord
+from benchc_metrics.responses import answer_indices, option_distribution
+from benchc_metrics.responses import option_counts as as_option_counts
+from benchc_metrics.run_arrays import RunArrays, arrays_of_records
 from benchc_metrics.run_files import RunFiles, files_of_folder, files_of_logs, is_results_file, is_samples_log
 
-__all__ = ["GivenPredictions", "Run", "RunMetadata", "read_run", "read_runs"]
+__all__ = [
+    "GivenPredictions",
+    "Run",
+    "RunMetadata",
+    "read_run",
+    "read_runs",
+    "run_of_log_likelihoods",
+    "run_of_records",
+]
 
 
 @dataclass(frozen=True)
@@ -320,9 +330,92 @@ def _assemble(files: RunFiles) -> Run:
         gaps=files.gaps,
         answered_by=arrays.models,
     )
+    return _run_of_arrays(metadata.model or files.place.resolve().name, metadata, arrays, files.notes)
+
+
+def run_of_records(name: str, logs: Mapping[str, Sequence[SampleRecord]]) -> Run:
+    """Make a run of records alone, before a stack has written anything.
+
+    Parameters
+    ----------
+    name : str
+        Stands in errors.
+    logs : mapping of str to sequence of SampleRecord
+        The records of each task.
+
+    Returns
+    -------
+    Run
+        Model and backend are unknown.
+
+    Raises
+    ------
+    ValueError
+        If the records do not belong together.
+    """
+    arrays = arrays_of_records(Path(name), logs)
+    metadata = _metadata({"config": {}}, arrays.shared, length_normalised=arrays.obtained == "mean losses")
+    return _run_of_arrays(name, metadata, arrays)
+
+
+def run_of_log_likelihoods(
+    log_likelihoods: ArrayLike, answers: ArrayLike, option_counts: ArrayLike | None = None, name: str = "run"
+) -> Run:
+    """Make a run of arrays of log-likelihoods.
+
+    Parameters
+    ----------
+    log_likelihoods : array_like of float, shape (samples, conditions, options)
+        In nats; the first condition is the clean one. nan marks an invalid condition, -inf pads samples with fewer
+        options.
+    answers : array_like of int, shape (samples,)
+        Index of the right option.
+    option_counts : array_like of int, shape (samples,), optional
+        Each sample's own number of options; the width of the options axis where it is not given.
+    name : str
+
+    Returns
+    -------
+    Run
+        The corrupted conditions have made-up names; model and backend are unknown.
+
+    Raises
+    ------
+    ValueError
+        If the array has not three axes or no condition, an answer is none of its sample's options, or an option count
+        is impossible.
+    """
+    given = np.asarray(log_likelihoods, dtype=np.float64)
+    if given.ndim != 3 or given.shape[1] < 1:
+        raise ValueError(f"log-likelihoods of shape {given.shape} are not (samples, conditions, options), clean first")
+    samples, conditions, width = given.shape
+    counts = np.broadcast_to(as_option_counts(given.shape, option_counts), (samples, 1))[:, 0]
+    right = np.broadcast_to(answer_indices(given.shape, answers, option_counts), (samples, 1))[:, 0]
+    corruptions = -(-(conditions - 1) // len(SEVERITIES))
+    corrupted = np.full((samples, corruptions * len(SEVERITIES), width), np.nan)
+    corrupted[:, : conditions - 1] = given[:, 1:]
+    asked = np.zeros(corrupted.shape[:2], dtype=bool)
+    asked[:, : conditions - 1] = True
+    shape = (samples, corruptions, len(SEVERITIES))
+    return Run(
+        name=name,
+        metadata=_metadata({"config": {}}, defaultdict(str), length_normalised=False),
+        sample_ids=tuple(f"sample {place}" for place in range(samples)),
+        answers=right,
+        option_counts=counts,
+        sources=(None,) * samples,
+        categories=(None,) * samples,
+        corruptions=tuple(f"conditions {place}" for place in range(corruptions)),
+        clean=given[:, 0],
+        corrupted=corrupted.reshape(*shape, width),
+        asked=asked.reshape(shape),
+    )
+
+
+def _run_of_arrays(name: str, metadata: RunMetadata, arrays: RunArrays, notes: Sequence[str] = ()) -> Run:
     given = GivenPredictions(arrays.obtained, arrays.clean_predictions, arrays.corrupted_predictions)
     return Run(
-        name=metadata.model or files.place.resolve().name,
+        name=name,
         metadata=metadata,
         sample_ids=arrays.sample_ids,
         answers=arrays.answers,
@@ -334,7 +427,7 @@ def _assemble(files: RunFiles) -> Run:
         corrupted=arrays.corrupted,
         invalid=arrays.invalid,
         missing=arrays.missing,
-        notes=(*files.notes, *arrays.notes),
+        notes=(*notes, *arrays.notes),
         asked=arrays.asked,
         given=None if arrays.obtained in ("log-likelihoods", "mean losses") else given,
     )

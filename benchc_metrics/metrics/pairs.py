@@ -59,7 +59,7 @@ class PairValues:
     @cached_property
     def clean_right(self) -> NDArray[np.float64]:
         """1 where the clean response is valid and right, else 0; shape (samples,)."""
-        return (self.run.clean_predictions == self.run.answers).astype(np.float64)
+        return np.asarray(self.run.clean_predictions == self.run.answers, dtype=np.float64)
 
     @cached_property
     def valid(self) -> NDArray[np.bool_]:
@@ -69,7 +69,9 @@ class PairValues:
     @cached_property
     def right(self) -> NDArray[np.float64]:
         """1 where the response under corruption is right, else 0."""
-        return (self.run.corrupted_predictions == self.run.answers[:, np.newaxis, np.newaxis]).astype(np.float64)
+        return np.asarray(
+            self.run.corrupted_predictions == self.run.answers[:, np.newaxis, np.newaxis], dtype=np.float64
+        )
 
     @cached_property
     def clean_confidence(self) -> NDArray[np.float64]:
@@ -99,6 +101,10 @@ class PairValues:
             for name, metric in METRICS.items()
             if metric.computed.of_pairs is not None and metric.is_defined_for(self.run)
         }
+
+    def all_pairs(self) -> ViewedPairs:
+        """Take all pairs, of a run without corrupted conditions too."""
+        return ViewedPairs(self, np.ix_(*map(range, self.valid.shape)))
 
     def viewed(self, view: View) -> ViewedPairs:
         """Take the pairs of a view.
@@ -137,12 +143,12 @@ class ViewedPairs:
     @cached_property
     def number(self) -> NDArray[np.float64]:
         """Number of valid pairs of each sample."""
-        return np.count_nonzero(self.pairs.valid[self.cells], axis=(1, 2)).astype(np.float64)
+        return np.asarray(np.count_nonzero(self.pairs.valid[self.cells], axis=(1, 2)), dtype=np.float64)
 
     @cached_property
     def asked(self) -> NDArray[np.float64]:
         """Number of pairs of each sample that were asked."""
-        return np.count_nonzero(self.pairs.run.asked[self.cells], axis=(1, 2)).astype(np.float64)
+        return np.asarray(np.count_nonzero(self.pairs.run.asked[self.cells], axis=(1, 2)), dtype=np.float64)
 
     @cached_property
     def paired(self) -> NDArray[np.float64]:

@@ -254,7 +254,7 @@ def erroneous_confidence(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLi
     """
     _check_pair(clean, corrupted)
     # A comparison with nan is False, so that an invalid pair shows no pattern.
-    return (correctness(corrupted, answer) == 0) & (confidence(corrupted) >= confidence(clean))
+    return np.asarray((correctness(corrupted, answer) == 0) & (confidence(corrupted) >= confidence(clean)))
 
 
 def hesitation(
@@ -273,7 +273,7 @@ def hesitation(
     """
     _check_pair(clean, corrupted)
     risen = uncertainty(corrupted, option_count) > uncertainty(clean, option_count)
-    return (correctness(corrupted, answer) == 1) & risen
+    return np.asarray((correctness(corrupted, answer) == 1) & risen)
 
 
 def flip(clean: ArrayLike, corrupted: ArrayLike) -> NDArray[np.bool_]:
@@ -289,7 +289,7 @@ def flip(clean: ArrayLike, corrupted: ArrayLike) -> NDArray[np.bool_]:
     ndarray of bool
     """
     before, after = np.asarray(clean), np.asarray(corrupted)
-    return (before != after) & (before >= 0) & (after >= 0)
+    return np.asarray((before != after) & (before >= 0) & (after >= 0))
 
 
 def destroyed(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike) -> NDArray[np.bool_]:
@@ -309,7 +309,7 @@ def destroyed(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike) -> NDAr
     before, after = np.asarray(clean), np.asarray(corrupted)
     dimensions = max(before.ndim, after.ndim)
     right = np.asarray(answer).reshape(np.shape(answer) + (1,) * (dimensions - np.ndim(answer)))
-    return (before == right) & (after != right) & (after >= 0)
+    return np.asarray((before == right) & (after != right) & (after >= 0) & (before >= 0))
 
 
 def _check_pair(clean: ArrayLike, corrupted: ArrayLike) -> None:

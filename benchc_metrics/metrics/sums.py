@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
 from benchc_metrics.metrics.registry import METRICS, Metric, SampleSum
 from benchc_metrics.metrics.views import View
 from benchc_metrics.runs import Run
 
-__all__ = ["MetricSums"]
+__all__ = ["MetricSums", "metrics_of_run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +81,16 @@ class MetricSums:
         ValueError
             If the view names a corruption that was not run.
         """
-        viewed = pairs.viewed(view)
-        terms = np.zeros((len(pairs.valid), self.width))
-        for each in self.sums:
-            terms[:, self.columns[each.name]] = each.terms(viewed)
+        terms = self.viewed_terms(pairs.viewed(view))
         if view.category is not None:
             terms[[category != view.category for category in pairs.run.categories]] = 0
+        return terms
+
+    def viewed_terms(self, viewed: ViewedPairs) -> NDArray[np.float64]:
+        """Compute `terms` of chosen pairs, of all samples."""
+        terms = np.zeros((len(viewed.pairs.valid), self.width))
+        for each in self.sums:
+            terms[:, self.columns[each.name]] = each.terms(viewed)
         return terms
 
     def stacked_terms(self, pairs: PairValues, views: Sequence[View]) -> NDArray[np.float64]:
@@ -135,3 +140,22 @@ class MetricSums:
 
     def _of(self, metric: Metric, sums: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         return [sums[..., self.columns[each.name]] for each in metric.computed.sums]
+
+
+def metrics_of_run(run: Run) -> dict[str, float]:
+    """Compute all metrics of a run, without intervals.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    dict of str to float
+        By the names in `METRICS` and in their order; nan for a metric that is undefined, or needs probabilities that
+        the run does not have.
+    """
+    sums = MetricSums.of_run(run)
+    pairs = PairValues.of_run(run)
+    found = sums.metrics(sums.viewed_terms(pairs.all_pairs()).sum(axis=0)).tolist()
+    return dict.fromkeys(METRICS, nan) | dict(zip(sums.names, found, strict=True))

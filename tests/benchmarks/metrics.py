@@ -1,8 +1,8 @@
 """How long the figures of a whole benchmark take: 13 models x 849 samples x 96 conditions x 4 options.
 
 Run it with `python tests/benchmarks/metrics.py`; it exits with 1 if a requirement is missed. Time is that of
-`run_figures`, all figures of all models, best and worst of the repeats; making the log-likelihoods is not in it. Memory
-is the process's own maximum, with the interpreter, numpy and all models' log-likelihoods in it.
+`metrics_of_run`, all metrics of all models, best and worst of the repeats; making the log-likelihoods is not in it.
+Memory is the process's own maximum, with the interpreter, numpy and all models' log-likelihoods in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.metrics.sample_metrics import METRICS, run_figures
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.sums import metrics_of_run
+from benchc_metrics.runs import run_of_log_likelihoods
 
 MODELS, SAMPLES, CONDITIONS, OPTIONS = 13, 849, 96, 4
 SECONDS_ALLOWED, GIBIBYTES_ALLOWED = 3.0, 2.0
@@ -48,13 +50,13 @@ def main() -> int:
     seconds, processor_seconds = [], []
     for _ in range(repeats):
         started, processor_started = time.perf_counter(), time.process_time()
-        of_models = [run_figures(of_model, answer) for of_model in log_likelihoods]
+        of_models = [metrics_of_run(run_of_log_likelihoods(of_model, answer)) for of_model in log_likelihoods]
         seconds.append(time.perf_counter() - started)
         processor_seconds.append(time.process_time() - processor_started)
     peak = peak_gibibytes()
 
-    print(f"{MODELS} models x {SAMPLES} samples x {CONDITIONS} conditions x {OPTIONS} options, {len(METRICS)} figures")
-    print(f"{'figure':<22}{'weakest model':>14}{'strongest':>12}")
+    print(f"{MODELS} models x {SAMPLES} samples x {CONDITIONS} conditions x {OPTIONS} options, {len(METRICS)} metrics")
+    print(f"{'metric':<22}{'weakest model':>14}{'strongest':>12}")
     for name in METRICS:
         print(f"{name:<22}{of_models[0][name]:>14.4f}{of_models[-1][name]:>12.4f}")
     print(f"{'measured':<22}{'value':>14}{'allowed':>12}")
@@ -62,7 +64,7 @@ def main() -> int:
     print(f"{'time, worst':<22}{max(seconds):>12.2f} s{SECONDS_ALLOWED:>10.2f} s")
     print(f"{'processor time, best':<22}{min(processor_seconds):>12.2f} s")
     print(f"{'peak memory':<22}{peak:>10.3f} GiB{GIBIBYTES_ALLOWED:>8.2f} GiB")
-    print(f"{'  before any figure':<22}{peak_of_data:>10.3f} GiB")
+    print(f"{'  before any metric':<22}{peak_of_data:>10.3f} GiB")
     return 0 if max(seconds) < SECONDS_ALLOWED and peak < GIBIBYTES_ALLOWED else 1
 
 

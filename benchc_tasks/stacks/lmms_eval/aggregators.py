@@ -1,205 +1,227 @@
-"""Aggregators of Bench-C's tasks: lmms-eval's face of the figures of a run.
+"""Aggregators of Bench-C's tasks and groups: the metrics of the registry, in lmms-eval's form.
 
-Each takes the items of one metric, one a sample, as `sample_figures` makes them, and returns a float, the same to the
-last bit in whatever order the items come: of several processes, lmms-eval lines up one's samples behind another's. In a
-task's YAML:
+What a sample gives to an aggregator carries the sample's record, and what a task gives to its group carries the
+records of all its samples. So a task's row is the metric of its records, a group's row that of all its tasks'
+records, put together as `benchc summary` puts them together; invalid responses are left out in the same way.
+
+In a task's YAML, and in a group's:
 
 ```yaml
 metric_list:
   - metric: ras
-    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.mean
-  - metric: ece_corrupted
-    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.ece_corrupted
-```
-
-and in a group's, where a mean over the tasks would not be the figure of all answers:
-
-```yaml
+    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.over_samples
 aggregate_metric_list:
-  - metric: ece_corrupted
-    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.group_ece
+  - metric: ras
+    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.over_tasks
 ```
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
-from functools import reduce
-from itertools import chain
-from math import fsum, nan
-from operator import add
-from typing import Any
+from collections.abc import Iterable, MutableSequence, Sequence
+from functools import lru_cache
+from math import fsum, isnan, nan
+from typing import Any, TypeAlias
 
-from benchc_metrics.metrics.calibration import DEFAULT_BINS, CalibrationBins
-from benchc_metrics.metrics.sample_metrics import relative_drop
+from loguru import logger
+
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED
+from benchc_metrics.metrics.sums import MetricSums
+from benchc_metrics.records import SampleRecord
+from benchc_metrics.runs import Run, run_of_records
 
 __all__ = [
-    "CalibrationErrorOfBins",
-    "acc_drop",
-    "ece_clean",
-    "ece_corrupted",
-    "group_ece",
-    "group_sum",
-    "invalid_pairs",
+    "MetricOfSample",
+    "MetricOfTask",
+    "SumsOfSample",
+    "UndefinedOfSample",
+    "items_of_record",
     "mean",
-    "ras_corrective",
-    "ras_destructive",
-    "sort_figures",
+    "over_samples",
+    "over_tasks",
 ]
 
+Records: TypeAlias = tuple[SampleRecord, ...]
 
-class CalibrationErrorOfBins(float):
-    """An ECE that lmms-eval treats as any float and that still knows the bins it was computed from.
+
+class _OfSample:
+    """What a sample gives to an aggregator.
 
     Attributes
     ----------
-    bins : CalibrationBins
-        Empty bins make the value nan.
+    metric : str
+        Name of the metric.
+    record : SampleRecord
     """
 
-    bins: CalibrationBins
-
-    def __new__(cls, bins: CalibrationBins) -> CalibrationErrorOfBins:
-        """Compute the ECE of the bins."""
-        value = super().__new__(cls, bins.error() if bins.answers else nan)
-        value.bins = bins
-        return value
-
-    def __reduce__(self) -> tuple[type[CalibrationErrorOfBins], tuple[CalibrationBins]]:
-        """Pickle and copy by the bins, where float's own way would hand `__new__` a number."""
-        return CalibrationErrorOfBins, (self.bins,)
+    metric: str
+    record: SampleRecord
 
 
-def sort_figures(items: MutableSequence[Any]) -> None:
-    """Sort figures of samples where they are, None last.
+class MetricOfSample(_OfSample, float):
+    """A sample's own value of a metric that is a mean over samples; lmms-eval takes a standard error of such items."""
 
-    lmms-eval computes the standard error from the list that it gave to an aggregator before, and by sums that depend on
-    the order.
+
+class SumsOfSample(_OfSample, list[float]):
+    """What a sample adds to the sums of a metric that is no mean over samples; lmms-eval takes no standard error."""
+
+
+class UndefinedOfSample(_OfSample, str):
+    """Stands for a metric that is undefined for a sample; lmms-eval leaves it out of a standard error."""
+
+
+class MetricOfTask(float):
+    """A metric of a task or group, which still knows the records that it comes from.
+
+    Attributes
+    ----------
+    metric : str
+        Name of the metric.
+    tasks : tuple of tuple of SampleRecord
+        The records of each task.
+    """
+
+    metric: str
+    tasks: tuple[Records, ...]
+
+    def __copy__(self) -> MetricOfTask:
+        """Return itself, as any float does."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> MetricOfTask:
+        """Return itself: records do not change."""
+        return self
+
+
+def items_of_record(record: SampleRecord, metrics: Iterable[str]) -> dict[str, Any]:
+    """Make what one sample gives to the aggregator of each metric.
 
     Parameters
     ----------
-    items : mutable sequence of float or None
+    record : SampleRecord
+    metrics : iterable of str
+
+    Returns
+    -------
+    dict
+        For each metric a `MetricOfSample`, a `SumsOfSample`, or an `UndefinedOfSample`, which are JSON numbers, lists
+        and texts.
     """
-    items[:] = sorted(items, key=lambda item: (item is None, item))
+    run = _run_of(((record,),))
+    pairs, items = PairValues.of_run(run), {}
+    for name in metrics:
+        item: MetricOfSample | SumsOfSample | UndefinedOfSample = UndefinedOfSample(NOT_DEFINED)
+        if METRICS[name].is_defined_for(run):
+            sums = MetricSums((METRICS[name],))
+            terms = sums.viewed_terms(pairs.all_pairs())[0]
+            if not METRICS[name].computed.is_mean:
+                item = SumsOfSample(terms.tolist())
+            elif not isnan(value := float(sums.metrics(terms)[0])):
+                item = MetricOfSample(value)
+        item.metric, item.record = name, record
+        items[name] = item
+    return items
+
+
+def over_samples(items: MutableSequence[MetricOfSample | SumsOfSample | UndefinedOfSample]) -> float | str:
+    """Compute a metric of a task.
+
+    Parameters
+    ----------
+    items : mutable sequence
+        Of one metric, see `items_of_record`. Sorted here by sample, because lmms-eval computes the standard error from
+        this list afterwards, and by sums that depend on the order: of several processes, it lines up one's samples
+        behind another's.
+
+    Returns
+    -------
+    MetricOfTask or str
+        nan where the metric is undefined; the text `not defined` where it needs probabilities and there are none.
+    """
+    if not items:
+        return nan
+    items[:] = sorted(items, key=lambda item: item.record.sample)
+    return _metric_of(items[0].metric, (tuple(item.record for item in items),))
+
+
+def over_tasks(metrics: Sequence[float | str], sizes: Sequence[int], weight_by_size: bool = True) -> float | str:
+    """Compute a metric of a group, over the records of all its tasks.
+
+    Parameters
+    ----------
+    metrics : sequence of MetricOfTask or str
+        The tasks' metrics, as `over_samples` returns them.
+    sizes, weight_by_size
+        lmms-eval's; not used, each sample weighs the same.
+
+    Returns
+    -------
+    MetricOfTask or str
+        As `over_samples`; nan, and no number that would only look right, if a task gives a number without records.
+    """
+    if metrics and all(metric == NOT_DEFINED for metric in metrics):
+        return NOT_DEFINED
+    known = [metric for metric in metrics if isinstance(metric, MetricOfTask)]
+    if not known or len(known) < len(metrics):
+        return nan
+    return _metric_of(known[0].metric, tuple(records for metric in known for records in metric.tasks))
 
 
 def mean(items: MutableSequence[float | None]) -> float:
-    """Mean over the samples that have the figure; nan if none has.
+    """Mean of plain numbers, for what is no metric; nan if there is none.
 
     Parameters
     ----------
     items : mutable sequence of float or None
-        Sorted here, see `sort_figures`.
+        Sorted here, see `over_samples`.
     """
-    sort_figures(items)
+    items[:] = sorted(items, key=lambda item: (item is None, item))
     present = [item for item in items if item is not None]
     return fsum(present) / len(present) if present else nan
 
 
-def ras_destructive(items: MutableSequence[float | None]) -> float:
-    """Mean RAS over the samples whose clean answer is right; nan if there is none.
-
-    Parameters
-    ----------
-    items : mutable sequence of float or None
-        A sample's RAS, None where its clean answer is wrong or it has no valid pair. Sorted here, see
-        `sort_figures`.
-    """
-    return mean(items)
-
-
-def ras_corrective(items: MutableSequence[float | None]) -> float:
-    """Mean RAS over the samples whose clean answer is wrong; nan if there is none.
-
-    Parameters
-    ----------
-    items : mutable sequence of float or None
-        A sample's RAS, None where its clean answer is right or it has no valid pair. Sorted here, see
-        `sort_figures`.
-    """
-    return mean(items)
-
-
-def acc_drop(items: Sequence[Sequence[float] | None]) -> float:
-    """Relative drop of accuracy over the samples that have a valid pair; nan if none of them was right when clean.
-
-    Parameters
-    ----------
-    items : sequence of (clean accuracy, corrupted accuracy) or None
-    """
-    present = [item for item in items if item is not None]
-    return relative_drop(mean([clean for clean, _ in present]), mean([corrupted for _, corrupted in present]))
-
-
-def ece_clean(items: Sequence[Sequence[Sequence[float]]]) -> CalibrationErrorOfBins:
-    """ECE over all clean answers; nan if there is none.
-
-    Parameters
-    ----------
-    items : sequence of lists of (confidence, correctness)
-        One list a sample.
-    """
-    return _calibration_error(items)
-
-
-def ece_corrupted(items: Sequence[Sequence[Sequence[float]]]) -> CalibrationErrorOfBins:
-    """ECE over the corrupted answers of all valid pairs; nan if there is none.
-
-    Parameters
-    ----------
-    items : sequence of lists of (confidence, correctness)
-        One list a sample.
-    """
-    return _calibration_error(items)
-
-
-def invalid_pairs(items: Sequence[Sequence[int]]) -> float:
-    """Count the invalid pairs of the task.
-
-    Parameters
-    ----------
-    items : sequence of (number of invalid pairs, number of pairs)
-        One a sample.
-    """
-    return float(sum(invalid for invalid, _ in items))
-
-
-def group_ece(metrics: Sequence[float], sizes: Sequence[int], weight_by_size: bool = True) -> float:
-    """ECE over the answers of all tasks of a group, from their bins.
-
-    Parameters
-    ----------
-    metrics : sequence of float
-        The tasks' ECEs, as `ece_clean` and `ece_corrupted` return them.
-    sizes, weight_by_size
-        lmms-eval's; the bins hold the number of answers, and each answer weighs the same.
-
-    Returns
-    -------
-    float
-        nan, and no number that would only look right, if there is no answer or one of the tasks gives a plain float
-        without bins.
-    """
-    bins = [metric.bins for metric in metrics if isinstance(metric, CalibrationErrorOfBins)]
-    if not bins or len(bins) < len(metrics):
+def _metric_of(name: str, tasks: tuple[Records, ...]) -> float | str:
+    pairs = _pairs_of(_Key(tasks))
+    if pairs is None:
         return nan
-    return CalibrationErrorOfBins(reduce(add, bins))
+    if not METRICS[name].is_defined_for(pairs.run):
+        return NOT_DEFINED
+    sums = MetricSums((METRICS[name],))
+    value = MetricOfTask(sums.metrics(sums.viewed_terms(pairs.all_pairs()).sum(axis=0))[0])
+    value.metric, value.tasks = name, tasks
+    return value
 
 
-def group_sum(metrics: Sequence[float], sizes: Sequence[int], weight_by_size: bool = True) -> float:
-    """Sum over the tasks of a group, for the number of invalid pairs.
+class _Key:
+    """Records as the key of a cache; records of the same content are the same key."""
 
-    Parameters
-    ----------
-    metrics : sequence of float
-        The tasks' sums.
-    sizes, weight_by_size
-        lmms-eval's; a sum has no weights.
-    """
-    return float(sum(metrics))
+    def __init__(self, tasks: tuple[Records, ...]) -> None:
+        self.tasks = tasks
+        ids = tuple((len(records), records[0].conditions, records[0].sample, records[-1].sample) for records in tasks)
+        self._hash = hash(ids)
+
+    def __hash__(self) -> int:
+        """Hash what is quickly told."""
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the records."""
+        return isinstance(other, _Key) and self.tasks == other.tasks
 
 
-def _calibration_error(items: Sequence[Sequence[Sequence[float]]]) -> CalibrationErrorOfBins:
-    answers = sorted(chain.from_iterable(items), key=tuple)
-    confidences, corrects = [answer[0] for answer in answers], [answer[1] for answer in answers]
-    return CalibrationErrorOfBins(CalibrationBins.from_answers(confidences, corrects, DEFAULT_BINS))
+# The metrics of a task are computed one after another, then those of the next task, and groups at the end.
+@lru_cache(maxsize=2)
+def _pairs_of(key: _Key) -> PairValues | None:
+    """Pair the responses of tasks; None, and one warning, if their records do not belong together."""
+    try:
+        return PairValues.of_run(_run_of(key.tasks))
+    except ValueError as fault:
+        logger.warning(f"these metrics are undefined: {fault}")
+        return None
+
+
+def _run_of(tasks: tuple[Records, ...]) -> Run:
+    # In the order of the samples logs' names, which decides between clean responses that differ.
+    ordered = sorted(tasks, key=lambda records: records[0].conditions[1:])
+    return run_of_records("the evaluation", {str(place): records for place, records in enumerate(ordered)})

@@ -13,11 +13,11 @@ from lmms_eval.api.reasoning import parse_reasoning_tags_config
 from loguru import logger
 
 from benchc_metrics.assembly import assemble_generation_record
-from benchc_metrics.generation_figures import generation_figures
 from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.records import RECORD_KEY
 from benchc_tasks.datasets import SampleDataset, image_problem
 from benchc_tasks.models.processes import fail_together
+from benchc_tasks.stacks.lmms_eval.aggregators import items_of_record
 from benchc_tasks.stacks.lmms_eval.generation_requests import (
     ConditionedDocId,
     ConditionedDocs,
@@ -107,13 +107,13 @@ class GenerationTask(SampleTask):
         ]
 
     def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Return the figures and the record of one sample."""
+        """Return the metrics and the record of one sample."""
         if reason := self._undecodable.get(doc["id"]):
             results = [{"invalid": reason}] * len(results)
         record = assemble_generation_record(
             results, options=doc["options"], reasoning_tags=self._reasoning_tags(), **self.facts_of(doc)
         )
-        return {**generation_figures(record), RECORD_KEY: record.to_json_dict()}
+        return {**items_of_record(record, self.registered_metrics), RECORD_KEY: record.to_json_dict()}
 
     def _generation_settings(self) -> dict[str, Any]:
         """Copy the settings, which models change, without an empty list of texts to stop at."""

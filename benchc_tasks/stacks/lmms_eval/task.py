@@ -18,12 +18,13 @@ from loguru import logger
 
 from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition, conditions_under
-from benchc_metrics.metrics.sample_metrics import sample_figures
+from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
 from benchc_tasks.models.processes import fail_together
+from benchc_tasks.stacks.lmms_eval.aggregators import items_of_record
 from benchc_tasks.stacks.output_folder import check_output_folder
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt
@@ -60,6 +61,9 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         The task's YAML. `metadata.corruption` names the corruption; `dataset_path` the dataset, and
         `dataset_kwargs.split` its split, see `benchc_tasks.datasets.load_dataset`.
     """
+
+    other_metrics: tuple[str, ...] = ()
+    """What `metrics_of` returns beside the metrics of the registry."""
 
     @fail_together()
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -143,7 +147,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def process_results(
         self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
     ) -> dict[str, Any]:
-        """Turn the answers to one sample into its figures and its record.
+        """Turn the answers to one sample into its metrics and its record.
 
         Without the retries that lmms-eval's own method has: a fault is told at once.
 
@@ -169,6 +173,14 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
 
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
+        named = [entry["metric"] for entry in self.config.metric_list]
+        unknown = [name for name in named if name not in METRICS and name not in self.other_metrics]
+        if unknown:
+            raise ValueError(
+                f"metric_list names {unknown[0]!r}, which is none of {', '.join((*METRICS, *self.other_metrics))}: "
+                "correct the task's YAML"
+            )
+        self.registered_metrics = [name for name in named if name in METRICS]
         self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
         self._metric_fn_kwargs: dict[str, Any] = {entry["metric"]: {} for entry in self.config.metric_list}
         self._aggregation_list = {entry["metric"]: entry["aggregation"] for entry in self.config.metric_list}
@@ -189,6 +201,8 @@ class BenchCTask(SampleTask):
     config : mapping
         As in `SampleTask`.
     """
+
+    other_metrics = ("length_normalised",)
 
     def construct_requests(self, doc_id: int, ctx: str, **settings: Any) -> list[Instance]:
         """Build the requests of one sample, condition by condition and option by option.
@@ -224,10 +238,10 @@ class BenchCTask(SampleTask):
         ]
 
     def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Return the figures and the record of one sample."""
+        """Return the metrics and the record of one sample."""
         record = assemble_record(results, **self.facts_of(doc))
         return {
-            **sample_figures(record),
+            **items_of_record(record, self.registered_metrics),
             "length_normalised": float(record.length_normalised),
             RECORD_KEY: record.to_json_dict(),
         }

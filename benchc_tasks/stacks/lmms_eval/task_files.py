@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES
 from benchc_metrics.metrics.registry import METRICS
@@ -13,21 +13,6 @@ from benchc_metrics.metrics.registry import METRICS
 __all__ = ["task_files"]
 
 _AGGREGATORS = "benchc_tasks.stacks.lmms_eval.aggregators"
-_GENERATION_AGGREGATORS = "benchc_tasks.stacks.lmms_eval.generation_aggregators"
-
-_OWN_AGGREGATORS = ("acc_drop", "ras_destructive", "ras_corrective", "ece_clean", "ece_corrupted", "invalid_pairs")
-
-_GENERATION = {
-    "acc_clean": ("share", "group_share"),
-    "acc_corrupted": ("share", "group_share"),
-    "acc_drop": ("relative_accuracy_drop", "group_relative_drop"),
-    "flip": ("share", "group_share"),
-    "destroyed": ("share", "group_share"),
-    "corrected": ("share", "group_share"),
-    "invalid_pairs": (f"{_AGGREGATORS}.invalid_pairs", f"{_AGGREGATORS}.group_sum"),
-    "ras": ("ras_not_defined", "group_ras_not_defined"),
-}
-_GROUP_AGGREGATORS = {"ece_clean": "group_ece", "ece_corrupted": "group_ece", "invalid_pairs": "group_sum"}
 
 _TEMPLATE = """\
 # What every corruption task shares. A task's own YAML says which corruption, and may override anything here.
@@ -70,8 +55,7 @@ filter_list:
 """
 
 _GROUP_HEAD = """\
-# How a group's figures come from its tasks'. lmms-eval matches these names by substring and the last match wins,
-# so a name stands before every longer name that contains it, and the figures that are no mean stand last.
+# A group's metrics are those of all responses of its tasks together, not means over the tasks.
 """
 
 
@@ -125,44 +109,42 @@ def _group(name: str, alias: str, corruptions: Iterable[str], include: str = "",
 
 
 def _metric_list() -> str:
-    names = {name: name if name in _OWN_AGGREGATORS else "mean" for name in (*METRICS, "length_normalised")}
-    return _entries({name: f"{_AGGREGATORS}.{function}" for name, function in names.items()})
+    others = _entry("length_normalised", f"!function {_AGGREGATORS}.mean", "higher_is_better: false")
+    return "metric_list:\n" + _entries(METRICS) + others
 
 
 def _generation_metric_list() -> str:
-    return _entries({name: _generation_path(of_task) for name, (of_task, _) in _GENERATION.items()})
+    return "metric_list:\n" + _entries(_generation_metrics())
 
 
-def _entries(functions: Mapping[str, str]) -> str:
-    lines = ["metric_list:"]
-    for name, function in functions.items():
-        better = "true" if name in METRICS and METRICS[name].higher_is_better else "false"
-        lines += [f"  - metric: {name}", f"    aggregation: !function {function}", f"    higher_is_better: {better}"]
-    return "\n".join(lines) + "\n"
+def _generation_metrics() -> list[str]:
+    """List what predictions alone define; `ras` is there to say that it is not defined."""
+    return [*(name for name, metric in METRICS.items() if not metric.needs_distribution), "ras"]
 
 
-def _group_metric_list() -> str:
-    functions = {
-        name: f"!function {_AGGREGATORS}.{_GROUP_AGGREGATORS[name]}" if name in _GROUP_AGGREGATORS else "mean"
-        for name in (*METRICS, "length_normalised")
-    }
-    return _group_entries(functions)
-
-
-def _generation_group_metric_list() -> str:
-    functions = {name: f"!function {_generation_path(of_group)}" for name, (_, of_group) in _GENERATION.items()}
-    return "# lmms-eval matches these names by substring: none here stands within another.\n" + _group_entries(
-        functions
+def _entries(names: Iterable[str]) -> str:
+    return "".join(
+        _entry(
+            name,
+            f"!function {_AGGREGATORS}.over_samples",
+            f"higher_is_better: {'true' if METRICS[name].higher_is_better else 'false'}",
+        )
+        for name in names
     )
 
 
-def _group_entries(functions: Mapping[str, str]) -> str:
-    lines: Sequence[str] = [
-        f"  - metric: {name}\n    aggregation: {function}\n    weight_by_size: false\n"
-        for name, function in functions.items()
-    ]
-    return "aggregate_metric_list:\n" + "".join(lines)
+def _entry(name: str, aggregation: str, more: str) -> str:
+    return f"  - metric: {name}\n    aggregation: {aggregation}\n    {more}\n"
 
 
-def _generation_path(function: str) -> str:
-    return function if "." in function else f"{_GENERATION_AGGREGATORS}.{function}"
+def _group_metric_list() -> str:
+    return _group_entries(METRICS) + _entry("length_normalised", "mean", "weight_by_size: false")
+
+
+def _generation_group_metric_list() -> str:
+    return _GROUP_HEAD + _group_entries(_generation_metrics())
+
+
+def _group_entries(names: Iterable[str]) -> str:
+    entries = (_entry(name, f"!function {_AGGREGATORS}.over_tasks", "weight_by_size: false") for name in names)
+    return "aggregate_metric_list:\n" + "".join(entries)
