@@ -13,7 +13,8 @@ from golden_files import TOLERANCE, golden
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
 from benchc_metrics.leaderboard.schema import BootstrapFacts
 from benchc_metrics.leaderboard.submission import figures_of_run
-from benchc_metrics.metrics.sums import FIGURES, category_views, corruption_views, severity_views, whole_run
+from benchc_metrics.metrics.registry import METRICS as REGISTRY
+from benchc_metrics.metrics.views import category_views, corruption_views, severity_views, whole_run
 from benchc_metrics.runs import Run, read_run
 from benchc_metrics.statistics.estimates import compare, estimate
 
@@ -33,7 +34,7 @@ def same(found: Any, before: Any) -> None:
 
 
 def columns() -> list[int]:
-    return [list(FIGURES).index(name) for name in METRICS]
+    return [list(REGISTRY).index(name) for name in METRICS]
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from metrics_reference import metrics_by_loops
 from run_folders import made_run
 
 from benchc_metrics.findings.analysis import (
@@ -18,7 +19,6 @@ from benchc_metrics.findings.analysis import (
     mean_intervals,
 )
 from benchc_metrics.metrics.registry import headline_metrics
-from benchc_metrics.metrics.sample_metrics import run_figures
 from benchc_metrics.metrics.views import condition_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import estimate
@@ -36,7 +36,7 @@ def test_headline_figures_are_those_of_the_run(small: Run) -> None:
     analysis = analyse(small)
     samples = len(small.sample_ids)
     flat = np.concatenate([small.clean[:, np.newaxis], small.corrupted.reshape(samples, 10, -1)], axis=1)
-    expected = run_figures(flat, small.answers, small.option_counts)
+    expected = metrics_by_loops(flat, small.answers, small.option_counts)
     for figure in headline_metrics():
         assert analysis.headline(figure).value == pytest.approx(expected[figure], abs=1e-12), figure
 

@@ -76,7 +76,7 @@ def test_filtered_responses_become_a_record():
 
 def test_records_and_metrics_import_no_stack_nor_torch():
     modules = ["", ".assembly", ".benchmark", ".cautions", ".letters", ".records", ".responses", ".run_arrays", ".runs"]
-    modules += [".metrics.calibration", ".metrics.ras", ".metrics.sample_metrics"]
+    modules += [".metrics.calibration", ".metrics.ras", ".metrics.registry", ".metrics.sums"]
     program = (
         f"import sys, {', '.join('benchc_metrics' + module for module in modules)}\n"
         "print(sorted({'torch', 'lmms_eval', 'scipy', 'sklearn', 'benchc_tasks'} & set(sys.modules)))"
