@@ -116,6 +116,10 @@ class MetricSums:
                 metrics[..., place] = metric.computed.of_sums(*self._of(metric, sums))
         return metrics
 
+    def of_metric(self, metric: Metric, sums: NDArray[np.float64]) -> list[float]:
+        """Take the sums behind one metric from one row of columns, in the order of the metric's sums."""
+        return [float(value) for part in self._of(metric, sums) for value in np.atleast_1d(part)]
+
     def noise(self, sums: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute what the metrics with a basic interval would be if they were resampling noise alone.
 

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 from loguru import logger
 
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED
+from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.records import SampleRecord
 from benchc_metrics.runs import Run, run_of_records
@@ -109,19 +109,25 @@ def items_of_record(record: SampleRecord, metrics: Iterable[str]) -> dict[str, A
         and texts.
     """
     run = _run_of(((record,),))
-    pairs, items = PairValues.of_run(run), {}
-    for name in metrics:
-        item: MetricOfSample | SumsOfSample | UndefinedOfSample = UndefinedOfSample(NOT_DEFINED)
-        if METRICS[name].is_defined_for(run):
-            sums = MetricSums((METRICS[name],))
-            terms = sums.viewed_terms(pairs.all_pairs())[0]
-            if not METRICS[name].computed.is_mean:
-                item = SumsOfSample(terms.tolist())
-            elif not isnan(value := float(sums.metrics(terms)[0])):
-                item = MetricOfSample(value)
-        item.metric, item.record = name, record
-        items[name] = item
+    named = {name: METRICS[name] for name in metrics}
+    sums = _sums_of(tuple(metric for metric in named.values() if metric.is_defined_for(run)))
+    terms = sums.viewed_terms(PairValues.of_run(run).all_pairs())[0]
+    values = dict(zip(sums.names, sums.metrics(terms).tolist(), strict=True))
+    items: dict[str, MetricOfSample | SumsOfSample | UndefinedOfSample] = {}
+    for name, metric in named.items():
+        if name in values and not metric.computed.is_mean:
+            items[name] = SumsOfSample(sums.of_metric(metric, terms))
+        elif isnan(values.get(name, nan)):
+            items[name] = UndefinedOfSample(NOT_DEFINED)
+        else:
+            items[name] = MetricOfSample(values[name])
+        items[name].metric, items[name].record = name, record
     return items
+
+
+@lru_cache(maxsize=8)
+def _sums_of(metrics: tuple[Metric, ...]) -> MetricSums:
+    return MetricSums(metrics)
 
 
 def over_samples(items: MutableSequence[MetricOfSample | SumsOfSample | UndefinedOfSample]) -> float | str:

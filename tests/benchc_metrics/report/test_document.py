@@ -137,7 +137,7 @@ def test_steps_are_told_as_they_are_done(runs: list[Run]) -> None:
     steps: list[str] = []
     render_report(runs[:1], advance=steps.append)
     assert len(steps) == report_steps(runs[:1])
-    assert steps[0] == "figures and charts of lab/steady-7b"
+    assert steps[0] == "metrics and charts of lab/steady-7b"
 
 
 def test_other_peoples_text_is_shown_and_not_markup(runs: list[Run]) -> None:

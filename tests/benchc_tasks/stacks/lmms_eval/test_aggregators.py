@@ -181,7 +181,7 @@ def test_metrics_of_nothing_are_nan():
 
 
 @given(st.integers(1, 4), st.integers(0, 1 << 20), st.booleans())
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_group_s_row_is_the_summary_of_all_its_records(samples, seed, any_invalid):
     """With invalid pairs, and with clean responses that are invalid in some of the tasks only."""
     clean = np.round(np.random.default_rng(seed).normal(-3, 2, size=(samples, 3)).clip(max=-0.1), 1)
@@ -269,7 +269,7 @@ LETTER = st.sampled_from(["A", "B", "C", "no idea"])
 
 
 @given(st.integers(1, 5), st.data())
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_a_group_of_generated_answers_is_that_of_choice_scoring_on_the_same_predictions(samples, data):
     corruptions = ("fog", "snow", "frost")
     clean = [data.draw(LETTER) for _ in range(samples)]

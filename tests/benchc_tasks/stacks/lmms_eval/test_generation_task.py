@@ -214,7 +214,7 @@ def test_a_group_s_figures_are_those_of_all_its_answers(dataset):
     for of_sample in zip(*found, strict=True):
         clean = of_sample[0].predictions[0]
         corrupted = [prediction for record in of_sample for prediction in record.predictions[1:]]
-        valid = [prediction for prediction in corrupted if min(clean, prediction) >= 0]
+        valid = [prediction for prediction in corrupted if None not in (clean, prediction)]
         invalid += len(corrupted) - len(valid)
         if valid:
             accuracies.append(np.mean([prediction == of_sample[0].answer for prediction in valid]))

@@ -14,7 +14,9 @@ from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
+from scipy.special import softmax
 
+from benchc_metrics.metrics.calibration import expected_calibration_error
 from benchc_metrics.records import SampleRecord
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corruption, unregister
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
@@ -178,9 +180,12 @@ def test_a_group_pools_its_answers_for_the_calibration_error(dataset):
     results = evaluated(PixelBackend(), "benchc-weather")["results"]
     names = ("snow", "frost", "fog", "brightness", "spatter")
     group, tasks = results["benchc-weather"], [results[f"benchc_{name}"] for name in names]
-    merged = sum((task["ece_corrupted,none"].bins for task in tasks[1:]), tasks[0]["ece_corrupted,none"].bins)
-    assert group["ece_corrupted,none"] == pytest.approx(merged.error())
-    assert merged.answers == 5 * 5 * 5
+    records = [record for task in tasks for of_task in task["ece_corrupted,none"].tasks for record in of_task]
+    distributions = [softmax(row) for record in records for row in record.log_likelihoods[1:]]
+    right = [p.argmax() == record.answer for record in records for p in map(np.array, record.log_likelihoods[1:])]
+    pooled = expected_calibration_error([p.max() for p in distributions], right)
+    assert group["ece_corrupted,none"] == pytest.approx(pooled, abs=1e-12)
+    assert len(distributions) == 5 * 5 * 5
     assert group["ras,none"] == pytest.approx(np.mean([task["ras,none"] for task in tasks]))
     assert group["ece_clean,none"] == pytest.approx(tasks[0]["ece_clean,none"])
 
