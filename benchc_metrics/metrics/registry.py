@@ -15,14 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
-from benchc_metrics.statistics.resampling import IntervalMethod
 
 if TYPE_CHECKING:
     from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
@@ -36,6 +35,7 @@ __all__ = [
     "PAIRED_RIGHT",
     "PAIRED_WRONG",
     "Computation",
+    "IntervalMethod",
     "Metric",
     "SampleSum",
     "headline_metrics",
@@ -46,6 +46,9 @@ __all__ = [
 ]
 
 Array: TypeAlias = NDArray[np.float64]
+
+IntervalMethod: TypeAlias = Literal["bca", "basic"]
+"""The bootstrap interval of a metric; see `benchc_metrics.statistics.resampling`."""
 
 NOT_DEFINED = "not defined"
 """Stands in place of a metric that needs probabilities where a run has predictions only."""

@@ -23,17 +23,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from benchc_metrics.metrics.registry import IntervalMethod
 
 __all__ = [
     "CONFIDENCE_LEVEL",
     "RESAMPLES",
     "SEED",
     "Comparison",
-    "IntervalMethod",
     "Intervals",
     "Statistic",
     "bootstrap_intervals",
@@ -49,7 +50,6 @@ CONFIDENCE_LEVEL = 0.95
 RESAMPLES = 10_000
 SEED = 20251119
 
-IntervalMethod: TypeAlias = Literal["bca", "basic"]
 Statistic: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """From sums (..., terms) to metrics (..., metrics), leading axes one by one; nan where a metric is undefined."""
 

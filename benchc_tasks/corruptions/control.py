@@ -22,28 +22,29 @@ _JPEG_QUALITY = 98
 _NO_SUBSAMPLING = 0x111111
 
 
-def _dithered(pixels: NDArray[np.uint8], steps: NDArray[np.int8]) -> NDArray[np.uint8]:
-    return np.clip(pixels.astype(np.int16) + steps, 0, 255).astype(np.uint8)
+def _dithered(pixels: NDArray[np.uint8], steps: NDArray[np.int8] | None) -> NDArray[np.uint8]:
+    levels = pixels.astype(np.int16) + (0 if steps is None else steps)
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
-def _recompressed(pixels: NDArray[np.uint8], steps: None) -> NDArray[np.uint8]:
+def _recompressed(pixels: NDArray[np.uint8], steps: NDArray[np.int8] | None) -> NDArray[np.uint8]:
     settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _NO_SUBSAMPLING]
     _, stream = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), settings)
     red_first: NDArray[np.uint8] = cv2.cvtColor(cv2.imdecode(stream, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     return red_first
 
 
-def _brightened(pixels: NDArray[np.uint8], steps: None) -> NDArray[np.uint8]:
-    return np.minimum(pixels, 254) + np.uint8(1)
+def _brightened(pixels: NDArray[np.uint8], steps: NDArray[np.int8] | None) -> NDArray[np.uint8]:
+    return np.asarray(np.minimum(pixels, 254) + np.uint8(1), np.uint8)
 
 
-def _resized(pixels: NDArray[np.uint8], steps: None) -> NDArray[np.uint8]:
+def _resized(pixels: NDArray[np.uint8], steps: NDArray[np.int8] | None) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     larger = Image.fromarray(pixels).resize((width + 1, height + 1), Image.Resampling.BICUBIC)
     return np.array(larger.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _shifted(pixels: NDArray[np.uint8], steps: None) -> NDArray[np.uint8]:
+def _shifted(pixels: NDArray[np.uint8], steps: NDArray[np.int8] | None) -> NDArray[np.uint8]:
     return np.concatenate([pixels[:, :1], pixels[:, :-1]], axis=1)
 
 
@@ -64,7 +65,8 @@ CHANGES = tuple(_FUNCTIONS)
 def _steps(key: Key, picture: Picture, change: str) -> NDArray[np.int8] | None:
     if change != "dither":
         return None
-    return (random_draws.uniforms(picture.pixels.shape, key, 0.0, 3.0).astype(np.int8) - np.int8(1)).clip(-1, 1)
+    thirds = random_draws.uniforms(picture.pixels.shape, key, 0.0, 3.0).astype(np.int8)
+    return np.asarray((thirds - np.int8(1)).clip(-1, 1), np.int8)
 
 
 @corruption("control", draws=_steps, change=CHANGES)
