@@ -57,9 +57,9 @@ class RunAnalysis:
     whole, corruptions, severities : EstimatedRun
         All metrics of the run, and of its corruptions and severities.
     cells : dict of str to Intervals
-        For each of `CELL_METRICS` arrays of shape (corruptions, severities).
+        For each of `CELL_METRICS` that is defined for the run arrays of shape (corruptions, severities).
     clean_bins, corrupted_bins : CalibrationBins
-        For the reliability diagrams.
+        For the reliability diagrams; empty for a run without probabilities.
     """
 
     run: Run
@@ -99,7 +99,7 @@ def analyse(run: Run) -> RunAnalysis:
         whole=estimate(pairs),
         corruptions=estimate(pairs, corruption_views(run), resamples=DETAIL_RESAMPLES),
         severities=estimate(pairs, severity_views(run), resamples=DETAIL_RESAMPLES),
-        cells={name: _cell_intervals(pairs, name) for name in CELL_METRICS},
+        cells={name: _cell_intervals(pairs, name) for name in CELL_METRICS if METRICS[name].is_defined_for(run)},
         clean_bins=_calibration_bins(run, run.clean_distributions()),
         corrupted_bins=_calibration_bins(run, run.corrupted_distributions(), pairs.valid),
     )
@@ -160,7 +160,7 @@ def _calibration_bins(
     run: Run, distributions: NDArray[np.float64], valid: NDArray[np.bool_] | None = None
 ) -> CalibrationBins:
     sure, right = confidence(distributions), correctness(distributions, run.answers)
-    counted = ~np.isnan(sure) if valid is None else valid
+    counted = ~np.isnan(sure) if valid is None else valid & ~np.isnan(sure)
     return CalibrationBins.from_answers(sure[counted], right[counted])
 
 

@@ -99,6 +99,9 @@ def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]
     list of Finding
         Those that are sure enough to be said; possibly none.
     """
+    if not all(analysis.run.has_distributions for analysis in analyses):
+        # Each sentence rests on probabilities.
+        return []
     models = [(analysis, _margins(analysis)) for analysis in analyses]
 
     def each(find: Callable[[RunAnalysis, _Margins], Iterator[Statement]]) -> Iterator[Statement]:

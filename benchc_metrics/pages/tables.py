@@ -21,8 +21,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchc_metrics.escaping import for_csv, for_latex, for_markdown, for_terminal
-from benchc_metrics.metrics.registry import METRICS
-from benchc_metrics.statistics.estimates import Estimate
+from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED
+from benchc_metrics.statistics.estimates import Estimate, EstimatedRun
 
 __all__ = [
     "TABLES_SCHEMA",
@@ -30,6 +30,7 @@ __all__ = [
     "Column",
     "Probability",
     "Table",
+    "metric_cell",
     "metric_column",
     "print_tables",
     "to_csv",
@@ -97,8 +98,18 @@ def metric_column(name: str) -> Column:
     return Column(name, f"{metric.label} {'↑' if metric.higher_is_better else '↓'}")
 
 
-def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console) -> None:
-    """Print tables for a person; one wider than the console is cut into several with the same rows."""
+def metric_cell(estimated: EstimatedRun, metric: str, view: str | None = None) -> Cell:
+    """Write a metric with its interval, or that it is not defined for this kind of run."""
+    return estimated.of(metric, view) if METRICS[metric].is_defined_for(estimated.run) else NOT_DEFINED
+
+
+def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console, cautions: Sequence[str] = ()) -> None:
+    """Print tables for a person; one wider than the console is cut into several with the same rows.
+
+    Cautions stand before the tables, in bold and red.
+    """
+    for caution in cautions:
+        console.print(for_terminal(caution), style="bold red", markup=False, highlight=False)
     for table in tables:
         console.print(for_terminal(table.title), style="bold", markup=False, highlight=False)
         for part in _cut_to_width(_without_idle_columns(table), console.width):
@@ -145,7 +156,7 @@ def to_csv(tables: Sequence[Table]) -> str:
     return written.getvalue()
 
 
-def to_json(tables: Sequence[Table], facts: dict[str, Any], notes: Sequence[str]) -> str:
+def to_json(tables: Sequence[Table], facts: dict[str, Any], notes: Sequence[str], cautions: Sequence[str] = ()) -> str:
     """Write tables in strict JSON: an estimate is `{"value", "low", "high"}`, and null is undefined or without limit.
 
     Parameters
@@ -153,11 +164,12 @@ def to_json(tables: Sequence[Table], facts: dict[str, Any], notes: Sequence[str]
     tables : sequence of Table
     facts : dict
         How the metrics were made, written beside the tables.
-    notes : sequence of str
+    notes, cautions : sequence of str
     """
     written = {
         "schema": TABLES_SCHEMA,
         **facts,
+        "cautions": list(cautions),
         "notes": list(notes),
         "tables": [
             {

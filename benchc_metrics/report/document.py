@@ -38,7 +38,16 @@ __all__ = [
     "report_steps",
 ]
 
-PATTERNS = ("erroneous_confidence", "hesitation", "flip", "destroyed", "corrected")
+PATTERNS = {
+    "erroneous_confidence": "confident",
+    "hesitation": "hesitant",
+    "flip": "flipped",
+    "destroyed": "destroyed",
+    "corrected": "corrected",
+}
+"""Metrics of the chart of patterns, each with the head of its column."""
+
+_ACCURACY = ("acc_corrupted", "Accuracy")
 OVERLAID = 6
 """Up to so many models share one chart of curves; with more, each has its own, before the others in grey."""
 
@@ -117,6 +126,7 @@ def render_report(
     contest = Contest(analyses)
     winners, findings = contest.winners(), find_all(analyses, contest)
     advance("differences and findings")
+    cautions = [(run.name, caution) for run in runs for caution in run.cautions]
     overview = charts_of_all(analyses)
     if len(analyses) > OVERLAID:
         models = [
@@ -133,6 +143,8 @@ def render_report(
         runs=runs,
         facts=facts_of(runs),
         is_demonstration=any(run.metadata.demonstration for run in runs),
+        cautions=cautions,
+        has_probabilities=runs[0].has_distributions,
         notes=[*notes, *_notes_of_runs(runs)],
         columns=headline_columns(analyses, winners),
         metrics=[METRICS[name] for name in headline_metrics()],
@@ -161,6 +173,7 @@ def facts_of(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return [
         ("models", str(len(runs))),
         ("samples", f"{len(first.sample_ids):,}"),
+        ("predictions from", joined(sorted({run.obtained for run in runs}))),
         ("corruptions", f"{len(first.corruptions)} at {len(first.severities)} severities"),
         ("dataset", dataset),
         ("corruption engine", first.metadata.engine),
@@ -209,13 +222,18 @@ def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | N
     Returns
     -------
     list of dict
-        `metric`, and `cells`: for each run its `estimate` and whether it is the `best`.
+        `metric`, and `cells`: for each run its `estimate`, whether the metric `is_defined` for this kind of run, and
+        whether it is the `best`.
     """
     return [
         {
             "metric": METRICS[name],
             "cells": [
-                {"estimate": analysis.headline(name), "best": winners.get(name) == place}
+                {
+                    "estimate": analysis.headline(name),
+                    "is_defined": METRICS[name].is_defined_for(analysis.run),
+                    "best": winners.get(name) == place,
+                }
                 for place, analysis in enumerate(analyses)
             ],
         }
@@ -264,11 +282,12 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
         RAS against clean accuracy; curves over severity for up to `OVERLAID` models; RAS by model and corruption where
         there are several.
     """
-    charts = [_ras_against_accuracy(analyses, prefix)]
+    has_ras = analyses[0].run.has_distributions
+    charts = [_ras_against_accuracy(analyses, prefix)] if has_ras else []
     if len(analyses) <= OVERLAID:
         charts += curves(analyses, prefix)
     if len(analyses) > 1:
-        charts.append(_models_by_corruption(analyses, prefix))
+        charts.append(_models_by_corruption(analyses, prefix, *(("ras", "RAS") if has_ras else _ACCURACY)))
     return charts
 
 
@@ -307,6 +326,8 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
     severities = analyses[0].run.severities
     labels = short_names([each.name for each in analyses])
     for metric, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
+        if not METRICS[metric].is_defined_for(analyses[0].run):
+            continue
         lines = [
             Line(label, [each.severities.of(metric, f"severity {severity}") for severity in severities])
             for label, each in zip(labels, analyses, strict=True)
@@ -345,17 +366,17 @@ def _ends(lines: Sequence[Line]) -> str:
     return f"From the mildest to the strongest severity {joined(said)}."
 
 
-def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str) -> Chart:
-    values = np.stack([each.corruptions.values("ras") for each in analyses], axis=1)
+def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str, metric: str, title: str) -> Chart:
+    values = np.stack([each.corruptions.values(metric) for each in analyses], axis=1)
     corruptions = analyses[0].run.corruptions
-    details = [[with_interval(each.corruptions.of("ras", name)) for each in analyses] for name in corruptions]
+    details = [[with_interval(each.corruptions.of(metric, name)) for each in analyses] for name in corruptions]
     return heat_map(
         f"{prefix}-by-corruption",
-        "RAS by corruption and model",
+        f"{title} by corruption and model",
         values,
         _spoken(corruptions),
         short_names([each.name for each in analyses]),
-        Scale.around_zero(values),
+        Scale.around_zero(values) if metric == "ras" else Scale("sequential", 0.0, 1.0),
         _short,
         f"All severities together. {_extremes(values, corruptions)}",
         details=details,
@@ -385,6 +406,13 @@ def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
     -------
     ModelCharts
     """
+    if not analysis.run.has_distributions:
+        return ModelCharts(
+            name=analysis.name,
+            heat_maps=[_cell_map(analysis, *_ACCURACY, f"{prefix}-accuracy")],
+            parts=[_patterns(analysis, f"{prefix}-patterns")],
+            reliability=[],
+        )
     return ModelCharts(
         name=analysis.name,
         heat_maps=[
@@ -444,15 +472,16 @@ def _parts(analysis: RunAnalysis, name: str) -> Chart:
 
 def _patterns(analysis: RunAnalysis, name: str) -> Chart:
     corruptions = analysis.run.corruptions
-    values = np.stack([analysis.corruptions.values(pattern) for pattern in PATTERNS], axis=1)
-    details = [[with_interval(analysis.corruptions.of(pattern, each)) for pattern in PATTERNS] for each in corruptions]
-    overall = [f"{METRICS[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in PATTERNS]
+    shown = [pattern for pattern in PATTERNS if METRICS[pattern].is_defined_for(analysis.run)]
+    values = np.stack([analysis.corruptions.values(pattern) for pattern in shown], axis=1)
+    details = [[with_interval(analysis.corruptions.of(pattern, each)) for pattern in shown] for each in corruptions]
+    overall = [f"{METRICS[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in shown]
     return heat_map(
         name,
         "Pattern rates",
         values,
         _spoken(corruptions),
-        ["confident", "hesitant", "flipped", "destroyed", "corrected"],
+        [PATTERNS[pattern] for pattern in shown],
         Scale.from_zero(values),
         _whole_percent,
         f"Shares of pairs: {joined(overall)} over all corruptions.",

@@ -18,7 +18,6 @@ from PIL import Image
 
 from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.findings.analysis import RunAnalysis
-from benchc_metrics.metrics.ras import prediction
 
 __all__ = ["Candidate", "Card", "OptionBars", "ShowSample", "ShownSample", "candidates", "show_card"]
 
@@ -66,7 +65,9 @@ class Candidate:
     answer : int
         Index of the right option.
     before, after : tuple of float
-        That model's option distributions.
+        That model's option distributions; nan throughout for a run without probabilities.
+    chosen_before, chosen_after : int
+        That model's predictions.
     """
 
     kind: Kind
@@ -77,6 +78,8 @@ class Candidate:
     answer: int
     before: tuple[float, ...]
     after: tuple[float, ...]
+    chosen_before: int
+    chosen_after: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class OptionBars:
     chosen : str
         `""`, or when the model chose it: `clean`, `corrupted` or `clean and corrupted`.
     before, after : float
+        nan for a run without probabilities.
     """
 
     letter: str
@@ -201,8 +205,10 @@ def data_uri(image: Image.Image, side: int = THUMBNAIL_SIDE) -> str:
 
 
 def _shift_of_right_option(analysis: RunAnalysis) -> NDArray[np.float64]:
-    """How far the right option's probability moved, shape (samples, corruptions, severities)."""
+    """How far the right option's probability moved, (samples, corruptions, severities); 1 without probabilities."""
     run = analysis.run
+    if not run.has_distributions:
+        return np.ones(analysis.pairs.valid.shape)
     sample = np.arange(len(run.sample_ids))
     before = run.clean_distributions()[sample, run.answers]
     after = np.take_along_axis(run.corrupted_distributions(), run.answers[:, None, None, None], axis=-1)[..., 0]
@@ -225,13 +231,15 @@ def _candidate(
         answer=int(run.answers[sample]),
         before=tuple(run.clean_distributions()[sample, :count].tolist()),
         after=tuple(run.corrupted_distributions()[sample, corruption, severity, :count].tolist()),
+        chosen_before=int(run.clean_predictions[sample]),
+        chosen_after=int(run.corrupted_predictions[sample, corruption, severity]),
     )
 
 
 def _bars(candidate: Candidate, options: Sequence[str]) -> Iterator[OptionBars]:
-    chosen_before, chosen_after = (int(prediction([p])[0]) for p in (candidate.before, candidate.after))
+    choices = (("clean", candidate.chosen_before), ("corrupted", candidate.chosen_after))
     for place, text in enumerate(options):
-        chosen = (word for word, choice in (("clean", chosen_before), ("corrupted", chosen_after)) if choice == place)
+        chosen = (word for word, choice in choices if choice == place)
         yield OptionBars(
             letter=LETTERS[place],
             text=text,

@@ -37,6 +37,7 @@ __all__ = [
     "check_comparable",
     "compare",
     "estimate",
+    "kind_of_predictions",
 ]
 
 
@@ -233,6 +234,11 @@ def compare(
     return ComparedRuns(one.run, other.run, chosen, sums.names, comparison, holm(comparison.p_value), notes)
 
 
+def kind_of_predictions(run: Run) -> str:
+    """Say which runs may stand in one column: those with probabilities, or those of one way to get letters."""
+    return "probabilities" if run.has_distributions else run.obtained
+
+
 def check_comparable(first: Run, second: Run) -> tuple[str, ...]:
     """Refuse runs whose answers cannot be paired.
 
@@ -244,9 +250,15 @@ def check_comparable(first: Run, second: Run) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If dataset, engine version, prompt, samples or corruptions differ; names both runs and the reason.
+        If the kind of predictions, dataset, engine version, prompt, samples or corruptions differ; names both runs and
+        the reason.
     """
     between = f"{first.name} and {second.name} cannot be compared"
+    if kind_of_predictions(first) != kind_of_predictions(second):
+        raise ValueError(
+            f"{between}: the predictions of one come from {first.obtained} and those of the other from "
+            f"{second.obtained}, which are different quantities; evaluate both the same way"
+        )
     for name, words in (
         ("dataset", "they are over different datasets, {} and {}"),
         ("engine", "their images are of different corruption engines, {} and {}"),

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, headline_metrics
 from benchc_metrics.metrics.views import corruption_views, whole_run
-from benchc_metrics.pages.tables import Cell, Column, Probability, Table
+from benchc_metrics.pages.tables import Cell, Column, Probability, Table, metric_cell
 from benchc_metrics.runs import read_runs
 from benchc_metrics.statistics.estimates import ComparedRuns, Estimate, EstimatedRun, compare, estimate
 from benchc_tasks.commands.output import (
@@ -18,7 +18,7 @@ from benchc_tasks.commands.output import (
     add_metrics_argument,
     print_in_format,
 )
-from benchc_tasks.commands.summary import notes_on_runs
+from benchc_tasks.commands.summary import cautions_of_runs, notes_on_runs
 
 __all__ = ["add_parser", "run"]
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     for metric in arguments.metrics:
         title = f"{METRICS[metric].label} by corruption"
         tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
-    print_in_format(tables, [EXPLANATION, *overall.notes, *notes_on_runs(runs)], arguments)
+    print_in_format(tables, [EXPLANATION, *overall.notes, *notes_on_runs(runs)], arguments, cautions_of_runs(runs))
     return 0
 
 
@@ -74,16 +74,17 @@ def _table(
     )
     rows: list[tuple[Cell, ...]] = []
     for metric in metrics:
+        is_defined = METRICS[metric].is_defined_for(compared.first)
         for view in compared.views:
             found = compared.of(metric, view.name)
             rows.append(
                 (
                     METRICS[metric].name,
                     view.name,
-                    Estimate(found.value, found.low, found.high),
-                    Probability(found.p_value),
-                    Probability(found.p_adjusted) if is_family else None,
-                    *(each.of(metric, view.name) for each in estimates),
+                    Estimate(found.value, found.low, found.high) if is_defined else NOT_DEFINED,
+                    Probability(found.p_value) if is_defined else None,
+                    Probability(found.p_adjusted) if is_family and is_defined else None,
+                    *(metric_cell(each, metric, view.name) for each in estimates),
                 )
             )
     return Table(f"{title}: {compared.first.name} (A) and {compared.second.name} (B)", columns, tuple(rows), labels=2)

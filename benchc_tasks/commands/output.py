@@ -107,10 +107,12 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def print_in_format(tables: Sequence[Table], notes: Sequence[str], arguments: argparse.Namespace) -> None:
-    """Print tables in the chosen format; notes go beside them, or to the errors' stream where they would disturb."""
+def print_in_format(
+    tables: Sequence[Table], notes: Sequence[str], arguments: argparse.Namespace, cautions: Sequence[str] = ()
+) -> None:
+    """Print tables in the chosen format; cautions and notes go beside them, or to standard error in CSV and such."""
     if arguments.format is None:
-        print_tables(tables, notes, Console())
+        print_tables(tables, notes, Console(), cautions)
         return
     if arguments.format == "json":
         facts: dict[str, Any] = {
@@ -118,10 +120,10 @@ def print_in_format(tables: Sequence[Table], notes: Sequence[str], arguments: ar
             "seed": arguments.seed,
             "confidence_level": CONFIDENCE_LEVEL,
         }
-        print(to_json(tables, facts, notes), end="")
+        print(to_json(tables, facts, notes, cautions), end="")
         return
     print({"csv": to_csv, "markdown": to_markdown, "latex": to_latex}[arguments.format](tables), end="")
-    for note in notes:
+    for note in (*cautions, *notes):
         print(for_terminal(note), file=sys.stderr)
 
 

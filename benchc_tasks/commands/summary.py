@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchc_metrics.metrics.registry import headline_metrics
@@ -15,9 +15,9 @@ from benchc_metrics.metrics.views import (
     severity_views,
     whole_run,
 )
-from benchc_metrics.pages.tables import Cell, Column, Table, metric_column
+from benchc_metrics.pages.tables import Cell, Column, Table, metric_cell, metric_column
 from benchc_metrics.runs import Run, read_runs
-from benchc_metrics.statistics.estimates import EstimatedRun, estimate
+from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
 from benchc_tasks.commands.output import (
     add_bootstrap_arguments,
     add_format_arguments,
@@ -52,12 +52,25 @@ def run(arguments: argparse.Namespace) -> int:
     estimated = [
         estimate(each, _views(each, arguments.by), resamples=arguments.resamples, seed=arguments.seed) for each in runs
     ]
-    table = summary_table(estimated, tuple(arguments.metrics), arguments.by)
-    print_in_format([table], notes_on_runs(runs), arguments)
+    kinds: dict[str, list[EstimatedRun]] = {}
+    for each in estimated:
+        kinds.setdefault(kind_of_predictions(each.run), []).append(each)
+    if len(kinds) > 1 and arguments.format == "csv":
+        raise ValueError(
+            f"runs of {' and of '.join(kinds)} do not fit into one CSV, whose columns would mix them: "
+            "summarise each kind by itself"
+        )
+    tables = [
+        summary_table(of_kind, tuple(arguments.metrics), arguments.by, "" if len(kinds) == 1 else kind)
+        for kind, of_kind in kinds.items()
+    ]
+    print_in_format(tables, notes_on_runs(runs), arguments, cautions_of_runs(runs))
     return 0
 
 
-def summary_table(estimated: list[EstimatedRun], metrics: tuple[str, ...], by: str | None = None) -> Table:
+def summary_table(
+    estimated: list[EstimatedRun], metrics: tuple[str, ...], by: str | None = None, kind: str = ""
+) -> Table:
     """Put estimated runs into a table, one row a run and view.
 
     Parameters
@@ -67,6 +80,8 @@ def summary_table(estimated: list[EstimatedRun], metrics: tuple[str, ...], by: s
         One column each.
     by : str or None
         The head of the views' column; None where each run has one view.
+    kind : str
+        How the predictions were obtained, for the title.
 
     Returns
     -------
@@ -77,9 +92,14 @@ def summary_table(estimated: list[EstimatedRun], metrics: tuple[str, ...], by: s
     for each in estimated:
         for view in each.views:
             names = (each.run.name, view.name) if by else (each.run.name,)
-            rows.append((*names, *(each.of(metric, view.name) for metric in metrics)))
-    title = f"Bench-C{f' by {by}' if by else ''}: metrics with 95 % intervals"
+            rows.append((*names, *(metric_cell(each, metric, view.name) for metric in metrics)))
+    title = f"Bench-C{f' by {by}' if by else ''}{f', from {kind}' if kind else ''}: metrics with 95 % intervals"
     return Table(title, (*labels, *map(metric_column, metrics)), tuple(rows), labels=len(labels))
+
+
+def cautions_of_runs(runs: Sequence[Run]) -> list[str]:
+    """Say why a reader should doubt these runs, a sentence each."""
+    return [f"CAUTION ({caution.name}): {each.name}: {caution.sentence}" for each in runs for caution in each.cautions]
 
 
 def notes_on_runs(runs: list[Run]) -> list[str]:

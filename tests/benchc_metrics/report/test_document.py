@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from run_folders import made_run
+from run_folders import made_run, without_distributions
 
 from benchc_metrics.benchmark import Condition
 from benchc_metrics.findings.analysis import RunAnalysis
@@ -200,7 +200,8 @@ class TestIncompleteRuns:
             clean=clean,
             corrupted=corrupted,
             missing=tuple((sample, f"snow@{severity}") for sample in run.sample_ids for severity in range(1, 6)),
-            invalid={(run.sample_ids[0], "clean"): "the backend answered nan"},
+            # Quoted by a caution, so that it must not hold the word that the test looks for.
+            invalid={(run.sample_ids[0], "clean"): "the backend returned no text"},
         )
 
     def test_what_is_missing_is_told_and_left_empty(self, torn: Run) -> None:
@@ -234,3 +235,42 @@ class TestIncompleteRuns:
 )
 def test_short_names(names: list[str], short: list[str]) -> None:
     assert short_names(names) == short
+
+
+def test_a_report_on_generated_letters_shows_what_predictions_define() -> None:
+    runs = [
+        without_distributions(made_run(30, seed=4, corruptions=("fog", "snow"), noise=noise, model=f"lab/{noise}"))
+        for noise in (0.2, 0.7)
+    ]
+    options = {place: f"option {place}" for place in range(5)}
+    count = dict(zip(runs[0].sample_ids, runs[0].option_counts.tolist(), strict=True))
+    picture = Image.new("RGB", (8, 8))
+    page = render_report(
+        runs, lambda sample, _: ShownSample("Which?", [options[n] for n in range(count[sample])], picture, picture)
+    )
+    row = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert row.count("not defined") == 2 * 5
+    assert row.count('class="value"') == 2 * 3
+    assert "Accuracy over severity" in page
+    assert "Accuracy by corruption and model" in page
+    for absent in ("RAS over severity", "RAS by corruption", "Reliability", "nan"):
+        assert absent not in page.replace("Dominant", "")
+    assert "RAS, calibration and everything else that needs probabilities" in page
+    assert "predictions from</dt><dd>generated letters" in page
+    assert "chosen clean" in page
+    assert 'class="probability' not in page
+
+
+def test_the_two_kinds_do_not_stand_on_one_page() -> None:
+    run = made_run(10, corruptions=("fog",))
+    with pytest.raises(ValueError, match="cannot be compared: the predictions of one come from log-likelihoods and"):
+        render_report([run, without_distributions(run)])
+
+
+def test_cautions_stand_at_the_top_of_the_page() -> None:
+    run = made_run(40, corruptions=("fog", "snow"))
+    blind = replace(run, corrupted=np.broadcast_to(run.clean[:, None, None], run.corrupted.shape).copy())
+    page = render_report([blind])
+    (caution, *_) = blind.cautions
+    shown = page.index(f"<strong>Caution: {caution.name}.</strong>")
+    assert shown < page.index('id="headline"')

@@ -4,13 +4,16 @@ import csv
 import io
 import json
 from argparse import ArgumentParser
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from run_folders import made_run, write_run
+from run_folders import made_run, without_distributions, write_run
 
 from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.metrics.views import severity_views
 from benchc_metrics.runs import read_run
+from benchc_metrics.statistics.estimates import compare as compare_runs
 from benchc_metrics.statistics.estimates import estimate
 from benchc_tasks.commands import compare, summary
 from benchc_tasks.commands.cli import main
@@ -169,3 +172,78 @@ def test_what_an_option_refuses_is_one_sentence(folders, capsys, command, option
 def test_the_largest_values_are_taken(folders, capsys):
     words = ["summary", str(folders[0]), "--resamples", "100", "--seed", str(2**63 - 1)]
     assert main(words) == 0
+
+
+@pytest.fixture
+def generated(tmp_path):
+    """Two runs of generated letters and one of log-likelihoods, over the same samples."""
+    made = {
+        name: made_run(30, corruptions=CORRUPTIONS, noise=noise, model=f"lab/{name}") for name, noise in NOISES.items()
+    }
+    runs = {name: run if name == "scored" else without_distributions(run) for name, run in made.items()}
+    return {name: write_run(run, tmp_path / name) for name, run in runs.items()}, made
+
+
+NOISES = {"steady": 0.2, "shaky": 0.8, "scored": 0.2}
+NEED_PROBABILITIES = ("ras", "ras_destructive", "ras_corrective", "ece_clean", "ece_corrupted")
+
+
+def test_a_run_of_generated_letters_has_what_predictions_define(generated, capsys):
+    folders, made = generated
+    assert run_command(summary, folders["steady"], "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
+    expected = estimate(made["steady"], resamples=200)
+    for name in ("acc_clean", "acc_corrupted", "acc_drop"):
+        assert row[name] == pytest.approx(expected.of(name)._asdict(), abs=1e-12)
+    assert {row[name] for name in NEED_PROBABILITIES} == {"not defined"}
+    assert run_command(summary, folders["steady"], "--csv", "--metrics", "flip,ras") == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["ras"] == "not defined"
+    assert float(row["flip"]) == pytest.approx(expected.of("flip").value, abs=1e-12)
+
+
+def test_the_two_kinds_stand_in_tables_of_their_own(generated, capsys):
+    folders, _ = generated
+    assert run_command(summary, *folders.values(), "--json") == 0
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert [(table["title"], [row["run"] for row in table["rows"]]) for table in tables] == [
+        ("Bench-C, from generated letters: metrics with 95 % intervals", ["lab/steady", "lab/shaky"]),
+        ("Bench-C, from probabilities: metrics with 95 % intervals", ["lab/scored"]),
+    ]
+    with pytest.raises(ValueError, match="generated letters and of probabilities do not fit into one CSV"):
+        run_command(summary, *folders.values(), "--csv")
+
+
+def test_generated_letters_are_compared_with_their_like_only(generated, capsys):
+    folders, made = generated
+    assert run_command(compare, folders["steady"], folders["shaky"], "--json") == 0
+    overall, of_ras, of_accuracy = json.loads(capsys.readouterr().out)["tables"]
+    rows = {row["figure"]: row for row in overall["rows"]}
+    expected = compare_runs(made["steady"], made["shaky"], resamples=200).of("acc_corrupted")
+    assert rows["acc_corrupted"]["difference"]["value"] == pytest.approx(expected.value, abs=1e-12)
+    assert rows["acc_corrupted"]["p_value"] == pytest.approx(expected.p_value)
+    assert rows["ras"]["difference"] == rows["ras"]["first"] == "not defined"
+    assert rows["ras"]["p_value"] is None
+    assert {row["difference"] for row in of_ras["rows"]} == {"not defined"}
+    assert all(row["p_holm"] is not None for row in of_accuracy["rows"])
+    with pytest.raises(
+        ValueError, match=r"lab/steady and lab/scored cannot be compared: the predictions of one come from"
+    ):
+        run_command(compare, folders["steady"], folders["scored"])
+
+
+def test_cautions_are_shown_before_the_tables(tmp_path, capsys):
+    run = made_run(40, corruptions=CORRUPTIONS, model="lab/blind")
+    blind = replace(run, corrupted=np.broadcast_to(run.clean[:, None, None], run.corrupted.shape).copy())
+    folder = write_run(blind, tmp_path / "blind")
+    (caution, *_) = read_run(folder).cautions
+    expected = f"CAUTION ({caution.name}): lab/blind: {caution.sentence}"
+    assert run_command(summary, folder) == 0
+    shown = capsys.readouterr().out
+    assert " ".join(shown.split()).startswith(expected)
+    assert run_command(summary, folder, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["cautions"][0] == expected
+    assert run_command(summary, folder, "--csv") == 0
+    assert expected in capsys.readouterr().err
+    assert run_command(compare, folder, write_run(run, tmp_path / "seeing"), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["cautions"][0] == expected
