@@ -275,10 +275,14 @@ def check_comparable(first: Run, second: Run) -> tuple[str, ...]:
     if first.corruptions != second.corruptions:
         apart = sorted(set(first.corruptions) ^ set(second.corruptions))
         raise ValueError(f"{between}: {', '.join(apart)} was run in one of them only; evaluate the same tasks")
+    notes: list[str] = []
     if first.metadata.length_normalised != second.metadata.length_normalised:
         losses = first if first.metadata.length_normalised else second
-        return (
+        notes.append(
             f"{losses.name} was scored by mean losses and the other by summed log-likelihoods: only their accuracies "
-            "and flips can be compared.",
+            "and flips can be compared."
         )
-    return ()
+    contexts = first.metadata.context, second.metadata.context
+    if None not in contexts and contexts[0] != contexts[1]:
+        notes.append("Their chat settings differ, such as enable_thinking: the difference is also one of the settings.")
+    return tuple(notes)

@@ -69,6 +69,18 @@ class Prompt:
                 )
         return cls(pre_prompt=str(chosen.get("pre_prompt", "")), post_prompt=str(chosen.get("post_prompt", "")))
 
+    def after(self, description: str) -> Prompt:
+        """Return the prompt with a description before it, as it stands.
+
+        Raises
+        ------
+        ValueError
+            If the description is a template, which would be another text for each sample.
+        """
+        if "{{" in description or "{%" in description:
+            raise ValueError("description is a template, but benchc takes plain text: write it out in the task's YAML")
+        return Prompt(f"{description}{self.pre_prompt}", self.post_prompt)
+
     def text(self, question: str, options: Sequence[str]) -> str:
         """Write the whole prompt of one sample."""
         return f"{self.pre_prompt}{question_with_options(question, options)}{self.post_prompt}"

@@ -80,6 +80,11 @@ class ServedChoiceScorer:
             sort_keys=True,
         )
 
+    @property
+    def answered_by(self) -> str:
+        """The name that the server gives the model in its answers."""
+        return str(self._found.identity.get("model") or self._model.name)
+
     def prepare(self, questions: Sequence[Question]) -> AskedQuestions:
         """Send the questions on their way, `concurrency` at once; their images are encoded in the same threads."""
         return [self._pool.submit(self._answer, question) for question in questions]

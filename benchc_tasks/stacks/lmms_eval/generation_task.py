@@ -1,23 +1,22 @@
-"""`GenerationTask`, the lmms-eval task for models that give no log-probabilities: they write an answer."""
+"""`GenerationTask`, the lmms-eval task for models that give no log-probabilities: they write a text."""
 
 from __future__ import annotations
 
 import copy
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lmms_eval.api.instance import Instance
 from lmms_eval.api.reasoning import parse_reasoning_tags_config
 from loguru import logger
 
 from benchc_metrics.assembly import assemble_generation_record
 from benchc_metrics.letters import REASONING_TAGS
-from benchc_metrics.records import RECORD_KEY
+from benchc_metrics.records import SampleRecord
 from benchc_tasks.datasets import SampleDataset, image_problem
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.lmms_eval.aggregators import items_of_record
+from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
 from benchc_tasks.stacks.lmms_eval.generation_requests import (
     ConditionedDocId,
     ConditionedDocs,
@@ -35,10 +34,7 @@ RAS_NOTICE = (
 
 
 class GenerationTask(SampleTask):
-    """One corruption over one dataset, by generated answers.
-
-    A doc is a sample. It becomes one generation request for each condition, numbered through by `idx`, so that a
-    sample's clean and corrupted answers meet in `process_results`.
+    """One corruption over one dataset, by generated texts: a request for each condition.
 
     Parameters
     ----------
@@ -46,15 +42,17 @@ class GenerationTask(SampleTask):
         As in `SampleTask`; `generation_kwargs` are lmms-eval's.
     """
 
+    request_type = "generate_until"
+
     def __init__(self, config: Mapping[str, Any]) -> None:
-        _tell_that_ras_is_not_defined()
+        _say_that_ras_is_not_defined()
         self._undecodable: dict[str, str] = {}
         super().__init__(config)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
         """Hand the samples to lmms-eval so that its models can look them up with their condition."""
         super().download(dataset_kwargs)
-        self.dataset = {self.config.test_split: ConditionedDocs(self.samples)}
+        self.dataset = DocsOfTask({self.config.test_split: ConditionedDocs(self.samples)})
 
     @fail_together()
     def build_all_requests(self, **settings: Any) -> None:
@@ -63,57 +61,34 @@ class GenerationTask(SampleTask):
         Raises
         ------
         ValueError
-            If they are to be kept, see `SampleTask`, or repeated: a sample's requests are its conditions.
+            As in `SampleTask`, or if they are to be repeated: a sample's requests are its conditions.
         """
         if self.config.repeats > 1:
             raise ValueError(f"{self.task_name} asks for each answer once: leave --repeats out")
         super().build_all_requests(**settings)
 
-    def construct_requests(self, doc_id: int, ctx: str, **settings: Any) -> list[Instance]:
-        """Build the requests of one sample, condition by condition.
-
-        Parameters
-        ----------
-        doc_id : int
-            The sample's place in the dataset.
-        ctx : str
-            The prompt.
-        **settings
-            `metadata` of the instances.
-
-        Returns
-        -------
-        list of Instance
-            One request a condition, in the form of `benchc_tasks.stacks.lmms_eval.generation_requests`.
-        """
+    def arguments_of(self, doc_id: int, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
+        """Return the arguments of `benchc_tasks.stacks.lmms_eval.generation_requests`, condition by condition."""
         if reason := _why_undecodable(self.samples, doc_id):
-            self._undecodable[self.samples[doc_id]["id"]] = reason
+            self._undecodable[doc["id"]] = reason
         prompt = self.prompt
-        return [
-            Instance(
-                request_type="generate_until",
-                arguments=(
-                    ctx,
-                    SettingsAndMessages(self._generation_settings(), prompt),
-                    SettingsAndPictures(self._generation_settings()),
-                    ConditionedDocId(doc_id, self.samples.fingerprint, condition),
-                    self.config.task,
-                    self.config.test_split,
-                ),
-                idx=idx,
-                **settings,
+        return (
+            (
+                ctx,
+                SettingsAndMessages(self._generation_settings(), prompt),
+                SettingsAndPictures(self._generation_settings()),
+                ConditionedDocId(doc_id, self.samples.fingerprint, condition),
             )
-            for idx, condition in enumerate(self.conditions)
-        ]
+            for condition in self.conditions
+        )
 
-    def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Return the metrics and the record of one sample."""
+    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
+        """Make the record of one sample from the texts; none counts where the image cannot be decoded."""
         if reason := self._undecodable.get(doc["id"]):
             results = [{"invalid": reason}] * len(results)
-        record = assemble_generation_record(
+        return assemble_generation_record(
             results, options=doc["options"], reasoning_tags=self._reasoning_tags(), **self.facts_of(doc)
         )
-        return {**items_of_record(record, self.registered_metrics), RECORD_KEY: record.to_json_dict()}
 
     def _generation_settings(self) -> dict[str, Any]:
         """Copy the settings, which models change, without an empty list of texts to stop at."""
@@ -131,7 +106,7 @@ class GenerationTask(SampleTask):
 
 @functools.lru_cache(maxsize=1 << 20)
 def _why_undecodable(samples: SampleDataset, doc_id: int) -> str | None:
-    """Say why a sample's image cannot be decoded; tried and told once for all tasks of a run."""
+    """Say why a sample's image cannot be decoded; tried and logged once for all tasks of a run."""
     problem = image_problem(samples[doc_id])
     if problem:
         logger.warning(f"{problem}; its answers count as invalid")
@@ -139,6 +114,6 @@ def _why_undecodable(samples: SampleDataset, doc_id: int) -> str | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _tell_that_ras_is_not_defined() -> None:
+def _say_that_ras_is_not_defined() -> None:
     if os.environ.get("RANK", "0") == "0":
         logger.warning(RAS_NOTICE)

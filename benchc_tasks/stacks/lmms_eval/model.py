@@ -13,13 +13,15 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
 
-from benchc_metrics.responses import NO_ANSWER
+from benchc_metrics.responses import NO_ANSWER, OptionResponse
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.pipeline import score_ahead
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
+from benchc_tasks.stacks.common import AnsweringModel
 from benchc_tasks.stacks.lmms_eval.backends import build_scorer
+from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
 from benchc_tasks.stacks.lmms_eval.requests import group_requests
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
 
@@ -30,9 +32,13 @@ ONE_PROCESS = (
     "For several on a CPU use torchrun --nproc_per_node, or accelerate launch --multi_gpu, which need no GPU here."
 )
 
-Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
-"""A continuation's log-likelihood, whether it is greedy, and the probability that the engine did not show, where it
-shows less than all; or, where there is no answer, `NO_ANSWER` and why."""
+NO_TEMPLATE = (
+    "--apply_chat_template is not for the model benchc, which puts every question into the checkpoint's own chat "
+    "template: leave it out"
+)
+
+Answer: TypeAlias = "OptionResponse | str"
+"""The response for one continuation; or, where there is none, `NO_ANSWER` and why."""
 
 
 class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
@@ -104,6 +110,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         if not isinstance(heartbeat, (int, float)) or heartbeat <= 0:
             raise ValueError(f"heartbeat is {heartbeat!r}: give a number of seconds above 0")
         self._heartbeat = heartbeat
+        system = self._resolve_system_prompt(system_prompt)
+        settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
         self._scorer: ChoiceScorer[Any] | None = build_scorer(
             EngineSettings(
                 backend=backend,
@@ -113,10 +121,20 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
                 dtype=dtype,
                 batch_size=batch_size,
                 max_batch_size=max_batch_size,
-                system_prompt=self._resolve_system_prompt(system_prompt),
-                template_settings=None if enable_thinking is None else {"enable_thinking": enable_thinking},
+                system_prompt=system,
+                template_settings=settings,
             )
         )
+        self.task_dict = DocsOfModel(AnsweringModel(getattr(self._scorer, "answered_by", None), system, settings))
+
+    @property
+    def chat_template(self) -> NoReturn:
+        """Refuse `--apply_chat_template`, for which lmms-eval asks this."""
+        raise ValueError(NO_TEMPLATE)
+
+    def apply_chat_template(self, *messages: Any, **settings: Any) -> NoReturn:
+        """Refuse `--apply_chat_template`."""
+        raise ValueError(NO_TEMPLATE)
 
     @property
     def device(self) -> torch.device:
@@ -231,8 +249,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 def _answer(outcome: Outcome, option: int) -> Answer:
     if isinstance(outcome, ScoringError):
         return f"{NO_ANSWER}{outcome}"
-    log_likelihood, is_greedy, missing_mass = outcome[option]
-    return (log_likelihood, is_greedy) if missing_mass is None else (log_likelihood, is_greedy, missing_mass)
+    return outcome[option]
 
 
 def _positive(name: str, number: object) -> int:

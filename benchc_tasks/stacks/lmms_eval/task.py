@@ -1,76 +1,68 @@
 """The lmms-eval tasks: one doc is one sample with all its conditions.
 
-`SampleTask` is what all of them share, `BenchCTask` the one that asks for option log-likelihoods.
+`SampleTask` is the pipeline that all of them share; `BenchCTask` asks for option log-likelihoods, and `GenerationTask`
+in `benchc_tasks.stacks.lmms_eval.generation_task` for a text.
 """
 
 from __future__ import annotations
 
-import functools
-import os
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
-from loguru import logger
 
 from benchc_metrics.assembly import assemble_record
-from benchc_metrics.benchmark import LETTERS, Condition, conditions_under
+from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.metrics.registry import METRICS
-from benchc_metrics.records import RECORD_KEY
-from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
-from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, decode_image, load_dataset
-from benchc_tasks.datasets.file_states import FileState, file_states
+from benchc_metrics.records import RECORD_KEY, SampleRecord
+from benchc_tasks.corruptions import ENGINE_VERSION
+from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.processes import fail_together
+from benchc_tasks.stacks.common import SentContext, conditions_of, facts_of, load_samples, sent_context
 from benchc_tasks.stacks.lmms_eval.aggregators import items_of_record
+from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
+from benchc_tasks.stacks.lmms_eval.ending import EvaluationEnd
 from benchc_tasks.stacks.output_folder import check_output_folder
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt
 
-__all__ = ["BenchCTask", "SampleTask", "conditions_of"]
+__all__ = ["BenchCTask", "SampleTask"]
 
-DEMONSTRATION_NOTICE = (
-    "benchc runs on its bundled demonstration set, whose figures show how things work and are no Bench-C result: "
-    "name a dataset with BENCHC_DATASET or with dataset_path in the task's YAML."
-)
-
-
-def conditions_of(corruption: str) -> tuple[Condition, ...]:
-    """Return the conditions of a corruption's task: clean, then the corruption at every severity.
-
-    Raises
-    ------
-    ValueError
-        If no corruption has that name.
-    """
-    if corruption not in CORRUPTIONS:
-        raise ValueError(
-            f"metadata.corruption is {corruption!r}, which is none of {', '.join(CORRUPTIONS)}: correct the task's YAML"
-        )
-    return conditions_under(corruption)
+_END = EvaluationEnd()
 
 
 class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
-    """One corruption over one dataset, whose docs are samples: what it loads, and the words of a question.
+    """One corruption over one dataset, whose docs are samples.
+
+    A doc is a sample. It becomes some requests for each condition, numbered through by `idx`, so that a sample's clean
+    and corrupted responses meet in `process_results`. A subclass says what it asks (`arguments_of`) and how a
+    record is made of the responses (`record_of`).
 
     Parameters
     ----------
     config : mapping
-        The task's YAML. `metadata.corruption` names the corruption; `dataset_path` the dataset, and
-        `dataset_kwargs.split` its split, see `benchc_tasks.datasets.load_dataset`.
+        The task's YAML. `metadata.corruption` names the corruption, and `metadata.module` the module that registers
+        it where it is not one of the benchmark's; `dataset_path` names the dataset and `dataset_kwargs.split` its
+        split, see `benchc_tasks.datasets.load_dataset`.
     """
 
+    request_type: ClassVar[str]
     other_metrics: tuple[str, ...] = ()
-    """What `metrics_of` returns beside the metrics of the registry."""
+    """What `metrics_of_record` returns beside the metrics of the registry."""
 
     @fail_together()
     def __init__(self, config: Mapping[str, Any]) -> None:
         settings = {key: value for key, value in config.items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
-        self.conditions = conditions_of(str(metadata.get("corruption")))
-        self.samples = _load_samples(settings.get("dataset_path"), settings.get("dataset_kwargs") or {})
+        _refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
+        module = metadata.get("module")
+        self.conditions: tuple[Condition, ...] = conditions_of(
+            str(metadata.get("corruption")), str(module) if module else None
+        )
+        self.samples = load_samples(settings.get("dataset_path"), _split(settings.get("dataset_kwargs") or {}))
+        self._contexts: dict[str, SentContext] = {}
         # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
         settings["metadata"] = metadata | {
             "dataset": self.samples.fingerprint,
@@ -82,14 +74,15 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
         """Hand the samples to lmms-eval, with their images and without; lmms-eval's own method would retry faults."""
         split = self.config.test_split
-        self.dataset: dict[str, Sequence[dict[str, Any]]] = {split: self.samples}
+        self.dataset = DocsOfTask({split: self.samples})
         self.dataset_no_image = {split: self.samples.without_images()}
 
     @property
     def prompt(self) -> Prompt:
-        """The prompt for the model that is being evaluated."""
+        """The prompt for the model that is being evaluated, a YAML's `description` before it."""
         model = getattr(getattr(self, "args", None), "model", None)
-        return Prompt.for_model(self.config.lmms_eval_specific_kwargs, model if isinstance(model, str) else None)
+        prompt = Prompt.for_model(self.config.lmms_eval_specific_kwargs, model if isinstance(model, str) else None)
+        return prompt.after(self.config.description or "")
 
     def doc_to_text(self, doc: Mapping[str, Any]) -> str:
         """Write the prompt of a sample."""
@@ -107,20 +100,9 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         """Return the clean picture of a sample."""
         return [decode_image(doc["image"], sample=doc["id"])]
 
-    def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a sample's record says beside the answers, by the names that records give it."""
-        return {
-            "sample": doc["id"],
-            "source": doc["source"],
-            "category": doc["category"],
-            "answer": doc["answer"],
-            "option_count": len(doc["options"]),
-            "conditions": [str(condition) for condition in self.conditions],
-            "dataset": self.samples.fingerprint,
-            "engine": ENGINE_VERSION,
-            "benchc": version("benchc"),
-            "prompt": self.prompt.text("{question}", ["{option}"]),
-        }
+    def fewshot_context(self, doc: Mapping[str, Any], *settings: Any, **named_settings: Any) -> str:
+        """Write the context of a sample; lmms-eval's own method would glue other texts on, which are refused."""
+        return str(self.doc_to_text(doc))
 
     @fail_together()
     def build_all_requests(self, **settings: Any) -> None:
@@ -129,34 +111,65 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         Raises
         ------
         ValueError
-            If they are to be kept (`--cache_requests`): lmms-eval keeps no function, and so no picture's condition.
+            If something is asked for that would change the prompt behind the record's back, or the requests are to be
+            kept (`--cache_requests`): lmms-eval keeps no function, and so no picture's condition.
         OutputFolderError
             If the results could not be written.
         """
-        if settings.get("cache_requests"):
-            raise ValueError(
-                f"--cache_requests cannot keep the requests of {self.task_name}, whose pictures lmms-eval forgets: "
-                "leave it out"
-            )
+        _refuse_settings(self.task_name, self.config.num_fewshot, settings)
+        _END.begin(self.task_name, (type(self), self.samples.fingerprint))
         super().build_all_requests(**settings)
         output_path = getattr(getattr(self, "args", None), "output_path", None)
         if output_path and settings.get("rank", 0) == 0:
             check_output_folder(Path(output_path), len(self._instances))
 
+    def construct_requests(self, doc_id: int, ctx: str, **settings: Any) -> list[Instance]:
+        """Build the requests of one sample, condition by condition.
+
+        Parameters
+        ----------
+        doc_id : int
+            The sample's place in the dataset.
+        ctx : str
+            The prompt.
+        **settings
+            `metadata` of the instances.
+
+        Returns
+        -------
+        list of Instance
+            `idx` counts through.
+        """
+        doc = self.dataset_no_image[self.config.test_split][doc_id]
+        self._contexts[doc["id"]] = sent_context(ctx, doc["question"], doc["options"], self.dataset.model)
+        return [
+            Instance(
+                request_type=self.request_type,
+                arguments=(*arguments, self.config.task, self.config.test_split),
+                idx=idx,
+                **settings,
+            )
+            for idx, arguments in enumerate(self.arguments_of(doc_id, doc, ctx))
+        ]
+
+    def arguments_of(self, doc_id: int, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
+        """Return the arguments of a sample's requests, without task and split; each kind of task has its own."""
+        raise NotImplementedError
+
     @fail_together()
     def process_results(
         self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
     ) -> dict[str, Any]:
-        """Turn the answers to one sample into its metrics and its record.
+        """Turn the responses to one sample into its metrics and its record.
 
-        Without the retries that lmms-eval's own method has: a fault is told at once.
+        Without the retries that lmms-eval's own method has: a fault is raised at once.
 
         Parameters
         ----------
         doc : mapping
             The sample.
         results : sequence
-            The filtered answers in the order of `construct_requests`.
+            The filtered responses in the order of `construct_requests`.
         full_docs : object
             Not used.
 
@@ -165,11 +178,35 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         dict
             Metric name to what the sample gives to its aggregator, and `benchc`, the record that the samples log keeps.
         """
-        return self.metrics_of(doc, results)
+        record = self.record_of(doc, results)
+        return {**self.metrics_of_record(record), RECORD_KEY: record.to_json_dict()}
 
-    def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Return what `process_results` does; each kind of task has its own."""
+    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
+        """Make the record of one sample; each kind of task has its own way."""
         raise NotImplementedError
+
+    def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
+        """Make what one sample gives to each aggregator."""
+        return items_of_record(record, self.registered_metrics)
+
+    def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a sample's record says beside the responses, by the names of its fields."""
+        context = self._contexts.get(doc["id"]) or sent_context(
+            self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
+        )
+        model = self.dataset.model
+        return facts_of(doc, self.samples, self.conditions) | {
+            "prompt": context.prompt,
+            "context": context.fingerprint,
+            "model": model.name if model is not None else None,
+        }
+
+    def aggregation(self) -> dict[str, Any]:
+        """Return the aggregators, and for the records one that says what a reader must know."""
+        return {**self._aggregation_list, RECORD_KEY: self._cautions}
+
+    def _cautions(self, records: MutableSequence[Mapping[str, Any]]) -> list[str]:
+        return _END.end(self.task_name, records)
 
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
@@ -191,10 +228,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
 
 
 class BenchCTask(SampleTask):
-    """One corruption over one dataset, by option log-likelihoods.
-
-    A doc is a sample. It becomes one loglikelihood request for each (condition, option), numbered through by `idx`, so
-    that a sample's clean and corrupted answers meet in `process_results`.
+    """One corruption over one dataset, by option log-likelihoods: a request for each (condition, option).
 
     Parameters
     ----------
@@ -202,69 +236,53 @@ class BenchCTask(SampleTask):
         As in `SampleTask`.
     """
 
+    request_type = "loglikelihood"
     other_metrics = ("length_normalised",)
 
-    def construct_requests(self, doc_id: int, ctx: str, **settings: Any) -> list[Instance]:
-        """Build the requests of one sample, condition by condition and option by option.
-
-        Parameters
-        ----------
-        doc_id : int
-            The sample's place in the dataset.
-        ctx : str
-            The prompt.
-        **settings
-            `metadata` of the instances.
-
-        Returns
-        -------
-        list of Instance
-            Conditions x options requests, `idx` counting through.
-        """
-        doc = self.dataset_no_image[self.config.test_split][doc_id]
-        requests = [
-            (ctx, letter, ConditionedPicture(self.samples.fingerprint, doc["id"], condition))
+    def arguments_of(self, doc_id: int, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
+        """Return context, letter, picture and doc id, condition by condition and option by option."""
+        return (
+            (ctx, letter, ConditionedPicture(self.samples.fingerprint, doc["id"], condition), doc_id)
             for condition in self.conditions
             for letter in self.doc_to_choice(doc)
-        ]
-        return [
-            Instance(
-                request_type="loglikelihood",
-                arguments=(*request, doc_id, self.config.task, self.config.test_split),
-                idx=idx,
-                **settings,
-            )
-            for idx, request in enumerate(requests)
-        ]
+        )
 
-    def metrics_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Return the metrics and the record of one sample."""
-        record = assemble_record(results, **self.facts_of(doc))
-        return {
-            **items_of_record(record, self.registered_metrics),
-            "length_normalised": float(record.length_normalised),
-            RECORD_KEY: record.to_json_dict(),
-        }
+    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
+        """Make the record of one sample from the responses for its options."""
+        return assemble_record(results, option_count=len(doc["options"]), **self.facts_of(doc))
+
+    def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
+        """Make what one sample gives to each aggregator."""
+        return {**super().metrics_of_record(record), "length_normalised": float(record.length_normalised)}
 
 
-def _load_samples(dataset_path: str | None, dataset_kwargs: Mapping[str, Any]) -> SampleDataset:
-    """Load a dataset once for all tasks of a run."""
+def _split(dataset_kwargs: Mapping[str, Any]) -> str | None:
     unknown = dataset_kwargs.keys() - {"split"}
     if unknown:
         raise ValueError(
             f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split: leave the rest out"
         )
-    source = dataset_path or os.environ.get(SOURCE_VARIABLE) or None
-    return _load_samples_of(source, dataset_kwargs.get("split"), file_states(source) if source else ())
+    return dataset_kwargs.get("split")
 
 
-@functools.lru_cache(maxsize=4)
-def _load_samples_of(source: str | None, split: str | None, states: tuple[FileState, ...]) -> SampleDataset:
-    """Keep a dataset as long as its files stay as they are."""
-    samples = load_dataset(source, split)
-    if os.environ.get("RANK", "0") == "0":
-        if samples.is_demonstration:
-            logger.warning(DEMONSTRATION_NOTICE)
-        for note in samples.notes:
-            logger.warning(f"{samples.source}: {note}")
-    return samples
+def _refuse_examples(task: str, num_fewshot: object) -> None:
+    if num_fewshot:
+        raise ValueError(f"num_fewshot is {num_fewshot}, but {task} is asked without examples: set it to 0")
+
+
+def _refuse_settings(task: str, num_fewshot: int | None, settings: Mapping[str, Any]) -> None:
+    """Refuse what lmms-eval would glue onto the prompt, and what cannot be kept."""
+    if settings.get("system_instruction") is not None:
+        raise ValueError(
+            f"--system_instruction would be glued before the question of {task}, not put where the chat template wants "
+            "it: give the text with --model_args system_prompt=..., or as pre_prompt in the task's YAML"
+        )
+    if settings.get("apply_chat_template"):
+        raise ValueError(
+            f"--apply_chat_template is not for {task}: models apply their chat template themselves; leave it out"
+        )
+    _refuse_examples(task, num_fewshot)
+    if settings.get("cache_requests"):
+        raise ValueError(
+            f"--cache_requests cannot keep the requests of {task}, whose pictures lmms-eval forgets: leave it out"
+        )

@@ -51,7 +51,7 @@ generation_kwargs:
 filter_list:
   - name: none
     filter:
-      - function: !function benchc_tasks.stacks.lmms_eval.generation_filter.GeneratedAnswerFilter
+      - function: !function benchc_tasks.stacks.lmms_eval.filters.GeneratedAnswerFilter
 """
 
 _GROUP_HEAD = """\

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from lmms_eval.api.instance import Instance, unwrap_generation_output
+from lmms_eval.api.instance import GenerationResult, Instance, unwrap_generation_output
 from lmms_eval.filters import build_filter_ensemble
 
 from benchc_metrics.assembly import assemble_record
 from benchc_metrics.responses import OptionResponse
-from benchc_tasks.stacks.lmms_eval.filters import OptionLogLikelihoodFilter
+from benchc_tasks.stacks.lmms_eval.filters import GeneratedAnswerFilter, OptionLogLikelihoodFilter
 
 NAN = float("nan")
 
@@ -83,3 +83,15 @@ def test_records_and_metrics_import_no_stack_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_first_answer_is_kept_whole_and_what_is_none_says_why():
+    backend = [GenerationResult("<think>A</think> B"), "C", GenerationResult(None), ["A", "B"]]  # type: ignore[arg-type]
+    responses = [[unwrap_generation_output(output)[0], "not looked at"] for output in backend]
+    assert GeneratedAnswerFilter().apply([*responses, []], docs=[]) == [
+        {"text": "<think>A</think> B"},
+        {"text": "C"},
+        {"invalid": "the backend returned no text"},
+        {"invalid": "the backend returned ['A', 'B'], which is no text"},
+        {"invalid": "the backend returned no text"},
+    ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,17 @@ from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
 from scipy.special import softmax
 
+from benchc_metrics.benchmark import STANDARD_PROMPT
 from benchc_metrics.metrics.calibration import expected_calibration_error
 from benchc_metrics.records import SampleRecord
+from benchc_metrics.runs import read_run
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corruption, unregister
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
+from benchc_tasks.stacks import common
 from benchc_tasks.stacks.answer_store import Row
-from benchc_tasks.stacks.lmms_eval.task import BenchCTask, conditions_of
+from benchc_tasks.stacks.common import AnsweringModel, conditions_of
+from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
+from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from support import encoded, logged, rows_of_samples
 from task_yamls import tasks_path
@@ -322,3 +330,145 @@ def test_a_twentieth_corruption_runs_through_a_task(dataset, posterize):
     record = SampleRecord.from_json_dict(results["samples"]["benchc_posterize"][0]["benchc"])
     assert record.conditions == ("clean", *(f"posterize@{severity}" for severity in range(1, 6)))
     assert record.log_likelihoods[0] != record.log_likelihoods[5]
+
+
+def contexts_of(results):
+    records = [SampleRecord.from_json_dict(row["benchc"]) for row in results["samples"]["benchc_fog"]]
+    return {(record.prompt, record.context) for record in records}
+
+
+def test_the_context_that_was_sent_is_recorded(dataset):
+    ((plain, fingerprint),) = contexts_of(evaluated(PixelBackend()))
+    assert plain == STANDARD_PROMPT
+    described = make_task(description="Look closely. ")
+    backend = PixelBackend()
+    results = simple_evaluate(model=backend, tasks=[described], bootstrap_iters=0, log_samples=True)
+    ((prompt, other),) = contexts_of(results)
+    assert prompt == f"Look closely. {STANDARD_PROMPT}"
+    assert other != fingerprint
+    assert all(request.args[0].startswith("Look closely. What colour") for request in described.instances)
+
+
+def test_what_a_subclass_asks_is_recorded_not_what_we_would_have_asked(dataset):
+    class Shouting(BenchCTask):
+        def doc_to_text(self, doc):
+            return super().doc_to_text(doc).upper()
+
+    task = Shouting(config=load_yaml_config(str(tasks_path() / "benchc_fog.yaml"), mode="full"))
+    results = simple_evaluate(model=PixelBackend(), tasks=[task], bootstrap_iters=0, log_samples=True, limit=1)
+    ((prompt, _),) = contexts_of(results)
+    assert prompt.startswith("WHAT COLOUR IS SHAPE 0?")
+
+
+def test_a_long_prompt_is_recorded_by_its_hash(dataset):
+    results = simple_evaluate(
+        model=PixelBackend(), tasks=[make_task(description="very " * 300)], bootstrap_iters=0, log_samples=True
+    )
+    ((prompt, _),) = contexts_of(results)
+    assert re.fullmatch("sha256:[0-9a-f]{64}", prompt)
+
+
+def test_the_system_text_and_chat_settings_of_the_model_are_recorded(dataset):
+    found = {}
+    for system, settings in [(None, None), ("Always answer D.", None), (None, {"enable_thinking": False})]:
+        backend = PixelBackend()
+        backend.task_dict = DocsOfModel(AnsweringModel("lab/served", system, settings))
+        results = evaluated(backend)
+        (found[system, str(settings)],) = contexts_of(results)
+        assert {row["benchc"]["model"] for row in results["samples"]["benchc_fog"]} == {"lab/served"}
+    prompts = [prompt for prompt, _ in found.values()]
+    assert prompts == [STANDARD_PROMPT, f"[system] Always answer D.\n{STANDARD_PROMPT}", STANDARD_PROMPT]
+    assert len({fingerprint for _, fingerprint in found.values()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"system_instruction": "Always answer D."}, "--system_instruction would be glued .* system_prompt=..., or as"),
+        ({"apply_chat_template": True}, "--apply_chat_template is not for benchc_fog: .*; leave it out"),
+    ],
+)
+def test_texts_that_lmms_eval_would_glue_on_are_refused_with_the_cure(dataset, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make_task().build_all_requests(limit=1, rank=0, world_size=1, **settings)
+
+
+def test_examples_and_templates_are_refused_in_one_sentence(dataset):
+    with pytest.raises(ValueError, match=r"^num_fewshot is 1, but benchc_fog is asked without examples: set it to 0$"):
+        make_task(num_fewshot=1)
+    with pytest.raises(ValueError, match="description is a template, but benchc takes plain text"):
+        make_task(description="{{question}}").build_all_requests(limit=1, rank=0, world_size=1)
+
+
+def test_cautions_are_logged_once_at_the_end_and_named_in_the_results(dataset):
+    class Blind(PixelBackend):
+        def loglikelihood(self, requests):
+            return [(-1.0 - 0.5 * "ABCD".index(request.args[1]), False) for request in requests]
+
+    tasks = [make_task(), make_task(task="benchc_snow", metadata={"version": 1.0, "corruption": "snow"})]
+    with logged() as lines:
+        results = simple_evaluate(model=Blind(), tasks=tasks, bootstrap_iters=0, log_samples=True)
+    cautions = [line for line in lines if "CAUTION" in line]
+    assert [line.split("): ")[0] for line in cautions] == ["benchc: CAUTION, doubt this run (blind"]
+    for task in ("benchc_fog", "benchc_snow"):
+        assert results["results"][task]["benchc,none"] == ["blind"]
+    with logged() as lines:
+        honest = evaluated(PixelBackend())
+    assert not [line for line in lines if "CAUTION" in line]
+    assert honest["results"]["benchc_fog"]["benchc,none"] == []
+
+
+def test_a_run_without_a_usable_response_says_so_at_the_end(dataset):
+    class Mute(PixelBackend):
+        def loglikelihood(self, requests):
+            return [(float("nan"), False)] * len(requests)
+
+    with logged("ERROR") as lines:
+        results = simple_evaluate(model=Mute(), tasks=[make_task()], bootstrap_iters=0, log_samples=True)
+    (line,) = [line for line in lines if "CAUTION" in line]
+    assert "does not count as complete (invalid): Only 0 of 30 responses can be used; the first reason is: " in line
+    assert results["results"]["benchc_fog"]["benchc,none"] == ["invalid"]
+
+
+def test_a_corruption_of_another_module_runs_through_a_task_as_the_readme_says(dataset, tmp_path):
+    """The README's own lines: its function in a file, and its commands as a user runs them."""
+    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
+    section = readme[readme.index("## A twentieth corruption") :].split("\n## ")[0]
+    (function,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (commands,) = re.findall(r"```bash\n(.*?)\n```", section, re.DOTALL)
+    (tmp_path / "my_corruptions.py").write_text(function)
+    folders = [Path(__file__).parents[4], *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    done = subprocess.run(
+        ["bash", "-c", f"{commands} --limit 2 --output_path runs --log_samples"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    (log,) = (tmp_path / "runs").rglob("*_samples_my_posterize.jsonl")
+    record = SampleRecord.from_json_dict(json.loads(log.read_text().splitlines()[0])["benchc"])
+    assert record.conditions == ("clean", *(f"posterize@{severity}" for severity in range(1, 6))), done.stderr
+    assert not record.invalid
+    assert read_run(log.parent).corruptions == ("posterize",)
+
+
+def test_a_module_that_cannot_be_imported_and_a_corruption_of_no_module_are_told():
+    with pytest.raises(ValueError, match=r"metadata.module 'no_such_module' cannot be imported .*: name a module that"):
+        conditions_of("posterize", "no_such_module")
+    with pytest.raises(ValueError, match=r"or name the module that registers it with metadata\.module"):
+        conditions_of("posterize")
+
+
+def test_entry_points_bring_corruptions(monkeypatch):
+    class Entry:
+        def load(self):
+            @corruption("digital", levels=(32, 16, 8, 4, 2))
+            def posterize(picture: Picture, levels: int) -> np.ndarray:
+                return picture.pixels // (256 // levels) * (256 // levels)
+
+    monkeypatch.setattr(common, "entry_points", lambda group: [Entry()] if group == "benchc.corruptions" else [])
+    try:
+        assert [str(condition) for condition in conditions_of("posterize")][:2] == ["clean", "posterize@1"]
+    finally:
+        unregister("posterize")
