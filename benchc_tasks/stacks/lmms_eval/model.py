@@ -22,8 +22,8 @@ from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
 from benchc_tasks.stacks.common import AnsweringModel
 from benchc_tasks.stacks.lmms_eval.backends import build_scorer
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
+from benchc_tasks.stacks.lmms_eval.progress import HEARTBEAT_SECONDS, Progress
 from benchc_tasks.stacks.lmms_eval.requests import group_requests
-from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
 
 __all__ = ["BenchCModel"]
 

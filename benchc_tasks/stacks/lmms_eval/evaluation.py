@@ -1,0 +1,111 @@
+"""`evaluate`: the README's main command from Python.
+
+It runs lmms-eval in a process of its own: lmms-eval changes the process that it runs in (random seeds, logging, file
+locks, SSL contexts), keeps the model's memory, and says that it failed only in its log.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+from benchc_metrics.run_files import RESULTS_SUFFIX
+from benchc_metrics.runs import Run, read_run
+from benchc_tasks.datasets import SOURCE_VARIABLE
+
+__all__ = ["EvaluationError", "evaluate"]
+
+_KEPT_LINES = 200
+
+
+class EvaluationError(RuntimeError):
+    """Raised when lmms-eval leaves no results; the message is its last error line."""
+
+
+def evaluate(
+    output: str | PathLike[str],
+    *,
+    model: str = "benchc",
+    model_args: str | Mapping[str, object] = "",
+    tasks: str = "benchc",
+    dataset: str | PathLike[str] | None = None,
+    limit: int | None = None,
+    options: Mapping[str, object] | None = None,
+    echo: bool = True,
+) -> Run:
+    """Evaluate a model as `python -m lmms_eval --model benchc --tasks benchc` does, and read the run.
+
+    Parameters
+    ----------
+    output : str or path-like
+        The folder for results, lmms-eval's `--output_path`.
+    model : str
+        lmms-eval's name of the model.
+    model_args : str or mapping
+        Arguments of the model, such as `{"pretrained": "lab/model"}`.
+    tasks : str
+        Names of tasks or groups with commas between them.
+    dataset : str or path-like, optional
+        As BENCHC_DATASET. Without it that of the environment, else the bundled demonstration set.
+    limit : int, optional
+        Evaluate the first samples only.
+    options : mapping, optional
+        Other options of lmms-eval by their names without dashes, such as `{"batch_size": 8}`; True for a flag.
+    echo : bool
+        Whether lmms-eval's progress and log are shown on standard error.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    EvaluationError
+        If lmms-eval leaves no results.
+    ValueError, FileNotFoundError
+        As in `benchc_metrics.read_run`.
+    """
+    folder = Path(output)
+    before = set(folder.rglob(f"*{RESULTS_SUFFIX}"))
+    command = _command(folder, model, model_args, tasks, limit, options or {})
+    environment = os.environ | ({} if dataset is None else {SOURCE_VARIABLE: os.fspath(dataset)})
+    lines: deque[str] = deque(maxlen=_KEPT_LINES)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+    ) as running:
+        for line in running.stderr or ():
+            lines.append(line.rstrip())
+            if echo:
+                sys.stderr.write(line)
+    made = sorted(set(folder.rglob(f"*{RESULTS_SUFFIX}")) - before)
+    if not made:
+        errors = [line for line in lines if "ERROR" in line or "Error" in line] or list(lines)[-1:]
+        raise EvaluationError(f"lmms-eval left no results in {folder}: {errors[-1] if errors else 'it said nothing'}")
+    return read_run(made[-1].parent)
+
+
+def _command(
+    folder: Path,
+    model: str,
+    model_args: str | Mapping[str, object],
+    tasks: str,
+    limit: int | None,
+    options: Mapping[str, object],
+) -> list[str]:
+    written = (
+        model_args if isinstance(model_args, str) else ",".join(f"{name}={value}" for name, value in model_args.items())
+    )
+    command = [sys.executable, "-m", "lmms_eval", "--model", model, "--tasks", tasks]
+    command += ["--output_path", str(folder), "--log_samples"]
+    if written:
+        command += ["--model_args", written]
+    if limit is not None:
+        command += ["--limit", str(limit)]
+    for name, value in options.items():
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return command
