@@ -21,12 +21,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.strict_text import parse_json
+from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import Obtained
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
 __all__ = [
     "ANSWERS_FILE",
-    "CELL_FIGURES",
     "EVAL_RESULTS_FILE",
     "LARGEST_RECORD",
     "LARGEST_SAMPLES",
@@ -53,6 +53,7 @@ __all__ = [
     "Text",
     "Url",
     "Versions",
+    "cell_metrics",
     "first_fault",
     "largest_size",
     "parse_record",
@@ -92,22 +93,11 @@ SAMPLES_SCHEMA = pa.schema(
 """One row a sample and condition, `clean` first: the options' log-likelihoods in nats and their softmax, or, in a run
 without probabilities, the chosen option."""
 
-CELL_FIGURES = (
-    "acc_corrupted",
-    "acc_drop",
-    "ras",
-    "ras_destructive",
-    "ras_corrective",
-    "erroneous_confidence",
-    "hesitation",
-    "flip",
-    "destroyed",
-    "corrected",
-    "brier_corrupted",
-    "nll_corrupted",
-    "ece_corrupted",
-)
-"""The figures of the corruption x severity table."""
+
+def cell_metrics() -> tuple[str, ...]:
+    """List the metrics of the corruption x severity table: those that corruption changes."""
+    return tuple(name for name in METRICS if not name.endswith("_clean") and name != "invalid_pairs")
+
 
 Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative", "other"]
 """Between who evaluated and who made the model, in Every Eval Ever's words."""
@@ -216,7 +206,7 @@ class BootstrapFacts(Strict):
 
 
 class CellFigures(Strict):
-    """The figures of `CELL_FIGURES` under one condition."""
+    """The figures of `cell_metrics` under one condition."""
 
     corruption: Name
     severity: Annotated[int, Field(ge=1, le=5)]

@@ -21,7 +21,7 @@ from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric, headline_metrics
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
@@ -124,6 +124,76 @@ class SiteFacts:
             yield f"its dataset's revision {record.dataset.revision} is not the site's, {self.revision}"
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of runs, which are not ranked together with another kind.
+
+    Attributes
+    ----------
+    name : str
+        For identifiers in pages.
+    title, about : str
+        For people.
+    has_distributions : bool
+    ranked_by : str
+        The metric that ranks them.
+    metrics : callable
+        Lists the metrics of the table.
+    """
+
+    name: str
+    title: str
+    about: str
+    has_distributions: bool
+    ranked_by: str
+    metrics: Callable[[], tuple[str, ...]]
+
+
+KINDS = (
+    Kind(
+        "probabilities",
+        "Models with option probabilities",
+        "Predictions are the options of the largest log-likelihood. Ranked by RAS.",
+        True,
+        "ras",
+        headline_metrics,
+    ),
+    Kind(
+        "letters",
+        "Models that only write an answer",
+        "Predictions are the letters that a model wrote. RAS and calibration need probabilities and are not defined. "
+        "Ranked by accuracy under corruption.",
+        False,
+        "acc_corrupted",
+        lambda: tuple(name for name in METRICS if name != "invalid_pairs"),
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """The table of one kind of runs.
+
+    Attributes
+    ----------
+    kind : Kind
+    entries : sequence of Entry
+        From best to worst.
+    metrics : sequence of Metric
+        One column each.
+    groups : mapping of str to list of str
+        The letters of the entries in each view.
+    data : dict
+        What the table can be filtered to.
+    """
+
+    kind: Kind
+    entries: Sequence[Entry]
+    metrics: Sequence[Metric]
+    groups: Mapping[str, list[str]]
+    data: Mapping[str, Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Entry:
     """One row of the leaderboard.
@@ -135,7 +205,8 @@ class Entry:
     slug : str
         Name of its page.
     submission : Submission
-    analysis : RunAnalysis
+    analysis : RunAnalysis or None
+        None for a run without probabilities.
     views : EstimatedRun
         Its figures in every view that the table can be filtered to.
     """
@@ -143,7 +214,7 @@ class Entry:
     name: str
     slug: str
     submission: Submission
-    analysis: RunAnalysis
+    analysis: RunAnalysis | None
     views: EstimatedRun
 
 
@@ -184,28 +255,60 @@ def build_site(
     """
     named = _named(submissions)
     about = facts or SiteFacts.shared_by([submission for _, _, submission in named])
-    notes = check_all_comparable([submission.run for _, _, submission in named])
-    entries = []
-    for name, slug, submission in named:
-        advance(f"intervals of {name}")
-        run = replace(submission.run, name=name)
-        analysis = analyse(run)
-        views = estimate(analysis.pairs, filter_views(run))
-        entries.append(Entry(name, slug, submission, analysis, views))
+    notes: list[str] = []
+    boards = []
+    for kind in KINDS:
+        of_kind = [one for one in named if one[2].run.has_distributions == kind.has_distributions]
+        if not of_kind:
+            continue
+        notes += check_all_comparable([submission.run for _, _, submission in of_kind])
+        entries = []
+        for name, slug, submission in of_kind:
+            advance(f"intervals of {name}")
+            entries.append(_entry(name, slug, submission))
+        boards.append(_board(kind, entries))
     advance("which models can be told apart")
-    groups = undistinguished_groups([entry.analysis.pairs for entry in entries], entries[0].views.views)
-    advance("charts of all models")
-    shared = {"site_title": title, "notes": notes, "many": len(entries) > 1, "about": about}
+    scored = [entry for board in boards for entry in board.entries if entry.analysis is not None]
+    shared = {
+        "site_title": title,
+        "notes": notes,
+        "many": len(named) > 1,
+        "about": about,
+        "has_charts": bool(scored),
+    }
     pages = {
-        "index.html": _index_page(entries, groups, shared),
-        "charts.html": _charts_page(entries, shared),
+        "index.html": _index_page(boards, shared),
         "submit.html": render_page("submit.html.jinja", **shared),
     }
-    for place, entry in enumerate(entries):
-        advance(f"page of {entry.name}")
-        pages[f"models/{entry.slug}.html"] = _model_page(entries, place, shared)
+    advance("charts of all models")
+    if scored:
+        scored.sort(key=lambda entry: [name for name, _, _ in named].index(entry.name))
+        pages["charts.html"] = _charts_page(scored, shared)
+    for board in boards:
+        for entry in board.entries:
+            advance(f"page of {entry.name}")
+            pages[f"models/{entry.slug}.html"] = _model_page(entry, scored, shared)
     advance("done")
     return pages
+
+
+def _entry(name: str, slug: str, submission: Submission) -> Entry:
+    run = replace(submission.run, name=name)
+    analysis = analyse(run) if run.has_distributions else None
+    pairs = analysis.pairs if analysis is not None else PairValues.of_run(run)
+    return Entry(name, slug, submission, analysis, estimate(pairs, filter_views(run)))
+
+
+def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
+    """Rank the entries of one kind, with the groups of those that cannot be told apart."""
+    run = entries[0].submission.run
+    metrics = [METRICS[name] for name in kind.metrics() if METRICS[name].is_defined_for(run)]
+    pairs = [entry.analysis.pairs if entry.analysis else PairValues.of_run(entry.submission.run) for entry in entries]
+    groups = undistinguished_groups(pairs, entries[0].views.views, kind.ranked_by)
+    ranked = sorted(range(len(entries)), key=lambda place: _rank(entries[place], kind.ranked_by))
+    ordered = [entries[place] for place in ranked]
+    of_view = {name: [letters[place] for place in ranked] for name, letters in groups.items()}
+    return Board(kind, ordered, metrics, of_view, _filter_data(ordered, of_view, metrics))
 
 
 def filter_views(run: Run) -> tuple[View, ...]:
@@ -235,14 +338,18 @@ def filter_views(run: Run) -> tuple[View, ...]:
     )
 
 
-def undistinguished_groups(runs: Sequence[PairValues], views: Sequence[View]) -> dict[str, list[str]]:
-    """Find the models that cannot be told apart by RAS.
+def undistinguished_groups(
+    runs: Sequence[PairValues], views: Sequence[View], metric: str = "ras"
+) -> dict[str, list[str]]:
+    """Find the models that cannot be told apart.
 
     Parameters
     ----------
     runs : sequence of PairValues
         Over the same samples.
     views : sequence of View
+    metric : str
+        One that is a mean over pairs.
 
     Returns
     -------
@@ -250,7 +357,7 @@ def undistinguished_groups(runs: Sequence[PairValues], views: Sequence[View]) ->
         From a view's name to the letters of each run; two runs that share a letter cannot be told apart (paired
         sign-flip test, Holm-corrected over all pairs of runs in that view, p > 0.05).
     """
-    terms = [_ras_terms(pairs, views) for pairs in runs]
+    terms = [_terms(pairs, views, metric) for pairs in runs]
     values = np.stack([_mean(one.sum(axis=0))[..., 0] for one in terms], axis=1)
     pairs = list(combinations(range(len(runs)), 2))
     tests = [paired_comparison(terms[first], terms[second], _mean).p_value[:, 0] for first, second in pairs]
@@ -263,8 +370,8 @@ def undistinguished_groups(runs: Sequence[PairValues], views: Sequence[View]) ->
     return groups
 
 
-def _ras_terms(pairs: PairValues, views: Sequence[View]) -> NDArray[np.float64]:
-    """Each sample's mean RAS in each view and whether it has one, shape (samples, views, 2)."""
+def _terms(pairs: PairValues, views: Sequence[View], metric: str) -> NDArray[np.float64]:
+    """Each sample's mean of a metric in each view and whether it has one, shape (samples, views, 2)."""
     run = pairs.run
     columns = []
     for view in views:
@@ -272,7 +379,7 @@ def _ras_terms(pairs: PairValues, views: Sequence[View]) -> NDArray[np.float64]:
         severities = [run.severities.index(severity) for severity in view.severities]
         cells = np.ix_(range(len(run.sample_ids)), corruptions, severities)
         counts = np.count_nonzero(pairs.valid[cells], axis=(1, 2))
-        means = pairs.values["ras"][cells].sum(axis=(1, 2)) / np.maximum(counts, 1)
+        means = pairs.values[metric][cells].sum(axis=(1, 2)) / np.maximum(counts, 1)
         columns.append(np.stack([means, counts > 0], axis=-1))
     return np.stack(columns, axis=1)
 
@@ -303,37 +410,34 @@ def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission
     return named
 
 
-def _index_page(entries: Sequence[Entry], groups: Mapping[str, list[str]], shared: Mapping[str, Any]) -> str:
-    ranked = sorted(range(len(entries)), key=lambda place: _rank(entries[place]))
-    ordered = [entries[place] for place in ranked]
-    of_view = {name: [letters[place] for place in ranked] for name, letters in groups.items()}
-    families = list(dict.fromkeys(view.name.split("/")[0] for view in entries[0].views.views))
+def _index_page(boards: Sequence[Board], shared: Mapping[str, Any]) -> str:
+    families = list(dict.fromkeys(view.name.split("/")[0] for view in boards[0].entries[0].views.views))
     return render_page(
         "index.html.jinja",
         **shared,
-        entries=ordered,
-        figures=[METRICS[name] for name in headline_metrics()],
-        groups=of_view,
+        boards=boards,
+        models=sum(len(board.entries) for board in boards),
         families=families,
         severities=SEVERITIES,
         all_views=ALL,
-        data=_filter_data(ordered, of_view),
         resamples=RESAMPLES,
     )
 
 
-def _rank(entry: Entry) -> tuple[float, str]:
-    """Best RAS first; a run without one comes last."""
-    ras = entry.analysis.headline("ras").value
-    return (float("inf") if np.isnan(ras) else -ras), entry.name
+def _rank(entry: Entry, metric: str = "ras") -> tuple[float, str]:
+    """Best first; a run without the metric comes last."""
+    value = entry.views.of(metric).value
+    return (float("inf") if np.isnan(value) else -value), entry.name
 
 
-def _filter_data(entries: Sequence[Entry], groups: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Every number that the table can show: for each view and entry the figures with their intervals."""
+def _filter_data(
+    entries: Sequence[Entry], groups: Mapping[str, list[str]], metrics: Sequence[Metric]
+) -> dict[str, Any]:
+    """Every number that the table can show: for each view and entry the metrics with their intervals."""
     return {
         view.name: {
             "figures": [
-                [[_rounded(number) for number in entry.views.of(figure, view.name)] for figure in headline_metrics()]
+                [[_rounded(number) for number in entry.views.of(metric.name, view.name)] for metric in metrics]
                 for entry in entries
             ],
             "groups": groups[view.name],
@@ -346,8 +450,12 @@ def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(value, 6)
 
 
+def _analyses(entries: Sequence[Entry]) -> list[RunAnalysis]:
+    return [entry.analysis for entry in entries if entry.analysis is not None]
+
+
 def _charts_page(entries: Sequence[Entry], shared: Mapping[str, Any]) -> str:
-    analyses = [entry.analysis for entry in entries]
+    analyses = _analyses(entries)
     return render_page(
         "charts.html.jinja",
         **shared,
@@ -357,19 +465,28 @@ def _charts_page(entries: Sequence[Entry], shared: Mapping[str, Any]) -> str:
     )
 
 
-def _model_page(entries: Sequence[Entry], place: int, shared: Mapping[str, Any]) -> str:
-    entry = entries[place]
-    analyses = [one.analysis for one in entries]
+def _model_page(entry: Entry, scored: Sequence[Entry], shared: Mapping[str, Any]) -> str:
+    """Show a model; charts and findings need probabilities."""
+    of_model: dict[str, Any] = {}
+    if entry.analysis is not None:
+        place = [one.slug for one in scored].index(entry.slug)
+        of_model = {
+            "findings": find_all([entry.analysis], Contest([entry.analysis])),
+            "charts": charts_of_model(entry.analysis, "model"),
+            "curves": curves(_analyses(scored), "model", highlighted=place),
+        }
     return render_page(
         "model.html.jinja",
         **shared,
         entry=entry,
         record=entry.submission.record,
-        figures=[
-            (figure, entry.analysis.headline(name)) for name, figure in METRICS.items() if name != "invalid_pairs"
+        run=entry.submission.run,
+        metrics=[
+            (metric, entry.analysis.headline(name) if entry.analysis else entry.views.of(name))
+            for name, metric in METRICS.items()
+            if name != "invalid_pairs"
         ],
-        findings=find_all([entry.analysis], Contest([entry.analysis])),
-        charts=charts_of_model(entry.analysis, "model"),
-        curves=curves(analyses, "model", highlighted=place),
+        not_defined=NOT_DEFINED,
         mild=joined([str(severity) for severity in MILD]),
+        **of_model,
     )

@@ -24,7 +24,6 @@ from benchc_metrics.leaderboard.eval_results import write_eval_results
 from benchc_metrics.leaderboard.every_eval_ever import dump, evaluation_log, instance_logs, log_paths
 from benchc_metrics.leaderboard.schema import (
     ANSWERS_FILE,
-    CELL_FIGURES,
     EVAL_RESULTS_FILE,
     RECORD_FILE,
     STANDARD_BOOTSTRAP,
@@ -40,6 +39,7 @@ from benchc_metrics.leaderboard.schema import (
     SourceFacts,
     SubmissionRecord,
     Versions,
+    cell_metrics,
 )
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS
@@ -234,7 +234,7 @@ def figures_of_run(run: Run, bootstrap: BootstrapFacts) -> tuple[dict[str, Estim
         CellFigures(
             corruption=cell.corruptions[0],
             severity=cell.severities[0],
-            figures={name: _estimate_record(estimated, name, cell.name) for name in CELL_FIGURES},
+            figures={name: _estimate_record(estimated, name, cell.name) for name in cell_metrics()},
         )
         for block in blocks
         for estimated in (estimated_in(block),)

@@ -63,19 +63,24 @@
 
   const filter = document.querySelector("[data-filter]");
   if (filter) {
-    const views = JSON.parse(document.getElementById("leaderboard-data").textContent);
-    const table = document.querySelector("[data-leaderboard]");
-    const rows = [...table.tBodies[0].rows];
+    const boards = [...document.querySelectorAll("[data-leaderboard]")].map((table) => ({
+      table,
+      rows: [...table.tBodies[0].rows],
+      views: JSON.parse(document.getElementById(table.dataset.leaderboard).textContent),
+    }));
     const family = filter.querySelector("[data-filter-family]");
     const severity = filter.querySelector("[data-filter-severity]");
-    const show = () => {
-      const view = views[`${family.value}/${severity.value}`];
+    const showView = ({ table, rows, views }, name) => {
+      const view = views[name];
       rows.forEach((row, place) => {
         row.querySelector(".group").textContent = view.groups[place];
         row.querySelectorAll("[data-figure]").forEach((cell, figure) => showFigure(cell, view.figures[place][figure]));
       });
       const head = table.tHead.querySelector("[aria-sort]");
       if (head) sortBy(table, head, head.getAttribute("aria-sort") === "ascending" ? 1 : -1);
+    };
+    const show = () => {
+      for (const board of boards) showView(board, `${family.value}/${severity.value}`);
       filter.querySelector("[data-filter-said]").textContent =
         `Corruptions: ${family.value}, severity: ${severity.value}`;
     };

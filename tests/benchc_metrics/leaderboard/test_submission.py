@@ -18,7 +18,7 @@ from benchc_metrics.benchmark import CORRUPTION_FAMILIES
 from benchc_metrics.leaderboard.answers import CONDITIONS
 from benchc_metrics.leaderboard.eval_results import eval_results_of, parse_eval_results
 from benchc_metrics.leaderboard.every_eval_ever import EvaluationLog, InstanceLog
-from benchc_metrics.leaderboard.schema import CELL_FIGURES, STANDARD_BOOTSTRAP, parse_record
+from benchc_metrics.leaderboard.schema import STANDARD_BOOTSTRAP, cell_metrics, parse_record
 from benchc_metrics.leaderboard.submission import SubmissionDetails, what_is_missing, write_submission
 from benchc_metrics.leaderboard.verification import read_submission, verify
 from benchc_metrics.metrics.registry import METRICS
@@ -59,7 +59,7 @@ def test_the_record_says_what_the_run_says(record, whole):
     assert [f"{cell.corruption}@{cell.severity}" for cell in record.table] == list(CONDITIONS[1:])
     assert len(record.table) == 19 * 5
     for cell in record.table:
-        assert tuple(cell.figures) == CELL_FIGURES
+        assert tuple(cell.figures) == cell_metrics()
         expected = cells.of("acc_corrupted", f"{cell.corruption}@{cell.severity}")
         assert cell.figures["acc_corrupted"].value == expected.value
     assert record.model.id == "lab/model"
