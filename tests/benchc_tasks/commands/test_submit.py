@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import made_run, write_run
+from run_folders import made_run, without_distributions, write_run
 from submissions import QUICK
 
 from benchc_metrics.leaderboard import submission as submissions_module
 from benchc_metrics.leaderboard import verification as verification_module
+from benchc_metrics.runs import read_run
 from benchc_tasks.commands import submit, verify
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import load_dataset, write_dataset
@@ -67,6 +68,14 @@ def test_a_run_is_submitted_and_verified(tmp_path, dataset, capsys):
     told = capsys.readouterr().out
     assert "sound; lab/model over 6 samples" in told
     assert "--dataset" not in told
+
+
+def test_a_run_of_generated_letters_is_submitted_and_verified(tmp_path, dataset, capsys):
+    scored = read_run(run_over(dataset, tmp_path / "scored"))
+    run = write_run(without_distributions(scored), tmp_path / "run")
+    assert run_command(submit, run, "-o", tmp_path / "out", "--dataset-id", "lab/set") == 0
+    assert run_command(verify, tmp_path / "out", "--dataset", tmp_path / "data.parquet") == 0
+    assert "sound; lab/model over 6 samples" in capsys.readouterr().out
 
 
 def test_without_the_dataset_the_answers_are_taken_as_stated(tmp_path, dataset, capsys):
