@@ -193,6 +193,11 @@ class Board:
     groups: Mapping[str, list[str]]
     data: Mapping[str, Any]
 
+    @property
+    def has_cautions(self) -> bool:
+        """Whether a reader must be cautioned about a run."""
+        return any(entry.submission.run.cautions for entry in self.entries)
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:

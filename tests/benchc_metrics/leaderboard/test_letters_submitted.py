@@ -153,7 +153,7 @@ def test_cautions_stand_on_the_site(tmp_path: Path) -> None:
     one = submitted(replace(without_distributions(run), given=given), tmp_path / "stuck")
     assert "one letter" in one.record.cautions
     pages = build_site([one])
-    assert "caution: " in pages["index.html"]
+    assert '<td class="text">blind, one letter</td>' in pages["index.html"]
     assert "Caution: one letter." in pages["models/lab--stuck.html"]
     record = json.loads((tmp_path / "stuck" / "benchc.json").read_text())
     (tmp_path / "stuck" / "benchc.json").write_text(json.dumps({**record, "cautions": []}))
