@@ -211,7 +211,7 @@ def _check_number(found: int, conditions: Sequence[str], option_count: int, samp
 
 
 def _mixes_quantities(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say for each condition whether its values (conditions, options) are no one quantity, or another than others'."""
+    """Say for each condition whether its values are of mixed kinds, or of another kind than the other conditions'."""
     finite = np.isfinite(values)
     negative, positive = np.any(finite & (values < 0), axis=-1), np.any(finite & (values > 0), axis=-1)
     mixes = negative & positive

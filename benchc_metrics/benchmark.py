@@ -73,7 +73,7 @@ LETTERS = string.ascii_uppercase
 
 
 class Condition(NamedTuple):
-    """What was done to a sample's image before a model saw it.
+    """A treatment of a sample's image before a model sees it.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ def fault_of_conditions(conditions: tuple[str, ...]) -> str | None:
     Returns
     -------
     str or None
-        A sentence if they do not begin with `clean`, one stands twice, or one is no condition.
+        A sentence if they do not begin with `clean`, one stands twice, or one is not a condition.
     """
     if conditions[:1] != (str(CLEAN),):
         return "conditions do not begin with 'clean'"

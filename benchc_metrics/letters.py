@@ -41,7 +41,7 @@ _ROOM = 80
 
 
 class ParsedAnswer(NamedTuple):
-    """What a generated answer says.
+    """The reading of a generated text.
 
     Attributes
     ----------

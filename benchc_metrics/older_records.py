@@ -41,7 +41,7 @@ def letter_mass(log_likelihoods: Sequence[float]) -> float:
 
 
 def _of_log_likelihoods(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert `benchc.sample/2`; what is no list is left for the record's checks to refuse."""
+    """Convert `benchc.sample/2`; anything but a list is left for the record's checks to refuse."""
     record = {key: value for key, value in written.items() if key != "length_normalised"}
     normalised = written["length_normalised"]
     if not isinstance(normalised, bool):

@@ -201,7 +201,7 @@ class SampleRecord(BaseModel):
         Raises
         ------
         ValueError
-            If it is no such dict, of an unknown schema, has unknown or missing keys, or a value is refused; one
+            If it is not such a dict, of an unknown schema, has unknown or missing keys, or a value is refused; one
             sentence that names the sample.
         """
         if not isinstance(written, Mapping):
@@ -292,7 +292,7 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
         If the file does not exist.
     ValueError
         If a row is not JSON (the last one of an interrupted run is cut off), has no record, or its record is refused,
-        or the file is no text or damaged; one sentence that names file and line.
+        or the file is damaged or not text; one sentence that names file and line.
     """
     file = Path(path)
     try:

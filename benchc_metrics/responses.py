@@ -1,4 +1,4 @@
-"""What a model says, and the way from there to a distribution over a sample's options.
+"""Read responses of a model, and turn them into a distribution over a sample's options.
 
 `OptionResponse` is the one form of an option's log-likelihood from a scorer to a record. lmms-eval makes a text of it
 on the way, as of what its own backends return; `parse_response` reads that.
@@ -61,7 +61,7 @@ _FAILED = re.compile(r"\[LMMS_EVAL_[^\]\n]*\]?")
 
 
 class OptionResponse(NamedTuple):
-    """What a model said of one option.
+    """The response of a model for one option.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ def checked_text(response: object) -> CheckedText:
         return {"text": response}
     if response is None:
         return {"invalid": "the backend returned no text"}
-    return {"invalid": f"the backend returned {reprlib.repr(response)}, which is no text"}
+    return {"invalid": f"the backend returned {reprlib.repr(response)}, which is not text"}
 
 
 def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool]:

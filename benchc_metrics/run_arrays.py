@@ -28,7 +28,7 @@ MEAN_LOSSES = (
 
 @dataclass(frozen=True, eq=False)
 class RunArrays:
-    """What the records of a run hold; see `benchc_metrics.runs.Run` for the fields of the same names.
+    """The contents of a run's records as arrays; see `benchc_metrics.runs.Run` for the fields of the same names.
 
     Attributes
     ----------

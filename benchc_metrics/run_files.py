@@ -24,7 +24,7 @@ LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What was found of a run.
+    """The files of a run, and what is missing.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ def _read_results(file: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise ValueError(f"{file} is not JSON ({fault}): was the evaluation cut off?") from None
     if not isinstance(results, dict) or not isinstance(results.get("config"), dict):
-        raise ValueError(f"{file} is no results file of lmms-eval: it has no `config`")
+        raise ValueError(f"{file} is not a results file of lmms-eval: it has no `config`")
     return results
 
 

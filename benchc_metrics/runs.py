@@ -41,7 +41,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """What was run.
+    """Facts about a run.
 
     Attributes
     ----------

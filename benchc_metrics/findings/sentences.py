@@ -47,7 +47,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, as one sentence or as one a model.
+    """A finding, as one sentence or as one a model.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]
 
 
 def is_effect(estimate: Estimate) -> bool:
-    """Whether an interval lies wholly on one side of zero.
+    """Tell whether an interval lies wholly on one side of zero.
 
     Parameters
     ----------

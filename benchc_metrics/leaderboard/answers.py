@@ -155,7 +155,7 @@ class AnswerTable:
         Raises
         ------
         ValueError
-            If it is no parquet file, of another schema or version, or larger than it may be; one sentence.
+            If it is not a parquet file, of another schema or version, or larger than it may be; one sentence.
         """
         _check_size(content, samples)
         try:

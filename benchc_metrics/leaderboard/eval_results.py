@@ -70,4 +70,4 @@ def parse_eval_results(text: str) -> list[EvalResultEntry]:
             raise ValueError("it is not a list of entries")
         return parse_eval_result_entries(written)
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as fault:
-        raise ValueError(f"{EVAL_RESULTS_FILE}: it is no list of evaluation results ({reason_of(fault)})") from None
+        raise ValueError(f"{EVAL_RESULTS_FILE}: it is not a list of evaluation results ({reason_of(fault)})") from None

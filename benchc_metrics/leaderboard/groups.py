@@ -1,7 +1,7 @@
 """Groups of models that cannot be told apart, as letters: two models that share one are not significantly different.
 
-Not being told apart is no equivalence: A may be like B and B like C while A and C differ. So a model can be in several
-groups, and no cut into tiers would be true.
+That two models cannot be told apart does not make them equivalent: A may be like B and B like C while A and C differ.
+So a model can be in several groups, and no cut into tiers would be true.
 
 References
 ----------

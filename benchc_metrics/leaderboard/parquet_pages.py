@@ -31,7 +31,7 @@ _DEEPEST_STRUCT = 12
 
 
 class UnpackedSize(NamedTuple):
-    """What a file unpacks to.
+    """The size of a file, unpacked.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ def unpacked_size(content: bytes) -> UnpackedSize:
     Raises
     ------
     ValueError
-        If it is no parquet file, its pages lie outside of it, or it has parts that this package does not write.
+        If it is not a parquet file, its pages lie outside of it, or it has parts that this package does not write.
     """
     footer = _read_footer(content)
     groups = _structs(footer, 4)

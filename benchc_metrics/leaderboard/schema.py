@@ -124,7 +124,7 @@ def _check_instant(text: str) -> str:
 def _check_url(text: str) -> str:
     """Refuse an address that a reader would take for another one."""
     parts = urlsplit(text)
-    _ = parts.port  # raises where it is no number of a port
+    _ = parts.port  # raises where it is not a port number
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or ""):
         raise ValueError("it is not a web address such as https://host/path, with a host name in plain letters")
     if "@" in parts.netloc:

@@ -56,7 +56,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class SubmissionDetails:
-    """What a run does not know about itself.
+    """Details of a submission that a run does not hold.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def what_is_missing(run: Run) -> list[str]:
     elif found > size:
         missing.append(f"{found} samples were evaluated of a dataset that has {size}")
     missing += [f"{name} was not evaluated, at any severity" for name in absent]
-    missing += [f"{name} is no corruption of the benchmark" for name in foreign]
+    missing += [f"{name} is not a corruption of the benchmark" for name in foreign]
     unanswered = Counter(condition for _, condition in run.missing)
     first = {condition: sample for sample, condition in reversed(run.missing)}
     missing += [
@@ -254,7 +254,7 @@ def _record_without_files(
     facts = run.metadata
     model_id = details.model_id or facts.model
     if not _HUB_ID.fullmatch(model_id):
-        raise ValueError(f"the model's name {model_id!r} is no id ORG/NAME: give one with --model-id")
+        raise ValueError(f"the model's name {model_id!r} is not an id of the form ORG/NAME: give one with --model-id")
     figures, table = figures_of_run(run, bootstrap)
     try:
         return SubmissionRecord(

@@ -58,7 +58,7 @@ class SampleFacts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What was found in a submission.
+    """The findings about a submission.
 
     Attributes
     ----------

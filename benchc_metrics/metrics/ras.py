@@ -43,7 +43,7 @@ __all__ = [
 
 
 class PairPatterns(NamedTuple):
-    """What became of each pair; every field is an array of bool, False for an invalid pair.
+    """The pattern of each pair; every field is an array of bool, False for an invalid pair.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def prediction(p: ArrayLike) -> NDArray[np.int64]:
 
 
 def correctness(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
-    """Whether the prediction is the right option: 1.0, 0.0, or nan where the distribution is nan.
+    """Return 1.0 where the prediction is the right option, 0.0 where it is not, nan where the distribution is nan.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def correctness(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
 
 
 def calibration_alignment(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
-    """How well confidence meets correctness, `1 - |a(p) - c(p)|`.
+    """Measure how well confidence meets correctness, `1 - |a(p) - c(p)|`.
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Scale:
-    """How a number becomes a colour.
+    """A mapping from numbers to colours.
 
     Attributes
     ----------

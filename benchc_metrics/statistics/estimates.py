@@ -104,7 +104,7 @@ class EstimatedRun:
 
 @dataclass(frozen=True, eq=False)
 class ComparedRuns:
-    """How two runs differ in some views, first less second.
+    """The differences of two runs in some views, first less second.
 
     Attributes
     ----------

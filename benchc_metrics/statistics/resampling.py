@@ -81,7 +81,7 @@ class Intervals(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How the metrics of two runs over the same samples differ, first less second.
+    """The differences of two runs' metrics over the same samples, first less second.
 
     Attributes
     ----------

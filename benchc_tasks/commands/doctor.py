@@ -36,7 +36,7 @@ OPENCV_CURE = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The outcome of one check.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "pool",
         help="bring the multiple-choice questions of a benchmark, or one's own, into a dataset to select from",
-        description="Write a dataset of a benchmark's multiple-choice questions about single images, or of one's own.",
+        description="Write a dataset of a benchmark's multiple-choice questions about single images, or of your own.",
     )
     parser.add_argument(
         "name", choices=(*BENCHMARK_NAMES, LOCAL), help="the benchmark, or local for one's own questions"

@@ -1,6 +1,6 @@
 """The control: five changes of a picture that no person sees, one in place of each severity.
 
-Whatever a model does under them is not the effect of a corruption. They are no rising scale.
+Whatever a model does under them is not the effect of a corruption. They do not rise from mild to strong.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How light catches on droplets: edges, distances and contrast of a grey picture, in integers.
+"""Light that catches on droplets: edges, distances and contrast of a grey picture, in integers.
 
 OpenCV's `Canny`, `distanceTransform`, `blur` and `equalizeHist` in the settings that spatter uses, written out because
 OpenCV's own pick different code, and different last bits, from build to build and processor to processor.

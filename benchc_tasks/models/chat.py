@@ -42,7 +42,7 @@ class ChatFormat:
     system_prompt : str or None
         Text of a system message; None leaves it to the template.
     template_settings : mapping
-        What else the chat template is told, such as `enable_thinking`.
+        Further settings of the chat template, such as `enable_thinking`.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class PreparedQuestions:
 
 @dataclass(frozen=True)
 class _Prefix:
-    """What one forward pass over the prompts left behind.
+    """The outcome of one forward pass over the prompts.
 
     Attributes
     ----------
@@ -246,7 +246,7 @@ class TransformersChoiceScorer:
         others = [replace(question, images=tuple(map(contrast, question.images))) for question in questions]
         try:
             there = self._read_prompts(self._prepare(others).inputs, keep_cache=False).log_probabilities
-        except Exception as error:  # the questions themselves are answered, so that it is no fault of theirs
+        except Exception as error:  # the questions themselves are answered, so that the fault is not theirs
             logger.warning(f"it could not be tried whether the model looks at pictures ({describe(error)})")
             self._has_looked = True
             return

@@ -105,7 +105,7 @@ def choose_dtype(wanted: str | torch.dtype | None, device: torch.device) -> torc
         return None
     dtype = wanted if isinstance(wanted, torch.dtype) else getattr(torch, str(wanted).removeprefix("torch."), None)
     if not isinstance(dtype, torch.dtype) or dtype not in PRECISIONS:
-        raise ValueError(f"dtype {wanted!r} is no precision: name float32, bfloat16, float16 or auto")
+        raise ValueError(f"dtype {wanted!r} is not a precision: name float32, bfloat16, float16 or auto")
     return dtype
 
 

@@ -24,7 +24,7 @@ AUTOMATIC_BATCH_SIZE = {"cuda": 16, "cpu": 8}
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What the user asked of an engine.
+    """The settings of an engine.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class EngineSettings:
     system_prompt : str or None
         Text of a system message.
     template_settings : mapping
-        What else the chat template is told, such as `enable_thinking`.
+        Further settings of the chat template, such as `enable_thinking`.
     """
 
     backend: str | None

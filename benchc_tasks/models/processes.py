@@ -54,7 +54,7 @@ def is_one_in_place_of_several(environment: Mapping[str, str]) -> bool:
         The process's environment variables.
     """
     on_cpu = environment.get("ACCELERATE_USE_CPU", "").lower() in {"true", "1", "yes"}
-    # Asked for several, accelerate tells the process where they meet; of several, each is told its rank too.
+    # Asked for several, accelerate tells the process where they meet; of several, each knows its rank too.
     return on_cpu and "MASTER_ADDR" in environment and "RANK" not in environment
 
 

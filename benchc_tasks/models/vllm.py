@@ -337,7 +337,7 @@ def _load_processor(model: str, arguments: Mapping[str, Any]) -> Any:
 
     names = ("revision", "trust_remote_code")
     try:
-        # lmms-eval's class trusts remote code unless it is told not to.
+        # lmms-eval's class trusts remote code unless an argument forbids it.
         settings = {"trust_remote_code": True, **{name: arguments[name] for name in names if name in arguments}}
         return AutoProcessor.from_pretrained(model, **settings)
     except Exception as fault:

@@ -51,7 +51,7 @@ __all__ = [
     "rebuild_subset",
 ]
 
-# The scores are no parquet file: a folder's parquet files are its dataset.
+# The scores are not kept as parquet: a folder's parquet files are its dataset.
 DATASET_FILE, MANIFEST_FILE, SCORES_FILE, PICTURE_FILE = "data.parquet", "selection.json", "scores.csv", "selection.png"
 
 PACKAGES = ("benchc", "numpy", "scipy", "scikit-learn", "pyarrow", "sentence-transformers", "transformers")
@@ -59,13 +59,12 @@ PACKAGES = ("benchc", "numpy", "scipy", "scikit-learn", "pyarrow", "sentence-tra
 CURVE_POINTS = 8
 
 Stages: TypeAlias = Callable[[str, int], Callable[[int], None]]
-"""Shows how far the work is: begins a stage of so many units, and returns what is told the units done since it was last
-called."""
+"""Start a progress stage of so many units; return its advance callback."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user decides about a selection.
+    """The settings of a selection.
 
     Attributes
     ----------
@@ -93,11 +92,11 @@ class Settings:
     def __post_init__(self) -> None:
         """Check what can be checked without the pool."""
         if self.size < 1:
-            raise ValueError(f"--size {self.size} is no number of samples; give 1 or more")
+            raise ValueError(f"--size {self.size} is not a number of samples; give 1 or more")
         if not 0 <= self.diversity <= 1:
-            raise ValueError(f"--diversity {self.diversity} is no share; give a number from 0 to 1")
+            raise ValueError(f"--diversity {self.diversity} is not a share; give a number from 0 to 1")
         if self.clusters is not None and self.clusters < 1:
-            raise ValueError(f"--clusters {self.clusters} is no number of clusters; give 1 or more")
+            raise ValueError(f"--clusters {self.clusters} is not a number of clusters; give 1 or more")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed {self.seed} is not from 0 to 2**32 - 1")
 

@@ -92,7 +92,7 @@ def choose(
     Parameters
     ----------
     score : ndarray of float64, shape (samples,)
-        Higher is better; nan for a sample that is no candidate.
+        Higher is better; nan for a sample that is not a candidate.
     clusters : ndarray of int64, shape (samples,)
         Each sample's cluster.
     size : int

@@ -34,7 +34,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Encoders:
-    """What encodes a sample.
+    """The encoder of samples.
 
     Attributes
     ----------

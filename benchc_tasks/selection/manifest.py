@@ -36,7 +36,7 @@ class _Record(BaseModel):
 
 
 class ModelRecord(_Record):
-    """What was read of one model.
+    """The responses read of one model.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class ModelRecord(_Record):
 
 
 class Counts(_Record):
-    """How many answers and samples were left at every step.
+    """The number of responses and samples left at every step.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Counts(_Record):
 
 
 class CurveRecord(_Record):
-    """How far subsets of some sizes tell models apart, relative to random subsets (see `SeparationCurve`).
+    """The separation of models by subsets of some sizes, relative to random subsets (see `SeparationCurve`).
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How much each sample tells about models: inconsistency, discrimination, and the two combined.
+"""Score samples by what they tell about models: inconsistency, discrimination, and the two combined.
 
 The combination works on ranks, as its parts have no unit in common. A rank is scaled to (0, 1], 1 for the highest
 value among the candidates; equal values share their mean rank.
@@ -52,7 +52,7 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Components:
-    """What the answers say about each of n samples; every array has the shape (n,).
+    """Statistics of the responses to each of n samples; every array has the shape (n,).
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ def score_of(components: Components, score: Score, candidates: BoolArray) -> dic
     dict of str to ndarray of float64, shape (n,)
         `inconsistency`, the weighted mean of the ranks of `flip_rate`, `divergence` and `vote_entropy`, of those that
         there are; and `score`: that, or the discrimination, or the weighted mean of both's ranks. nan where a sample
-        is no candidate.
+        is not a candidate.
     """
     parts = {name: rank_of(getattr(components, name), candidates) for name in INCONSISTENCY_WEIGHTS}
     inconsistency = _weighted_mean(parts, INCONSISTENCY_WEIGHTS)

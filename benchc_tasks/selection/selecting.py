@@ -31,7 +31,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ScoredSamples:
-    """What some models' answers say about each of a pool's n samples.
+    """Scores of a pool's n samples from some models' responses.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ScoredSamples:
     candidates : ndarray of bool, shape (n,)
         The samples that can be selected.
     inconsistency, score : ndarray of float64, shape (n,)
-        nan where a sample is no candidate.
+        nan where a sample is not a candidate.
     """
 
     components: Components

@@ -28,7 +28,7 @@ def question_with_options(question: str, options: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What stands before and after the question and its options.
+    """The text before and after the question and its options.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Prompt:
         Raises
         ------
         ValueError
-            If a setting is neither `pre_prompt` nor `post_prompt`, or is no text.
+            If a setting is neither `pre_prompt` nor `post_prompt`, or is not text.
         """
         given = dict(settings or {})
         chosen: dict[str, object] = {key: value for key, value in given.items() if not isinstance(value, Mapping)}

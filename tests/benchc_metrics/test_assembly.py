@@ -216,7 +216,7 @@ def test_what_is_no_text_is_an_invalid_condition_with_its_reason():
         "clean": "the backend returned no text",
         "fog@1": "the backend gave the request up, lmms-eval's log says why: "
         "[LMMS_EVAL_REQUEST_FAILED after 3 retries]",
-        "fog@2": "the backend returned ['A', 'B'], which is no text",
+        "fog@2": "the backend returned ['A', 'B'], which is not text",
     }
 
 

@@ -906,9 +906,9 @@ MODEL_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an unknown precision": (
         {"dtype": "float17"},
-        "dtype 'float17' is no precision: name float32, bfloat16, float16 or auto",
+        "dtype 'float17' is not a precision: name float32, bfloat16, float16 or auto",
     ),
-    "a number as precision": ({"dtype": 16}, "dtype 16 is no precision: name float32, bfloat16, float16 or auto"),
+    "a number as precision": ({"dtype": 16}, "dtype 16 is not a precision: name float32, bfloat16, float16 or auto"),
     "a batch of nothing": ({"batch_size": 0}, "batch_size is 0: give a number of 1 or more, or auto"),
     "a batch in words": ({"batch_size": "many"}, "batch_size is 'many': give a number of 1 or more, or auto"),
     "threads in words": ({"render_threads": "two"}, "render_threads is 'two': give a number of 1 or more"),

@@ -39,9 +39,9 @@ def own_samples(jsonl: Path, images: Path, report: PoolReport) -> Iterator[Sampl
         If a row is faulty; one sentence that names it.
     """
     if not jsonl.is_file():
-        raise DatasetError(f"{quoted(str(jsonl))} is no file; give the JSONL file of the questions")
+        raise DatasetError(f"{quoted(str(jsonl))} is not a file; give the JSONL file of the questions")
     if not images.is_dir():
-        raise DatasetError(f"{quoted(str(images))} is no folder; give the folder of the images with --images")
+        raise DatasetError(f"{quoted(str(images))} is not a folder; give the folder of the images with --images")
     for number, row in enumerate(local_rows(jsonl, (), with_images=False), start=1):
         report.rows += 1
         missing = [column for column in COLUMNS if column not in row]
@@ -68,7 +68,7 @@ def _image(folder: Path, path: Any, name: str) -> bytes:
 
 
 def _answer(answer: Any, options: Any, name: str) -> Any:
-    """Return the index of the right option; a value that is no text is left to the dataset's own check."""
+    """Return the index of the right option; a value that is not text is left to the dataset's own check."""
     if not isinstance(answer, str) or not isinstance(options, list) or not all(isinstance(o, str) for o in options):
         return answer
     try:

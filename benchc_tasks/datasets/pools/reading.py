@@ -110,7 +110,8 @@ def _data_files(path: Path) -> list[Path]:
         found = [path] if path.is_file() and path.name.endswith((PARQUET, *JSONL)) else []
     if not found:
         raise DatasetError(
-            f"{quoted(str(path))} is no parquet or JSONL file and no folder of some; give a local copy of one kind"
+            f"{quoted(str(path))} is neither a parquet or JSONL file nor a folder of such files; "
+            "give a local copy of one kind"
         )
     return found
 

@@ -23,7 +23,7 @@ LANGUAGE_BATCH, VISION_BATCH, JOINT_BATCH = 16, 64, 24
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training run is told.
+    """The settings of a training run.
 
     Attributes
     ----------

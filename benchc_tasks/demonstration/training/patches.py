@@ -1,4 +1,4 @@
-"""What stands on each patch of a picture, in words: the target of the vision tower, the diet of the language model.
+"""Describe in words what each patch of a picture shows: the target of the vision tower.
 
 A patch that a thing covers is named by the thing's colour, kind and place; a blank patch by the word "background"
 and by how many shapes the picture has. The ideal image token of a patch is the sum of the embeddings of its words.

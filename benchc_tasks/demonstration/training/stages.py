@@ -100,7 +100,7 @@ def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor, progress: _Progre
 def _knowledge_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
     """Cross-entropy of what the middle of the model is to know, read as the model's own output would be.
 
-    A letter is found in steps, and each is told where to happen. After the first layer the end of the question knows
+    A letter is found in steps, and each has its place. After the first layer the end of the question knows
     what is asked about, after the second the answer in words, and an option knows its letter; after the third the
     place of the reply knows the answer in words, and the layers above find the option that says so.
     """

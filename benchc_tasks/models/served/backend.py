@@ -179,7 +179,7 @@ def _model_name(name: str, arguments: Arguments) -> str:
 
 
 def _check_address(address: str) -> None:
-    """Refuse what is no address, and one that holds a key; such an address is not repeated in the message."""
+    """Refuse what is not an address, and one that holds a key; such an address is not repeated in the message."""
     if not address:
         return
     parts = urlsplit(address)
@@ -189,7 +189,7 @@ def _check_address(address: str) -> None:
             "it: set OPENAI_API_KEY in the environment"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"base_url {address!r} is no address: give http://HOST:PORT/v1")
+        raise ValueError(f"base_url {address!r} is not an address: give http://HOST:PORT/v1")
 
 
 def _first_set(variables: tuple[str, ...]) -> str | None:

@@ -38,7 +38,7 @@ RAW = "start vLLM with --logprobs-mode raw_logprobs, its default"
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found out.
+    """The findings of the probe.
 
     Attributes
     ----------

@@ -107,7 +107,7 @@ class ServedChat:
     system_prompt : str or None
         Text of a system message; None leaves it to the server's chat template.
     template_settings : mapping
-        What else the chat template is told, such as `enable_thinking`; sent as `chat_template_kwargs`, if any.
+        Further settings of the chat template, such as `enable_thinking`; sent as `chat_template_kwargs`, if any.
     """
 
     system_prompt: str | None = None
@@ -137,7 +137,7 @@ class ServedChat:
 
 @dataclass(frozen=True)
 class Reading:
-    """How the options are found among the tokens that a server shows.
+    """The way in which the options are found among the tokens that a server shows.
 
     Attributes
     ----------

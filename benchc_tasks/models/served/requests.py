@@ -58,7 +58,7 @@ LOGPROBS_REFUSED = r"log_?probs.*(support|allow|max|most|limit|greater|exceed|in
 
 
 class RequestFault(Exception):  # noqa: N818  # an answer of a kind, which its reader turns into an error or not
-    """What came back in place of an answer; the message is one line and holds no key.
+    """Raised when a server returns no response; the message is one line and holds no key.
 
     Attributes
     ----------

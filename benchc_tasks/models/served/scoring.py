@@ -178,7 +178,7 @@ def load_served_scorer(
     system_prompt : str, optional
         Text of a system message.
     template_settings : mapping, optional
-        What else the chat template is told.
+        Further settings of the chat template.
     without_effect : collection of str
         Arguments that are accepted with a warning.
 

@@ -36,7 +36,7 @@ def checked_values(
     Returns
     -------
     AnswerBatch
-        With values of shape (n, width of the pool). A row whose values are no distribution is nan throughout.
+        With values of shape (n, width of the pool). A row whose values are not a distribution is nan throughout.
 
     Raises
     ------

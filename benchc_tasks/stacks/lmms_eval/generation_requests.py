@@ -1,6 +1,6 @@
 """Requests for a generated answer that every model of lmms-eval can serve.
 
-lmms-eval's models take a request in one of two forms, of which a task of a class of its own is told neither:
+lmms-eval's models take a request in one of two forms, and does not say which to a task with a class of its own:
 
 - simple: `(context, settings, doc_to_visual, doc_id, task, split)`
 - chat: `(context, doc_to_messages, settings, doc_id, task, split)`

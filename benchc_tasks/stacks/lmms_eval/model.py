@@ -168,7 +168,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         Returns
         -------
         list of Answer
-            One for each request, in order. A question that cannot be answered is no fault of the others.
+            One for each request, in order. A question that cannot be answered leaves the others alone.
 
         Raises
         ------

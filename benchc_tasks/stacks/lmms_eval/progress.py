@@ -47,7 +47,7 @@ class Progress:
     rank, world_size : int
         Only rank 0 shows a bar or a heartbeat; it counts its own conditions.
     heartbeat : float
-        Seconds between two lines in the log where standard error is no terminal.
+        Seconds between two lines in the log where standard error is not a terminal.
     clock : callable
         Returns seconds.
     """

@@ -81,7 +81,7 @@ class Inquiry:
         Raises
         ------
         ScoringError
-            If an image cannot be rendered, or what comes back is no image.
+            If an image cannot be rendered, or what comes back is not an image.
         """
         try:
             visuals = self.doc_to_visual(self.find_doc()) if self.doc_to_visual is not None else None

@@ -202,7 +202,7 @@ def test_everything_that_is_missing_is_listed(whole):
     [
         ({"dataset_size": None}, "does not say how many samples"),
         ({"dataset_size": 7}, "8 samples were evaluated of a dataset that has 7"),
-        ({"corruptions": (*tuple(CORRUPTION_FAMILIES)[:-1], "rain")}, "rain is no corruption of the benchmark"),
+        ({"corruptions": (*tuple(CORRUPTION_FAMILIES)[:-1], "rain")}, "rain is not a corruption of the benchmark"),
     ],
 )
 def test_a_run_that_is_not_whole_is_not_written(tmp_path, changes, reason):

@@ -85,7 +85,7 @@ def test_a_cuda_device_beyond_those_that_are_there_is_refused(monkeypatch: pytes
 
 @pytest.mark.parametrize("wanted", ["int8", "nn", "half precision", "float8_e4m3fn", "complex64", 16])
 def test_what_is_no_precision_is_refused(wanted: str) -> None:
-    with pytest.raises(ValueError, match=f"^dtype {wanted!r} is no precision: name float32"):
+    with pytest.raises(ValueError, match=f"^dtype {wanted!r} is not a precision: name float32"):
         choose_dtype(wanted, torch.device("cpu"))
 
 

@@ -681,7 +681,10 @@ BAD_ARGUMENTS = {
     ),
     "escaped user": ({"base_url": f"http://user%3A{KEY}%40127.0.0.1/v1"}, "base_url must hold neither"),
     "query": ({"base_url": f"http://127.0.0.1/v1?key={KEY}"}, "base_url must hold neither"),
-    "no address": ({"base_url": "127.0.0.1:8000"}, "base_url '127.0.0.1:8000' is no address: give http://HOST:PORT/v1"),
+    "no address": (
+        {"base_url": "127.0.0.1:8000"},
+        "base_url '127.0.0.1:8000' is not an address: give http://HOST:PORT/v1",
+    ),
     "neither": (
         {"base_url": None},
         "has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or give base_url",

@@ -92,6 +92,6 @@ def test_the_first_answer_is_kept_whole_and_what_is_none_says_why():
         {"text": "<think>A</think> B"},
         {"text": "C"},
         {"invalid": "the backend returned no text"},
-        {"invalid": "the backend returned ['A', 'B'], which is no text"},
+        {"invalid": "the backend returned ['A', 'B'], which is not text"},
         {"invalid": "the backend returned no text"},
     ]

@@ -329,7 +329,7 @@ def test_weights_are_float32_on_a_cpu_whatever_the_checkpoint_says(
         ({"render_threads": 0}, r"^render_threads is 0: give a number of 1 or more$"),
         ({"heartbeat": "often"}, r"^heartbeat is 'often': give a number of seconds above 0$"),
         ({"render_threads": -1}, r"^render_threads is -1: give a number of 1 or more$"),
-        ({"dtype": "float33"}, r"^dtype 'float33' is no precision: name float32, bfloat16, float16 or auto$"),
+        ({"dtype": "float33"}, r"^dtype 'float33' is not a precision: name float32, bfloat16, float16 or auto$"),
         ({"device": "gpu"}, r"^device 'gpu' is unknown to torch: name cpu, cuda, cuda:0 or mps$"),
     ],
 )
