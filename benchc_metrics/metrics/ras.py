@@ -5,7 +5,7 @@ For a sample with K options, the right one y, and an option distribution p:
 - uncertainty `U(p) = -sum_k p_k ln p_k / ln K`, with 0 ln 0 = 0
 - confidence `c(p) = max_k p_k`, prediction `argmax_k p_k` (the lowest index on a tie)
 - correctness `a(p)` = 1 if the prediction is y, else 0
-- calibration alignment `A(p) = 1 - |a(p) - c(p)|`
+- calibration alignment `A(p)`, in one of the readings of `READINGS`
 
 and for a pair of the clean p and the corrupted q, `RAS = (A(q) - A(p)) - |U(q) - U(p)|`.
 
@@ -19,15 +19,21 @@ arXiv 2511.19032 (Bench-C) says what RAS is made of, its range and its split; th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from benchc_metrics.metrics.calibration import brier_score
 from benchc_metrics.responses import answer_indices, option_counts
 
 __all__ = [
+    "DEFAULT_READING",
+    "READINGS",
     "PairPatterns",
+    "Reading",
     "calibration_alignment",
     "confidence",
     "correctness",
@@ -40,6 +46,25 @@ __all__ = [
     "robustness_alignment_score",
     "uncertainty",
 ]
+
+
+Reading: TypeAlias = Literal["brier", "probability", "confidence", "certainty"]
+"""Name of an expression for calibration alignment."""
+
+READINGS: Mapping[Reading, str] = MappingProxyType(
+    {
+        "brier": "`1 - sum_k (p_k - [k = y])^2 / 2`, a proper scoring rule",
+        "probability": "`p_y`",
+        "confidence": "`1 - abs(a(p) - c(p))`, that of version 1",
+        "certainty": "`1 - abs(a(p) - (1 - U(p)))`",
+    }
+)
+"""The readings of the paper's calibration alignment, each with its formula; all of them lie in [0, 1].
+
+The paper's public summary fixes what RAS is made of, its range and its split, and all four fit it.
+"""
+
+DEFAULT_READING: Reading = "confidence"
 
 
 class PairPatterns(NamedTuple):
@@ -147,14 +172,20 @@ def correctness(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
     return np.where(predicted < 0, np.nan, predicted == answer_indices(probabilities.shape, answer))
 
 
-def calibration_alignment(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
-    """Measure how well confidence meets correctness, `1 - |a(p) - c(p)|`.
+def calibration_alignment(
+    p: ArrayLike, answer: ArrayLike, option_count: ArrayLike | None = None, reading: Reading = DEFAULT_READING
+) -> NDArray[np.float64]:
+    """Measure how well a distribution meets the right option.
 
     Parameters
     ----------
     p : array_like of float, shape (..., options)
     answer : array_like of int
         Index of the right option, one entry a sample.
+    option_count : array_like of int, optional
+        Each sample's own K, for the reading `certainty`.
+    reading : {"brier", "probability", "confidence", "certainty"}
+        See `READINGS`.
 
     Returns
     -------
@@ -164,13 +195,25 @@ def calibration_alignment(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64
     Raises
     ------
     ValueError
-        If an answer is not an integer, or none of the options.
+        If an answer is not an integer, or none of the options, or the reading is unknown.
     """
-    return 1.0 - np.abs(correctness(p, answer) - confidence(p))
+    if reading == "brier":
+        return np.asarray(1.0 - brier_score(p, answer) / 2)
+    if reading == "probability":
+        return _probability_of_answer(p, answer)
+    if reading == "confidence":
+        return np.asarray(1.0 - np.abs(correctness(p, answer) - confidence(p)))
+    if reading == "certainty":
+        return np.asarray(1.0 - np.abs(correctness(p, answer) - (1.0 - uncertainty(p, option_count))))
+    raise ValueError(f"reading {reading!r} of RAS is none of {', '.join(READINGS)}")
 
 
 def robustness_alignment_score(
-    clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike, option_count: ArrayLike | None = None
+    clean: ArrayLike,
+    corrupted: ArrayLike,
+    answer: ArrayLike,
+    option_count: ArrayLike | None = None,
+    reading: Reading = DEFAULT_READING,
 ) -> NDArray[np.float64]:
     """RAS of each pair: the shift of calibration alignment less the size of the shift of uncertainty.
 
@@ -186,6 +229,8 @@ def robustness_alignment_score(
         Index of the right option, one entry a sample.
     option_count : array_like of int, optional
         Each sample's own K; the width of the options axis where it is not given.
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of calibration alignment, see `READINGS`.
 
     Returns
     -------
@@ -196,7 +241,8 @@ def robustness_alignment_score(
     Raises
     ------
     ValueError
-        If the shapes do not meet, an answer is none of the options, or an option count is impossible.
+        If the shapes do not meet, an answer is none of the options, an option count is impossible, or the reading is
+        unknown.
 
     Notes
     -----
@@ -204,7 +250,9 @@ def robustness_alignment_score(
     the limit for many options: the lowest score is `-(2 - 1/K)` for K >= 3 options, and `-log2 3 = -1.585` for two.
     """
     _check_pair(clean, corrupted)
-    alignment_shift = calibration_alignment(corrupted, answer) - calibration_alignment(clean, answer)
+    alignment_shift = calibration_alignment(corrupted, answer, option_count, reading) - calibration_alignment(
+        clean, answer, option_count, reading
+    )
     uncertainty_shift = uncertainty(corrupted, option_count) - uncertainty(clean, option_count)
     return np.asarray(alignment_shift - np.abs(uncertainty_shift))
 
@@ -310,6 +358,12 @@ def destroyed(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLike) -> NDAr
     dimensions = max(before.ndim, after.ndim)
     right = np.asarray(answer).reshape(np.shape(answer) + (1,) * (dimensions - np.ndim(answer)))
     return np.asarray((before == right) & (after != right) & (after >= 0) & (before >= 0))
+
+
+def _probability_of_answer(p: ArrayLike, answer: ArrayLike) -> NDArray[np.float64]:
+    probabilities = np.asarray(p, dtype=np.float64)
+    index = np.broadcast_to(answer_indices(probabilities.shape, answer), probabilities.shape[:-1])
+    return np.asarray(np.take_along_axis(probabilities, index[..., np.newaxis], axis=-1)[..., 0])
 
 
 def _check_pair(clean: ArrayLike, corrupted: ArrayLike) -> None:

@@ -1,11 +1,14 @@
 """RAS and its parts against scipy's entropy, scikit-learn, cases worked out by hand, and their own properties."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, brier_score_loss
 
 from benchc_metrics.metrics import ras
 from benchc_metrics.responses import option_distribution
@@ -224,3 +227,64 @@ def test_distributions_that_do_not_pair_are_refused(corrupted):
 def test_answer_outside_the_options_is_refused():
     with pytest.raises(ValueError, match="none of its sample's options"):
         ras.correctness([0.5, 0.5], 2)
+
+
+REAL = Path(__file__).parents[2] / "fixtures" / "mmbench_logits" / "logits.npz"
+
+
+@pytest.mark.parametrize(
+    ("reading", "expected"),
+    [
+        # Right and 0.7 sure; wrong and 0.7 sure; surely right; surely wrong.
+        ("brier", [1 - 2 * 0.3**2 / 2, 1 - 2 * 0.7**2 / 2, 1, 0]),
+        ("probability", [0.7, 0.3, 1, 0]),
+        ("confidence", [0.7, 0.3, 1, 0]),
+        ("certainty", [1 - 0.8812908992, 0.8812908992, 1, 0]),
+    ],
+)
+def test_readings_by_hand(reading, expected):
+    p = [[0.7, 0.3], [0.7, 0.3], [1.0, 0.0], [1.0, 0.0]]
+    np.testing.assert_allclose(ras.calibration_alignment(p, [0, 1, 0, 1], reading=reading), expected)
+
+
+def test_brier_reading_is_scikit_learns_score():
+    generator = np.random.default_rng(4)
+    p = generator.dirichlet(np.ones(4), size=300)
+    answer = generator.integers(0, 4, size=300)
+    expected = 1 - brier_score_loss(answer, p, labels=range(4), scale_by_half=True)
+    assert ras.calibration_alignment(p, answer, reading="brier").mean() == pytest.approx(expected)
+
+
+@given(pairs(), st.sampled_from(list(ras.READINGS)))
+def test_every_reading_keeps_the_range(pair, reading):
+    clean, corrupted, answer = pair
+    assert 0 <= ras.calibration_alignment(clean, answer, reading=reading) <= 1
+    assert -2 <= ras.robustness_alignment_score(clean, corrupted, answer, reading=reading) <= 1
+    assert ras.robustness_alignment_score(clean, clean, answer, reading=reading) == 0
+
+
+def test_an_unknown_reading_is_refused():
+    with pytest.raises(ValueError, match="reading 'luck' of RAS is none of brier, probability, confidence, certainty"):
+        ras.robustness_alignment_score([0.5, 0.5], [0.5, 0.5], 0, reading="luck")
+
+
+def test_a_destroyed_answer_is_a_gain_in_the_old_reading_only():
+    destroyed = [0.4, 0.2, 0.2, 0.2], [0.2, 0.4, 0.2, 0.2], 0
+    assert ras.robustness_alignment_score(*destroyed, reading="confidence") == pytest.approx(0.2)
+    for reading in ("brier", "probability"):
+        assert ras.robustness_alignment_score(*destroyed, reading=reading) == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize(
+    ("reading", "least", "most"),
+    [("brier", 0, 0.001), ("probability", 0, 0.001), ("confidence", 0.2, 0.5), ("certainty", 0.6, 0.9)],
+)
+def test_share_of_destroyed_answers_of_real_models_that_count_as_a_gain(reading, least, most):
+    with np.load(REAL) as real:
+        logits, answer = real["logits"].astype(float), real["answer"].astype(int)
+    p = np.moveaxis(scipy.special.softmax(logits, axis=-1), 1, 0)
+    clean, corrupted = p[:, :, :1], p[:, :, 1:]
+    destroyed = ras.patterns(clean, corrupted, answer).destroyed
+    scores = ras.robustness_alignment_score(clean, corrupted, answer, reading=reading)[destroyed]
+    assert scores.size > 1000
+    assert least <= np.mean(scores > 0) <= most
