@@ -13,7 +13,7 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
 
-from benchc_metrics.responses import NO_ANSWER, OptionResponse
+from benchc_metrics.responses import NO_ANSWER
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.pipeline import score_ahead
@@ -37,8 +37,9 @@ NO_TEMPLATE = (
     "template: leave it out"
 )
 
-Answer: TypeAlias = "OptionResponse | str"
-"""The response for one continuation; or, where there is none, `NO_ANSWER` and why."""
+Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
+"""An `OptionResponse` as the plain pair that lmms-eval's method promises, with the missing mass third where there is
+one; or, where there is no response, `NO_ANSWER` and why."""
 
 
 class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
@@ -249,7 +250,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 def _answer(outcome: Outcome, option: int) -> Answer:
     if isinstance(outcome, ScoringError):
         return f"{NO_ANSWER}{outcome}"
-    return outcome[option]
+    value, is_greedy, missing_mass = outcome[option]
+    return (value, is_greedy) if missing_mass is None else (value, is_greedy, missing_mass)
 
 
 def _positive(name: str, number: object) -> int:
