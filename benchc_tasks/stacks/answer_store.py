@@ -133,7 +133,7 @@ class AnswerStore:
         """
         if not (self._runs() or any(self.folder.glob("answers.*"))):
             return
-        with FileLock(self.folder / "merge.lock", timeout=_LOCK_SECONDS):
+        with _Lock(self.folder / "merge.lock", timeout=_LOCK_SECONDS):
             left = [run for run in self._runs() if _has_ended(run)]
             rows: dict[Row, None] = {}
             for log in (self._merged, *left):
@@ -151,13 +151,17 @@ class AnswerStore:
         return sorted({path.with_suffix(".log") for path in self.folder.glob("run-*") if path.suffix != ".lock"})
 
 
+class _Lock(FileLock):
+    """A lock of its own for each holder; lmms-eval makes all `FileLock`s of a path one object, which excludes nobody."""
+
+
 class _RunLog:
     """The log of one process, and its copy, which is brought up to date at every sync."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         log, copy = _pair(folder / f"run-{uuid.uuid4().hex}.log")
-        self._lock = FileLock(log.with_suffix(".lock"), timeout=0)
+        self._lock = _Lock(log.with_suffix(".lock"), timeout=0)
         # On a file system without locks a run is read and never merged.
         with suppress(OSError, NotImplementedError):
             self._lock.acquire()
@@ -230,7 +234,7 @@ def _pair(log: Path) -> tuple[Path, Path]:
 def _has_ended(run: Path) -> bool:
     """Tell whether the process of a log has ended, which nothing brings back to life."""
     try:
-        with FileLock(run.with_suffix(".lock"), timeout=0):
+        with _Lock(run.with_suffix(".lock"), timeout=0):
             return True
     except OSError:
         return False

@@ -477,6 +477,24 @@ def test_a_run_that_lives_is_read_and_not_merged(tmp_path, warnings):
     assert warnings == []
 
 
+def test_a_run_of_this_process_is_not_merged_where_lmms_eval_has_made_locks_one_object(tmp_path, monkeypatch):
+    from filelock._api import FileLockMeta
+    from lmms_eval import evaluator
+
+    # What an evaluation does to the whole process, taken back after the test.
+    monkeypatch.setattr(FileLockMeta, "__call__", FileLockMeta.__call__)
+    monkeypatch.setattr(evaluator._enable_reentrant_filelocks, "_patched", False, raising=False)
+    evaluator._enable_reentrant_filelocks()
+    live = AnswerStore(tmp_path)
+    keep(live, 2)
+    store = merged(tmp_path)
+    assert len(list(tmp_path.glob("run-*.log"))) == 1
+    keep(live, 2, first=2)
+    live.close()
+    store.merge()
+    assert stored(tmp_path) == responses(4)
+
+
 def test_a_row_that_is_being_written_is_no_damage(tmp_path, warnings):
     store = AnswerStore(tmp_path)
     keep(store, 2)
@@ -529,7 +547,7 @@ def test_without_locks_runs_are_read_and_never_merged(tmp_path, monkeypatch, fau
 
 def test_lock_files_stand_in_where_the_system_has_no_locks(tmp_path, monkeypatch, warnings):
     """What filelock falls back to, as it does on a Python without `fcntl`."""
-    monkeypatch.setattr(answer_store, "FileLock", filelock.SoftFileLock)
+    monkeypatch.setattr(answer_store, "_Lock", filelock.SoftFileLock)
     live = AnswerStore(tmp_path)
     keep(live, 2)
     ended_run(tmp_path, 2, first=2)
