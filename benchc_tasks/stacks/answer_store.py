@@ -152,7 +152,7 @@ class AnswerStore:
 
 
 class _Lock(FileLock):
-    """A lock of its own for each holder; lmms-eval makes all `FileLock`s of a path one object, which excludes nobody."""
+    """A lock of its own for each holder; lmms-eval makes all `FileLock`s of a path one object, which excludes none."""
 
 
 class _RunLog:
