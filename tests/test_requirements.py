@@ -16,7 +16,7 @@ OURS = {"benchc_tasks", "benchc_metrics", "task_yamls"}
 # Imported only where the user has it.
 OPTIONAL = {"vllm"}
 # Not imported here; lmms-eval imports them without asking for them.
-FOR_LMMS_EVAL = {"filelock", "pytz"}
+FOR_LMMS_EVAL = {"pytz"}
 
 
 def wanted() -> list[Requirement]:
