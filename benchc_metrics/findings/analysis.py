@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchc_metrics.metrics.calibration import CalibrationBins
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.ras import confidence, correctness
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading, confidence, correctness
 from benchc_metrics.metrics.registry import METRICS, headline_metrics
 from benchc_metrics.metrics.views import corruption_views, severity_views
 from benchc_metrics.runs import Run
@@ -81,18 +81,20 @@ class RunAnalysis:
         return self.whole.of(metric)
 
 
-def analyse(run: Run) -> RunAnalysis:
+def analyse(run: Run, reading: Reading = DEFAULT_READING) -> RunAnalysis:
     """Compute everything that is shown of a run.
 
     Parameters
     ----------
     run : Run
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
 
     Returns
     -------
     RunAnalysis
     """
-    pairs = PairValues.of_run(run)
+    pairs = PairValues.of_run(run, reading)
     return RunAnalysis(
         run=run,
         pairs=pairs,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.metrics import ras
+from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.views import View
 from benchc_metrics.runs import Run
@@ -27,14 +28,17 @@ class PairValues:
     Attributes
     ----------
     run : Run
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS, see `benchc_metrics.metrics.ras.READINGS`.
     """
 
     run: Run
+    reading: Reading = ras.DEFAULT_READING
 
     @classmethod
-    def of_run(cls, run: Run) -> PairValues:
+    def of_run(cls, run: Run, reading: Reading = ras.DEFAULT_READING) -> PairValues:
         """Pair the responses of a run."""
-        return cls(run)
+        return cls(run, reading)
 
     @cached_property
     def clean(self) -> NDArray[np.float64]:

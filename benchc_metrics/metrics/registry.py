@@ -290,7 +290,7 @@ def _corrupted_gaps(viewed: ViewedPairs) -> tuple[Array, Array]:
 
 def _ras(pairs: PairValues) -> Array:
     run = pairs.run
-    return ras.robustness_alignment_score(pairs.clean, pairs.corrupted, run.answers, run.option_counts)
+    return ras.robustness_alignment_score(pairs.clean, pairs.corrupted, run.answers, run.option_counts, pairs.reading)
 
 
 def _erroneous_confidence(pairs: PairValues) -> Array:

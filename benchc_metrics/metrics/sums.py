@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS, Metric, SampleSum
 from benchc_metrics.metrics.views import View
 from benchc_metrics.runs import Run
@@ -146,12 +147,14 @@ class MetricSums:
         return [sums[..., self.columns[each.name]] for each in metric.computed.sums]
 
 
-def metrics_of_run(run: Run) -> dict[str, float]:
+def metrics_of_run(run: Run, reading: Reading = DEFAULT_READING) -> dict[str, float]:
     """Compute all metrics of a run, without intervals.
 
     Parameters
     ----------
     run : Run
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
 
     Returns
     -------
@@ -160,6 +163,6 @@ def metrics_of_run(run: Run) -> dict[str, float]:
         the run does not have.
     """
     sums = MetricSums.of_run(run)
-    pairs = PairValues.of_run(run)
+    pairs = PairValues.of_run(run, reading)
     found = sums.metrics(sums.viewed_terms(pairs.all_pairs()).sum(axis=0)).tolist()
     return dict.fromkeys(METRICS, nan) | dict(zip(sums.names, found, strict=True))

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchc_metrics.findings.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.sentences import MILD, find_all
+from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
 from benchc_metrics.metrics.registry import METRICS, headline_metrics
 from benchc_metrics.pages.charts import (
     Chart,
@@ -85,6 +86,7 @@ def render_report(
     title: str = "Robustness under image corruption",
     without_gallery: str = "No dataset was given, so there are no pictures to show.",
     about: str = "",
+    reading: Reading = DEFAULT_READING,
     advance: Advance = lambda step: None,
     mapping: Callable[..., Iterable[Any]] = map,
 ) -> str:
@@ -102,6 +104,8 @@ def render_report(
         Why there is no gallery, in a sentence, where `show` is not given.
     about : str
         What the runs are, in a sentence or two of their maker's.
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
     advance : callable
         Called after each of `report_steps` steps.
     mapping : callable
@@ -119,7 +123,7 @@ def render_report(
     """
     notes = check_all_comparable(runs)
     analyses, models = [], []
-    for analysis, charts in mapping(_analyse_and_draw, runs, range(len(runs))):
+    for analysis, charts in mapping(_analyse_and_draw, runs, range(len(runs)), [reading] * len(runs)):
         analyses.append(analysis)
         models.append(charts)
         advance(f"metrics and charts of {analysis.name}")
@@ -144,6 +148,8 @@ def render_report(
         facts=facts_of(runs),
         is_demonstration=any(run.metadata.demonstration for run in runs),
         cautions=cautions,
+        reading=reading,
+        formula=READINGS[reading],
         has_probabilities=runs[0].has_distributions,
         notes=[*notes, *_notes_of_runs(runs)],
         columns=headline_columns(analyses, winners),
@@ -161,8 +167,8 @@ def render_report(
     )
 
 
-def _analyse_and_draw(run: Run, place: int) -> tuple[RunAnalysis, ModelCharts]:
-    analysis = analyse(run)
+def _analyse_and_draw(run: Run, place: int, reading: Reading) -> tuple[RunAnalysis, ModelCharts]:
+    analysis = analyse(run, reading)
     return analysis, charts_of_model(analysis, f"model-{place}")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import View, whole_run
@@ -82,6 +83,8 @@ class EstimatedRun:
         Arrays of shape (views, metrics).
     resamples, seed, level
         How the intervals were made.
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
     """
 
     run: Run
@@ -91,6 +94,7 @@ class EstimatedRun:
     resamples: int
     seed: int
     level: float
+    reading: Reading
 
     def of(self, metric: str, view: str | None = None) -> Estimate:
         """Return a metric in the view of this name, the first view by default."""
@@ -150,6 +154,7 @@ def estimate(
     run: Run | PairValues,
     views: Sequence[View] | None = None,
     *,
+    reading: Reading = DEFAULT_READING,
     resamples: int = RESAMPLES,
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
@@ -162,6 +167,8 @@ def estimate(
         The latter saves computing the pairs again.
     views : sequence of View, optional
         The whole run by default.
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS; pairs bring their own.
     resamples, seed, level
         As in `benchc_metrics.statistics.resampling.bootstrap_intervals`.
 
@@ -174,7 +181,7 @@ def estimate(
     ValueError
         If a view names a corruption that was not run.
     """
-    pairs = run if isinstance(run, PairValues) else PairValues.of_run(run)
+    pairs = run if isinstance(run, PairValues) else PairValues.of_run(run, reading)
     chosen = tuple(views) if views is not None else (whole_run(pairs.run),)
     sums = MetricSums.of_run(pairs.run)
     intervals = bootstrap_intervals(
@@ -187,7 +194,7 @@ def estimate(
         seed=seed,
         level=level,
     )
-    return EstimatedRun(pairs.run, chosen, sums.names, intervals, resamples, seed, level)
+    return EstimatedRun(pairs.run, chosen, sums.names, intervals, resamples, seed, level, pairs.reading)
 
 
 def compare(
@@ -195,6 +202,7 @@ def compare(
     second: Run | PairValues,
     views: Sequence[View] | None = None,
     *,
+    reading: Reading = DEFAULT_READING,
     resamples: int = RESAMPLES,
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
@@ -206,6 +214,8 @@ def compare(
     first, second : Run or PairValues
     views : sequence of View, optional
         The whole run by default; views given together are one family for Holm's correction.
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS; pairs bring their own.
     resamples, seed, level
         As in `benchc_metrics.statistics.resampling.paired_comparison`.
 
@@ -218,7 +228,12 @@ def compare(
     ValueError
         As `check_comparable`, or if a view names a corruption that was not run.
     """
-    one, other = (run if isinstance(run, PairValues) else PairValues.of_run(run) for run in (first, second))
+    one, other = (run if isinstance(run, PairValues) else PairValues.of_run(run, reading) for run in (first, second))
+    if one.reading != other.reading:
+        raise ValueError(
+            f"{one.run.name} and {other.run.name} cannot be compared: RAS is read as {one.reading!r} in one and as "
+            f"{other.reading!r} in the other"
+        )
     notes = check_comparable(one.run, other.run)
     chosen = tuple(views) if views is not None else (whole_run(one.run),)
     sums = MetricSums.of_run(one.run)

@@ -16,6 +16,7 @@ from benchc_tasks.commands.output import (
     add_bootstrap_arguments,
     add_format_arguments,
     add_metrics_argument,
+    add_reading_argument,
     print_in_format,
 )
 from benchc_tasks.commands.summary import cautions_of_runs, notes_on_runs
@@ -34,6 +35,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("first", metavar="A", help="a model's folder, as lmms-eval wrote it")
     parser.add_argument("second", metavar="B", help="another one, over the same dataset with the same prompt")
     add_metrics_argument(parser, ("ras", "acc_corrupted"), "which metrics to compare corruption by corruption")
+    add_reading_argument(parser)
     add_format_arguments(parser)
     add_bootstrap_arguments(parser)
     parser.set_defaults(run=run)
@@ -42,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables."""
     runs = read_runs([arguments.first, arguments.second])
-    first, second = (PairValues.of_run(each) for each in runs)
+    first, second = (PairValues.of_run(each, arguments.ras_reading) for each in runs)
     settings = {"resamples": arguments.resamples, "seed": arguments.seed}
     overall = compare(first, second, **settings)
     whole, views = (whole_run(first.run),), corruption_views(first.run)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.messages import quoted
+from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
@@ -19,6 +20,7 @@ __all__ = [
     "add_bootstrap_arguments",
     "add_format_arguments",
     "add_metrics_argument",
+    "add_reading_argument",
     "print_in_format",
     "whole_number",
 ]
@@ -81,6 +83,16 @@ def add_metrics_argument(parser: argparse.ArgumentParser, default: Sequence[str]
         )
 
 
+def add_reading_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--ras-reading`."""
+    parser.add_argument(
+        "--ras-reading",
+        choices=READINGS,
+        default=DEFAULT_READING,
+        help="how RAS reads calibration alignment (%(default)s); runs are compared within one reading only",
+    )
+
+
 def whole_number(least: int, most: int) -> Callable[[str], int]:
     """Make the type of an option that is a whole number from `least` to `most`.
 
@@ -119,6 +131,7 @@ def print_in_format(
             "resamples": arguments.resamples,
             "seed": arguments.seed,
             "confidence_level": CONFIDENCE_LEVEL,
+            "ras_reading": arguments.ras_reading,
         }
         print(to_json(tables, facts, notes, cautions), end="")
         return

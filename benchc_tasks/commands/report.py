@@ -19,6 +19,7 @@ from benchc_metrics.benchmark import CLEAN, Condition
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.files import replace_file
 from benchc_metrics.runs import Run, read_runs
+from benchc_tasks.commands.output import add_reading_argument
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.stacks.pictures import ConditionedPicture
@@ -44,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--title", default="Robustness under image corruption", help="heading of the page")
     parser.add_argument("--about", default="", metavar="TEXT", help="what the runs are, to stand below the heading")
+    add_reading_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             show,
             title=arguments.title,
             about=arguments.about,
+            reading=arguments.ras_reading,
             without_gallery=without_gallery,
             advance=lambda step: progress.update(task, description=for_terminal(step), advance=1),
             mapping=mapping,

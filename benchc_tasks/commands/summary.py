@@ -22,6 +22,7 @@ from benchc_tasks.commands.output import (
     add_bootstrap_arguments,
     add_format_arguments,
     add_metrics_argument,
+    add_reading_argument,
     print_in_format,
 )
 
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a model's folder, as lmms-eval wrote it")
     parser.add_argument("--by", choices=VIEWS, help="a row for each of these instead of one a run")
     add_metrics_argument(parser, headline_metrics(), "which metrics")
+    add_reading_argument(parser)
     add_format_arguments(parser)
     add_bootstrap_arguments(parser)
     parser.set_defaults(run=run)
@@ -50,7 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     runs = read_runs(arguments.runs)
     estimated = [
-        estimate(each, _views(each, arguments.by), resamples=arguments.resamples, seed=arguments.seed) for each in runs
+        estimate(
+            each,
+            _views(each, arguments.by),
+            reading=arguments.ras_reading,
+            resamples=arguments.resamples,
+            seed=arguments.seed,
+        )
+        for each in runs
     ]
     kinds: dict[str, list[EstimatedRun]] = {}
     for each in estimated:

@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 from loguru import logger
 
 from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.records import SampleRecord
@@ -53,10 +54,13 @@ class _OfSample:
     metric : str
         Name of the metric.
     record : SampleRecord
+    reading : str
+        Of RAS.
     """
 
     metric: str
     record: SampleRecord
+    reading: Reading
 
 
 class MetricOfSample(_OfSample, float):
@@ -80,10 +84,13 @@ class MetricOfTask(float):
         Name of the metric.
     tasks : tuple of tuple of SampleRecord
         The records of each task.
+    reading : str
+        Of RAS.
     """
 
     metric: str
     tasks: tuple[Records, ...]
+    reading: Reading
 
     def __copy__(self) -> MetricOfTask:
         """Return itself, as any float does."""
@@ -94,13 +101,15 @@ class MetricOfTask(float):
         return self
 
 
-def items_of_record(record: SampleRecord, metrics: Iterable[str]) -> dict[str, Any]:
+def items_of_record(record: SampleRecord, metrics: Iterable[str], reading: Reading = DEFAULT_READING) -> dict[str, Any]:
     """Make what one sample gives to the aggregator of each metric.
 
     Parameters
     ----------
     record : SampleRecord
     metrics : iterable of str
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
 
     Returns
     -------
@@ -111,7 +120,7 @@ def items_of_record(record: SampleRecord, metrics: Iterable[str]) -> dict[str, A
     run = _run_of(((record,),))
     named = {name: METRICS[name] for name in metrics}
     sums = _sums_of(tuple(metric for metric in named.values() if metric.is_defined_for(run)))
-    terms = sums.viewed_terms(PairValues.of_run(run).all_pairs())[0]
+    terms = sums.viewed_terms(PairValues.of_run(run, reading).all_pairs())[0]
     values = dict(zip(sums.names, sums.metrics(terms).tolist(), strict=True))
     items: dict[str, MetricOfSample | SumsOfSample | UndefinedOfSample] = {}
     for name, metric in named.items():
@@ -121,7 +130,7 @@ def items_of_record(record: SampleRecord, metrics: Iterable[str]) -> dict[str, A
             items[name] = UndefinedOfSample(NOT_DEFINED)
         else:
             items[name] = MetricOfSample(values[name])
-        items[name].metric, items[name].record = name, record
+        items[name].metric, items[name].record, items[name].reading = name, record, reading
     return items
 
 
@@ -148,7 +157,7 @@ def over_samples(items: MutableSequence[MetricOfSample | SumsOfSample | Undefine
     if not items:
         return nan
     items[:] = sorted(items, key=lambda item: item.record.sample)
-    return _metric_of(items[0].metric, (tuple(item.record for item in items),))
+    return _metric_of(items[0].metric, items[0].reading, (tuple(item.record for item in items),))
 
 
 def over_tasks(metrics: Sequence[float | str], sizes: Sequence[int], weight_by_size: bool = True) -> float | str:
@@ -171,7 +180,10 @@ def over_tasks(metrics: Sequence[float | str], sizes: Sequence[int], weight_by_s
     known = [metric for metric in metrics if isinstance(metric, MetricOfTask)]
     if not known or len(known) < len(metrics):
         return nan
-    return _metric_of(known[0].metric, tuple(records for metric in known for records in metric.tasks))
+    if len({metric.reading for metric in known}) > 1:
+        logger.warning(f"{known[0].metric} is undefined for the group: its tasks read RAS in different ways")
+        return nan
+    return _metric_of(known[0].metric, known[0].reading, tuple(records for metric in known for records in metric.tasks))
 
 
 def mean(items: MutableSequence[float | None]) -> float:
@@ -187,15 +199,15 @@ def mean(items: MutableSequence[float | None]) -> float:
     return fsum(present) / len(present) if present else nan
 
 
-def _metric_of(name: str, tasks: tuple[Records, ...]) -> float | str:
-    pairs = _pairs_of(_Key(tasks))
+def _metric_of(name: str, reading: Reading, tasks: tuple[Records, ...]) -> float | str:
+    pairs = _pairs_of(_Key(tasks), reading)
     if pairs is None:
         return nan
     if not METRICS[name].is_defined_for(pairs.run):
         return NOT_DEFINED
     sums = MetricSums((METRICS[name],))
     value = MetricOfTask(sums.metrics(sums.viewed_terms(pairs.all_pairs()).sum(axis=0))[0])
-    value.metric, value.tasks = name, tasks
+    value.metric, value.tasks, value.reading = name, tasks, reading
     return value
 
 
@@ -218,10 +230,10 @@ class _Key:
 
 # The metrics of a task are computed one after another, then those of the next task, and groups at the end.
 @lru_cache(maxsize=2)
-def _pairs_of(key: _Key) -> PairValues | None:
+def _pairs_of(key: _Key, reading: Reading) -> PairValues | None:
     """Pair the responses of tasks; None, and one warning, if their records do not belong together."""
     try:
-        return PairValues.of_run(_run_of(key.tasks))
+        return PairValues.of_run(_run_of(key.tasks), reading)
     except ValueError as fault:
         logger.warning(f"these metrics are undefined: {fault}")
         return None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 
 from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition
+from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord
 from benchc_tasks.corruptions import ENGINE_VERSION
@@ -45,7 +46,8 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     config : mapping
         The task's YAML. `metadata.corruption` names the corruption, and `metadata.module` the module that registers
         it where it is not one of the benchmark's; `dataset_path` names the dataset and `dataset_kwargs.split` its
-        split, see `benchc_tasks.datasets.load_dataset`.
+        split, see `benchc_tasks.datasets.load_dataset`. `metadata.ras_reading` chooses a reading of RAS, see
+        `benchc_metrics.metrics.ras.READINGS`.
     """
 
     request_type: ClassVar[str]
@@ -62,6 +64,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             str(metadata.get("corruption")), str(module) if module else None
         )
         self.samples = load_samples(settings.get("dataset_path"), _split(settings.get("dataset_kwargs") or {}))
+        self.reading = _reading(metadata.get("ras_reading", DEFAULT_READING))
         self._contexts: dict[str, SentContext] = {}
         # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
         settings["metadata"] = metadata | {
@@ -187,7 +190,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
 
     def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
         """Make what one sample gives to each aggregator."""
-        return items_of_record(record, self.registered_metrics)
+        return items_of_record(record, self.registered_metrics, self.reading)
 
     def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a sample's record says beside the responses, by the names of its fields."""
@@ -254,6 +257,14 @@ class BenchCTask(SampleTask):
     def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
         """Make what one sample gives to each aggregator."""
         return {**super().metrics_of_record(record), "length_normalised": float(record.length_normalised)}
+
+
+def _reading(written: object) -> Reading:
+    if written not in READINGS:
+        raise ValueError(
+            f"metadata.ras_reading is {written!r}, which is none of {', '.join(READINGS)}: correct the task's YAML"
+        )
+    return cast(Reading, written)
 
 
 def _split(dataset_kwargs: Mapping[str, Any]) -> str | None:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from run_folders import made_run, without_distributions, write_run
 
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.metrics.views import severity_views
 from benchc_metrics.runs import read_run
@@ -247,3 +249,24 @@ def test_cautions_are_shown_before_the_tables(tmp_path, capsys):
     assert expected in capsys.readouterr().err
     assert run_command(compare, folder, write_run(run, tmp_path / "seeing"), "--json") == 0
     assert json.loads(capsys.readouterr().out)["cautions"][0] == expected
+
+
+def test_the_reading_of_ras_is_chosen_and_said(folders, capsys):
+    values = {}
+    for reading in READINGS:
+        assert run_command(summary, folders[0], "--json", "--ras-reading", reading) == 0
+        written = json.loads(capsys.readouterr().out)
+        assert written["ras_reading"] == reading
+        values[reading] = written["tables"][0]["rows"][0]["ras"]
+        assert values[reading] == estimate(read_run(folders[0]), reading=reading, resamples=200).of("ras")._asdict()
+    assert len({value["value"] for value in values.values()}) == len(READINGS)
+    assert run_command(compare, *folders, "--json", "--ras-reading", "certainty") == 0
+    overall = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
+    (row,) = [row for row in overall if row["figure"] == "ras"]
+    assert row["first"] == values["certainty"]
+
+
+def test_readings_are_not_compared_with_one_another(folders):
+    first, second = (PairValues.of_run(read_run(folders[0]), reading) for reading in ("brier", "confidence"))
+    with pytest.raises(ValueError, match="RAS is read as 'brier' in one and as 'confidence' in the other"):
+        compare_runs(first, second)

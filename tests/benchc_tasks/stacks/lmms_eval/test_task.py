@@ -21,14 +21,17 @@ from scipy.special import softmax
 
 from benchc_metrics.benchmark import STANDARD_PROMPT
 from benchc_metrics.metrics.calibration import expected_calibration_error
+from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS
+from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.records import SampleRecord
-from benchc_metrics.runs import read_run
+from benchc_metrics.runs import read_run, run_of_records
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION, Picture, corruption, unregister
 from benchc_tasks.datasets import DatasetError, decode_image, write_dataset
 from benchc_tasks.stacks import common
 from benchc_tasks.stacks.answer_store import Row
 from benchc_tasks.stacks.common import AnsweringModel, conditions_of
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
+from benchc_tasks.stacks.lmms_eval.requests import task_configurations
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from support import encoded, logged, rows_of_samples
@@ -472,3 +475,28 @@ def test_entry_points_bring_corruptions(monkeypatch):
         assert [str(condition) for condition in conditions_of("posterize")][:2] == ["clean", "posterize@1"]
     finally:
         unregister("posterize")
+
+
+def test_the_reading_of_ras_is_taken_from_the_metadata(dataset):
+    def evaluated_with(reading):
+        metadata = {"corruption": "fog"} | ({"ras_reading": reading} if reading else {})
+        results = simple_evaluate(
+            model=PixelBackend(), tasks=[make_task(metadata=metadata)], bootstrap_iters=0, log_samples=True
+        )
+        records = [SampleRecord.from_json_dict(row["benchc"]) for row in results["samples"]["benchc_fog"]]
+        return results["results"]["benchc_fog"]["ras,none"], run_of_records("fog", {"benchc_fog": records})
+
+    found = {reading: evaluated_with(reading) for reading in (None, *READINGS)}
+    for reading, (value, run) in found.items():
+        assert value == pytest.approx(metrics_of_run(run, reading or DEFAULT_READING)["ras"], abs=1e-12)
+    assert len({value for value, _ in found.values()}) == len(READINGS)
+    with pytest.raises(ValueError, match=r"metadata\.ras_reading is 'luck', which is none of brier, probability"):
+        make_task(metadata={"corruption": "fog", "ras_reading": "luck"})
+
+
+def test_the_reading_of_ras_asks_no_question_again(dataset):
+    first, second = (
+        make_task(metadata={"corruption": "fog", "ras_reading": reading}) for reading in ("brier", "certainty")
+    )
+    assert task_configurations({"fog": first}) == task_configurations({"fog": second})
+    assert task_configurations({"fog": first}) != task_configurations({"fog": make_task("snow")})
