@@ -150,7 +150,7 @@ def test_without_invalid_pairs_ras_is_the_mean_over_all_pairs():
 
 
 def test_the_score_is_replaced_in_one_place(monkeypatch):
-    def other_score(clean, corrupted, answer, option_count=None):
+    def other_score(clean, corrupted, answer, option_count=None, reading="brier"):
         return np.full(np.broadcast_shapes(clean.shape, corrupted.shape)[:-1], 0.25)
 
     monkeypatch.setattr(ras, "robustness_alignment_score", other_score)
