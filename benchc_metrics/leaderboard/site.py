@@ -102,8 +102,16 @@ class SiteFacts:
         """
         if not submissions:
             raise ValueError("there is no submission to show: `benchc submit` writes one from a run")
-        check_all_comparable([submission.run for submission in submissions])
+        for kind in KINDS:
+            runs = [one.run for one in submissions if one.run.has_distributions == kind.has_distributions]
+            if runs:
+                check_all_comparable(runs)
         records = [submission.record for submission in submissions]
+        if len({(record.dataset.fingerprint, record.engine, record.prompt) for record in records}) > 1:
+            raise ValueError(
+                "the submissions with option log-likelihoods and those with generated letters have different datasets, "
+                "engines or prompts: say with --config which of them the site is over"
+            )
         ids = {(record.dataset.id, record.dataset.revision) for record in records}
         dataset, revision = ids.pop() if len(ids) == 1 else (None, None)
         first = records[0]

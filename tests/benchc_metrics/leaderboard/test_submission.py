@@ -215,7 +215,7 @@ def test_a_run_that_is_not_whole_is_not_written(tmp_path, changes, reason):
     ("changes", "reason"),
     [
         ({"model_id": None}, "--model-id"),
-        ({"model_id": "../up"}, "no id ORG/NAME"),
+        ({"model_id": "../up"}, "is not an id of the form ORG/NAME"),
         ({"dataset_id": "local"}, "dataset.id|id 'local'"),
         ({"source_url": "file:///x"}, "url 'file:///x' is refused"),
         ({"dataset_revision": "main"}, "revision 'main' is refused"),

@@ -191,10 +191,10 @@ def test_length_normalised_likelihoods_are_told(world: Any, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "0"], "--size 0 is no number of samples"),
+        (["--size", "0"], "--size 0 is not a number of samples"),
         (["--size", "41"], "41 samples are wanted, and"),
-        (["--diversity", "1.5"], "--diversity 1.5 is no share"),
-        (["--clusters", "0"], "--clusters 0 is no number of clusters"),
+        (["--diversity", "1.5"], "--diversity 1.5 is not a share"),
+        (["--clusters", "0"], "--clusters 0 is not a number of clusters"),
         (["--seed", "-1"], "--seed -1 is not from 0"),
         (["--encoder", "tfidf", "other"], "give at most one for texts"),
         (["--manifest", "x.json", "--answers", "x"], "give either --answers, to select, or --manifest"),

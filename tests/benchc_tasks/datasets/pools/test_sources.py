@@ -185,9 +185,9 @@ def test_letters_of_the_options_are_taken_off_and_counted(own: Path, capsys: pyt
     [
         (["local"], "needs --jsonl FILE"),
         (["local", "--jsonl", "x.jsonl", "--from", "y"], "--from and --revision are for benchmarks"),
-        (["local", "--jsonl", "x.jsonl"], "'x.jsonl' is no file"),
+        (["local", "--jsonl", "x.jsonl"], "'x.jsonl' is not a file"),
         (["mmstar", "--jsonl", "x.jsonl"], "--jsonl and --images are for `benchc pool local`"),
-        (["mmstar", "--from", "nowhere"], "'nowhere' is no parquet or JSONL file"),
+        (["mmstar", "--from", "nowhere"], "'nowhere' is neither a parquet or JSONL file"),
         (["mmstar", "--from", "x", "--revision", "y"], "give one of them"),
     ],
 )
@@ -271,7 +271,7 @@ def test_a_column_that_no_row_of_a_jsonl_copy_has_is_named(tmp_path: Path) -> No
 def test_a_copy_that_is_no_file_keeps_nobody_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jsonl")
     os.mkfifo(tmp_path / "b.parquet")
-    with pytest.raises(ValueError, match=r"is no parquet or JSONL file and no folder of some"):
+    with pytest.raises(ValueError, match=r"is neither a parquet or JSONL file nor a folder of such files"):
         list(local_rows(tmp_path, ()))
 
 
