@@ -92,8 +92,8 @@ def assemble_record(
             )
         elif mass is not None and mass > MOST_MASS:
             invalid[condition] = (
-                f"the probabilities of its options sum to {mass:.4g}, which is more than 1: the backend's numbers are "
-                "no log-likelihoods (raw logits, or of a changed distribution)"
+                f"the probabilities of its options sum to {mass:.4g}, which is more than 1, as raw logits or a "
+                "changed distribution do: use a backend that returns log-likelihoods"
             )
             rows[place] = masses[place] = None
     return SampleRecord.from_fields(

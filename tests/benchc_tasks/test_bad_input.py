@@ -344,7 +344,7 @@ def test_bad_samples_are_counted_and_the_first_ones_told(disturbed: Evaluation) 
     total = len(disturbed.records[TASK]) * len(CONDITIONS)
     unanswered = len(UNREADABLE) * len(CONDITIONS)
     assert disturbed.figures[TASK]["invalid_pairs,none"] == len(UNREADABLE) * (len(CONDITIONS) - 1)
-    *told, count = disturbed.log
+    *told, count, caution = disturbed.log
     first = [name for name, record in disturbed.records[TASK].items() if record.invalid][:MOST_TOLD_SAMPLES]
     reasons = [disturbed.records[TASK][name].invalid["clean"] for name in first]
     assert told == [*reasons[:-1], f"{reasons[-1]}; further samples are only counted"]
@@ -352,6 +352,7 @@ def test_bad_samples_are_counted_and_the_first_ones_told(disturbed: Evaluation) 
         f"benchc: {unanswered} of {total} conditions could not be scored and count as invalid, samples concerned: "
         f"{len(UNREADABLE)}; the first of them: {reasons[0]}"
     )
+    assert f"Only {total - unanswered:,} of {total:,} responses can be used; the first reason is: " in caution
 
 
 def test_pillow_says_nothing_of_bombs(disturbed: Evaluation) -> None:
@@ -748,11 +749,13 @@ def make_task(**settings: Any) -> BenchCTask:
 TASK_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown corruption": (
         {"metadata": {"corruption": "rain"}},
-        "metadata.corruption is 'rain', which is none of gaussian_noise, *: correct the task's YAML",
+        "metadata.corruption is 'rain', which is none of gaussian_noise, *: correct the task's YAML, or name the "
+        "module that registers it with metadata.module",
     ),
     "no corruption": (
         {"metadata": {}},
-        "metadata.corruption is 'None', which is none of *: correct the task's YAML",
+        "metadata.corruption is 'None', which is none of *: correct the task's YAML, or name the module that "
+        "registers it with metadata.module",
     ),
     "an unknown key": (
         {"dataset_kwargs": {"token": True}},
@@ -869,7 +872,7 @@ MODEL_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         {"backend": "qwen2_5_vll"},
         "backend 'qwen2_5_vll' is none of lmms-eval's models; close to it: qwen2_5_vl, *",
     ),
-    "a number as backend": ({"backend": 7}, "backend 7 is none of lmms-eval's models; `benchc info` lists them"),
+    "a number as backend": ({"backend": 7}, "backend '7' is none of lmms-eval's models; `benchc info` lists them"),
     "a backend of another family": (
         {"backend": "qwen2_5_vl", "pretrained": BUNDLED},
         "backend 'qwen2_5_vl' is made for qwen2_5_vl, and '*' is a checkpoint of llava: leave backend out, or name one "
@@ -948,7 +951,11 @@ ANSWERS: dict[str, tuple[list[Any], tuple[float, float] | str]] = {
     ),
     "-inf for one": ([(-INF, False), (-1.0, True)], (-INF, -1.0)),
     "all equal": ([(-2.0, False), (-2.0, False)], (-2.0, -2.0)),
-    "zeros": ([(0.0, True), (0.0, True)], (0.0, 0.0)),
+    "zeros": (
+        [(0.0, True), (0.0, True)],
+        "the probabilities of its options sum to 2, which is more than 1, as raw logits or a changed distribution do: "
+        "use a backend that returns log-likelihoods",
+    ),
     "beyond all measure": ([(-1e308, False), (-5e-324, True)], (-1e308, -5e-324)),
     "both signs": ([(-1.0, True), (0.5, False)], MIXED),
     "numpy's numbers": ([(np.float32(-1.5), np.True_), (np.float64(-2.5), np.False_)], (-1.5, -2.5)),
@@ -1026,10 +1033,9 @@ def test_a_strange_answer_costs_its_condition_at_most(scripted: Evaluation, name
 
 def test_the_lowest_of_tied_options_is_the_prediction(scripted: Evaluation) -> None:
     rows = {row["benchc"]["sample"]: row for row in scripted.rows[TASK]}
-    for name in ("all equal", "zeros"):
-        right = rows[name]["benchc"]["answer"] == 0
-        # Under all five severities the first option is the prediction, tied or not.
-        assert rows[name]["acc_corrupted"] == right
+    right = rows["all equal"]["benchc"]["answer"] == 0
+    # Under all five severities the first option is the prediction, tied or not.
+    assert rows["all equal"]["acc_corrupted"] == right
 
 
 def test_samples_beside_strange_answers_are_whole(scripted: Evaluation) -> None:
@@ -1136,9 +1142,10 @@ def test_an_image_cut_in_half_costs_its_own_pairs(terminals: Terminals) -> None:
         "its image cannot be decoded (it is truncated); replace it by a whole PNG, JPEG, GIF, BMP, WebP or TIFF file"
     )
     told = [line for line in terminal.output.splitlines() if reason in line]
-    assert len(told) == 2
+    assert len(told) == 3
     assert f"sample 'bad' under clean: {reason}" in told[0]
     assert "benchc: 6 of 18 conditions could not be scored and count as invalid, samples concerned: 1;" in told[1]
+    assert "Only 12 of 18 responses can be used; the first reason is: " in told[2]
     assert "Traceback" not in terminal.output + terminal.errors
     assert terminal.status == 0
     (results,) = terminal.results
