@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-SCORE_NAMES = ("inconsistency", "discrimination", "combined")
+SCORE_NAMES = ("covariance", "combined", "discrimination", "inconsistency")
+STRATUM_NAMES = ("letter", "category", "text")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,15 +30,20 @@ def add_parser(subparsers: Any) -> None:
         "select",
         help="choose the samples of a pool that tell models apart",
         description=(
-            "Choose the samples of a pool that tell models apart, from the answers of several models, clean and "
-            "corrupted, and spread over the pool's topics; or, with --manifest, write an earlier subset again."
+            "Choose the samples of a pool that tell models apart, from the answers of several models, in the pool's "
+            "proportions of right letters and categories; or, with --manifest, write an earlier subset again."
         ),
     )
     parser.add_argument("pool", help="the candidates: a folder, a parquet or JSONL file, or a hub id")
     parser.add_argument("--split", help="the split of the pool, where it has several")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder to write; new, or empty")
     parser.add_argument(
-        "--manifest", type=Path, help="selection.json of an earlier selection, to write its subset again"
+        "--manifest", help="selection.json of an earlier selection, or the name of a set, to write its subset again"
+    )
+    parser.add_argument(
+        "--leave-out-changed",
+        action="store_true",
+        help="with --manifest: leave out samples that the pool does not have, or has with another text or image",
     )
     parser.add_argument(
         "--answers",
@@ -47,7 +53,16 @@ def add_parser(subparsers: Any) -> None:
         help="samples logs or a folder of them, a parquet or CSV table, an npz file",
     )
     parser.add_argument("--size", type=int, default=849, help="number of samples (default: 849)")
-    parser.add_argument("--score", choices=SCORE_NAMES, default="combined", help="what selects (default: combined)")
+    parser.add_argument("--score", choices=SCORE_NAMES, default="covariance", help="what selects (default: covariance)")
+    parser.add_argument(
+        "--strata",
+        nargs="+",
+        choices=STRATUM_NAMES,
+        help=(
+            "keep the pool's proportions of these: the right option's letter, its text, the category or topic "
+            "(default: letter category with --score covariance, otherwise none)"
+        ),
+    )
     parser.add_argument(
         "--encoder",
         nargs="+",
@@ -56,9 +71,13 @@ def add_parser(subparsers: Any) -> None:
         help="for texts tfidf (the default) or a sentence-transformers model; for images clip:MODEL",
     )
     parser.add_argument(
-        "--diversity", type=float, default=0.5, help="share of the places dealt out over topics (default: 0.5)"
+        "--diversity", type=float, help="without strata: share of the places dealt out over topics (default: 0.5)"
     )
-    parser.add_argument("--clusters", type=int, help="number of topics (default: one for every five places)")
+    parser.add_argument(
+        "--clusters",
+        type=int,
+        help="number of topics (default: one for every five places; with strata, one for every ten)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the clusters (default: 0)")
     parser.add_argument(
         "--leave-out-unseen", action="store_true", help="leave out samples that fewer than two models answered"
@@ -69,7 +88,7 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Select a subset, or write one again."""
     from benchc_tasks.datasets import load_dataset
-    from benchc_tasks.selection import read_manifest, rebuild_subset
+    from benchc_tasks.selection import named_set, read_manifest, rebuild_subset
 
     console = Console(soft_wrap=True, highlight=False)
     if (arguments.manifest is None) == (arguments.answers is None):
@@ -78,19 +97,25 @@ def run(arguments: argparse.Namespace) -> int:
         manifest = _select(arguments)
         console.print(_model_table(manifest))
         console.print(_count_table(manifest))
+        console.print(_measure_table(manifest))
         console.print(for_terminal(_closing_lines(manifest, arguments.output), lines=True), markup=False)
         return 0
-    manifest = read_manifest(arguments.manifest)
+    manifest = read_manifest(named_set(arguments.manifest) or arguments.manifest)
     dataset = load_dataset(arguments.pool, split=arguments.split)
     with _stages() as stages:
-        is_same_pool = rebuild_subset(manifest, dataset, arguments.output, stages)
-    if not is_same_pool:
+        resolution = rebuild_subset(manifest, dataset, arguments.output, stages, arguments.leave_out_changed)
+    lost = resolution.described()
+    if lost:
+        console.print(for_terminal(f"left out: {lost}"), markup=False)
+    elif manifest.pool_fingerprint not in (None, dataset.fingerprint):
         console.print(
             f"the pool has changed since the selection (fingerprint {dataset.fingerprint[:16]}, "
-            f"then {manifest.pool_fingerprint[:16]}); the selected samples have not",
+            f"then {str(manifest.pool_fingerprint)[:16]}); the selected samples have not",
             markup=False,
         )
-    console.print(f"wrote the {len(manifest.samples)} samples of the subset to {arguments.output}", markup=False)
+    count = len(resolution.positions)
+    of_all = "" if count == len(manifest.samples) else f" of {len(manifest.samples)}"
+    console.print(f"wrote the {count}{of_all} samples of the subset to {arguments.output}", markup=False)
     return 0
 
 
@@ -101,6 +126,7 @@ def _select(arguments: argparse.Namespace) -> Manifest:
     settings = Settings(
         size=arguments.size,
         score=arguments.score,
+        strata=None if arguments.strata is None else tuple(dict.fromkeys(arguments.strata)),
         diversity=arguments.diversity,
         clusters=arguments.clusters,
         encoders=Encoders.of(arguments.encoder or ["tfidf"]),
@@ -149,6 +175,25 @@ def _count_table(manifest: Manifest) -> Table:
     return table
 
 
+def _measure_table(manifest: Manifest) -> Table:
+    """Tabulate what subsets of this size are worth to models that did not select them."""
+    judges = "by models that did not select" if manifest.curve.is_held_out else "by the models that select"
+    table = Table("", "subset", "worst", "random", title=f"{manifest.size:,} samples, judged {judges}")
+    place = manifest.curve.sizes.index(manifest.size)
+    rows = (
+        ("separation, random = 1", manifest.curve.separation, min),
+        ("order of the models (Kendall's tau)", manifest.curve.tau, min),
+        ("accuracy of always saying one letter", manifest.curve.one_letter, max),
+    )
+    for name, measure, worst in rows:
+        values = [] if measure is None else [split[place] for split in measure.selected]
+        found = [value for value in values if value is not None]
+        random = None if measure is None else measure.random[place][1]
+        cells = (sum(found) / len(found), worst(found), random) if found else (None, None, random)
+        table.add_row(name, *("" if cell is None else f"{cell:.2f}" for cell in cells))
+    return table
+
+
 def _closing_lines(manifest: Manifest, output: Path) -> str:
     widest = max((model.samples, model.conditions) for model in manifest.models)
     uneven = [model.name for model in manifest.models if (model.samples, model.conditions) != widest]
@@ -161,6 +206,7 @@ def _closing_lines(manifest: Manifest, output: Path) -> str:
     if any(model.notes.get("likelihood") == "a token's" for model in manifest.models):
         lines.append("length-normalised likelihoods make flatter distributions than summed ones do")
     if manifest.sample_score == "correctness":
-        lines.append("not every answer has probabilities: discrimination is computed from right and wrong answers")
+        lines.append("not every answer has probabilities: samples are scored from right and wrong answers")
+    lines += manifest.cautions
     lines.append(f"wrote {manifest.counts.selected} samples to {output}; evaluate on them with BENCHC_DATASET={output}")
     return "\n".join(lines)

@@ -4,5 +4,16 @@ from benchc_tasks.selection.answers import open_answers
 from benchc_tasks.selection.building import Settings, build_subset, rebuild_subset
 from benchc_tasks.selection.encoders import Encoders
 from benchc_tasks.selection.manifest import Manifest, read_manifest
+from benchc_tasks.selection.sets import SETS, named_set
 
-__all__ = ["Encoders", "Manifest", "Settings", "build_subset", "open_answers", "read_manifest", "rebuild_subset"]
+__all__ = [
+    "SETS",
+    "Encoders",
+    "Manifest",
+    "Settings",
+    "build_subset",
+    "named_set",
+    "open_answers",
+    "read_manifest",
+    "rebuild_subset",
+]

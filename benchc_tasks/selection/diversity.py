@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["choose", "cluster_count", "cluster_texts", "places_of_clusters"]
+__all__ = ["choose", "cluster_count", "cluster_texts", "members_in_order", "places_of_clusters"]
 
 PLACES_PER_CLUSTER = 5
 """So many places of the subset there are for each topic; with half the places dealt out, two or three a topic."""
@@ -15,9 +15,9 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
-def cluster_count(size: int, samples: int) -> int:
-    """Choose the number of clusters for a subset: one for every five places, at least 2, at most half the samples."""
-    return max(1, min(max(2, round(size / PLACES_PER_CLUSTER)), samples // 2))
+def cluster_count(size: float, samples: int, places: int = PLACES_PER_CLUSTER) -> int:
+    """Choose the number of clusters for a subset: one for so many places, at least 2, at most half the samples."""
+    return max(1, min(max(2, round(size / places)), samples // 2))
 
 
 def cluster_texts(embeddings: NDArray[np.float32], clusters: int, seed: int) -> IntArray:
@@ -115,7 +115,7 @@ def choose(
     # Best first; of equal scores the one that stands first in the pool.
     best_first = np.argsort(np.where(candidates, -score, np.inf), kind="stable")[: int(candidates.sum())]
     of_cluster = clusters[best_first]
-    is_dealt = _place_in_cluster(of_cluster) < places[of_cluster]
+    is_dealt = members_in_order(of_cluster) < places[of_cluster]
     if categories is not None and diversity > 0:
         missed = _best_of_missed(categories[best_first], is_dealt)
         is_dealt[missed[: size - int(is_dealt.sum())]] = True
@@ -131,7 +131,7 @@ def _best_of_missed(categories: IntArray, is_dealt: BoolArray) -> IntArray:
     return np.asarray(first[missed][order], dtype=np.int64)
 
 
-def _place_in_cluster(clusters: IntArray) -> IntArray:
+def members_in_order(clusters: IntArray) -> IntArray:
     """Count each cluster's members from 0 in the order in which they stand."""
     order = np.argsort(clusters, kind="stable")
     ordered = clusters[order]

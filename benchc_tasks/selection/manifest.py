@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchc_metrics.files import replace_file
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import SampleDataset
 from benchc_tasks.datasets.fingerprint import fingerprint, image_digest
+from benchc_tasks.selection.quotas import Stratum
 from benchc_tasks.selection.scores import Score
 
 __all__ = [
     "SCHEMA",
     "Counts",
     "CurveRecord",
+    "LetterRecord",
     "Manifest",
+    "MeasureRecord",
     "ModelRecord",
+    "Resolution",
     "SelectedSample",
     "read_manifest",
     "resolve_samples",
     "sample_digest",
+    "text_digest",
 ]
 
-SCHEMA: Literal["benchc.selection/1"] = "benchc.selection/1"
+SCHEMA: Literal["benchc.selection/2"] = "benchc.selection/2"
 """Name and version of the manifest; a change of its keys or their meaning is a new version."""
+
+FIRST_SCHEMA = "benchc.selection/1"
+"""Version without quotas, whose measure was the separation alone."""
 
 
 class _Record(BaseModel):
@@ -80,8 +92,8 @@ class Counts(_Record):
         Samples that could be selected.
     clusters, clusters_covered, categories, categories_covered : int
         Topics and categories that have candidates, and those that have a sample in the subset.
-    chosen_by_topic, chosen_by_score : int
-        Places dealt out over topics and categories, and places given by the score alone.
+    chosen_by_quota, chosen_by_topic, chosen_by_score : int
+        Places given by quotas, dealt out over topics and categories, and given by the score alone.
     selected : int
         Samples of the subset.
     """
@@ -102,29 +114,59 @@ class Counts(_Record):
     clusters_covered: int
     categories: int
     categories_covered: int
+    chosen_by_quota: int
     chosen_by_topic: int
     chosen_by_score: int
     selected: int
 
 
+class MeasureRecord(_Record):
+    """A measure of subsets of some sizes (see `Measure`); null where it is not defined.
+
+    Attributes
+    ----------
+    selected : list of list of float
+        One list a split of the models, one value a size.
+    random : list of list of float
+        For each size the 5th percentile of random subsets, their mean (in the first version absent) and their 95th
+        percentile.
+    """
+
+    selected: list[list[float | None]]
+    random: list[list[float | None]]
+
+
 class CurveRecord(_Record):
-    """The separation of models by subsets of some sizes, relative to random subsets (see `SeparationCurve`).
+    """Measures of subsets of some sizes (see `SubsetCurve`).
 
     Attributes
     ----------
     sizes : list of int
-    selected : list of list of float
-        One list a split of the models, one value a size; null where it cannot be computed.
-    random : list of list of float
-        5th and 95th percentile of random subsets, for each size.
+    separation : MeasureRecord
+        Relative to random subsets.
+    tau, one_letter : MeasureRecord or None
+        None in a manifest of the first version.
     is_held_out : bool
         Whether other models judge than those that select.
     """
 
     sizes: list[int]
-    selected: list[list[float | None]]
-    random: list[list[float | None]]
+    separation: MeasureRecord
+    tau: MeasureRecord | None
+    one_letter: MeasureRecord | None
     is_held_out: bool
+
+
+class LetterRecord(_Record):
+    """How many samples have a letter as their right option.
+
+    Attributes
+    ----------
+    pool, subset : int
+    """
+
+    pool: int
+    subset: int
 
 
 class SelectedSample(_Record):
@@ -133,12 +175,17 @@ class SelectedSample(_Record):
     Attributes
     ----------
     id : str
-    digest : str
-        SHA-256 over its columns and its image, in hexadecimal digits.
+    digest : str or None
+        SHA-256 over its columns and its image, in hexadecimal digits; None where the subset was selected without the
+        images.
+    text : str or None
+        SHA-256 over its question, options and right option, whatever their white space; None in a manifest of the first
+        version.
     """
 
     id: str
-    digest: str
+    digest: str | None
+    text: str | None
 
 
 class Manifest(_Record):
@@ -147,55 +194,64 @@ class Manifest(_Record):
     Attributes
     ----------
     schema_ : str
-        `benchc.selection/1`, under the key `schema`.
+        `benchc.selection/2`, under the key `schema`.
     pool : str
         What the pool was called when it was loaded.
-    pool_fingerprint, subset_fingerprint : str
-        Of the datasets.
+    pool_fingerprint, subset_fingerprint : str or None
+        Of the datasets; None where the subset was selected without the images.
     answers : list of str
         The sources.
     models : list of ModelRecord
     conditions : list of str
         All that were found.
     score : str
+    strata : list of str
+        Quotas hold within these, in the pool's proportions; empty where places were dealt out over topics.
     weights : dict of str to dict of str to float
         What each combined score is made of, and with which weights.
     sample_score : {"probability", "correctness"}
         What a model's score on a sample is: the right option's probability, or whether it is chosen.
     encoders : list of str
-    clusters : int
-        How many were asked of k-means.
-    diversity : float
-        Share of the places that was dealt out over the topics.
+    clusters : int or None
+        How many were asked of k-means; None where every sample has a category.
+    diversity : float or None
+        Share of the places that was dealt out over the topics; None where there are quotas.
     size, seed : int
     versions : dict of str to str
         Of the packages on which the result depends.
     counts : Counts
-    separation : CurveRecord
+    letters : dict of str to LetterRecord
+        Samples of each right option, in the pool and in the subset; empty in a manifest of the first version.
+    cautions : list of str
+        What was left out of the score, and why.
+    curve : CurveRecord
     samples : list of SelectedSample
         The subset, in the pool's order.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True, serialize_by_alias=True)
 
-    schema_: Literal["benchc.selection/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["benchc.selection/2"] = Field(default=SCHEMA, alias="schema")
     pool: str
-    pool_fingerprint: str
-    subset_fingerprint: str
+    pool_fingerprint: str | None
+    subset_fingerprint: str | None
     answers: list[str]
     models: list[ModelRecord]
     conditions: list[str]
     score: Score
+    strata: list[Stratum]
     weights: dict[str, dict[str, float]]
     sample_score: Literal["probability", "correctness"]
     encoders: list[str]
-    clusters: int
-    diversity: float
+    clusters: int | None
+    diversity: float | None
     size: int
     seed: int
     versions: dict[str, str]
     counts: Counts
-    separation: CurveRecord
+    letters: dict[str, LetterRecord]
+    cautions: list[str]
+    curve: CurveRecord
     samples: list[SelectedSample]
 
     def write(self, path: Path) -> None:
@@ -203,30 +259,85 @@ class Manifest(_Record):
         replace_file(path, json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
 
 
+@dataclass(frozen=True)
+class Resolution:
+    """A manifest's samples in a pool.
+
+    Attributes
+    ----------
+    positions : list of int
+        Of the samples that are there as they were, in the manifest's order.
+    missing, changed : list of str
+        Ids of the samples that the pool does not have, and of those whose text or image differs.
+    """
+
+    positions: list[int]
+    missing: list[str]
+    changed: list[str]
+
+    def described(self) -> str:
+        """Count and name the samples that are missing or have changed."""
+        found = ((self.missing, "missing"), (self.changed, "changed"))
+        return " and ".join(
+            f"{len(ids)} {what} ({', '.join(map(quoted, ids[:3]))}{', ...' if len(ids) > 3 else ''})"
+            for ids, what in found
+            if ids
+        )
+
+
 def read_manifest(path: str | Path) -> Manifest:
-    """Read a manifest.
+    """Read a manifest of this version or an older one.
 
     Raises
     ------
     ValueError
-        If it is not JSON, of another version, or has a key or value that this version does not know; one sentence.
+        If it is not JSON, of another version, or has a key or value that its version does not know; one sentence.
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        written = json.loads(text)
+        written = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as JSON ({error}); give the selection.json of a subset") from error
     schema = written.get("schema") if isinstance(written, dict) else None
-    if schema != SCHEMA:
-        raise ValueError(f"{path} has the schema {schema!r}, and this version of benchc reads {SCHEMA!r} only")
+    if schema not in (SCHEMA, FIRST_SCHEMA):
+        raise ValueError(
+            f"{path} has the schema {schema!r}, and this version of benchc reads {SCHEMA!r} and {FIRST_SCHEMA!r}"
+        )
     try:
-        return Manifest.model_validate_json(text)
+        return Manifest.model_validate_json(json.dumps(_upgraded(written) if schema == FIRST_SCHEMA else written))
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(str(step) for step in fault["loc"])
         more = f" ({error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
         raise ValueError(f"{path}: {place}: {fault['msg'].lower()}{more}; take the file as benchc wrote it") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is not a manifest of {schema!r}; take the file as benchc wrote it") from error
+
+
+def _upgraded(first: dict[str, Any]) -> dict[str, Any]:
+    """Turn a manifest of the first version into one of the second; what the first did not know is empty or null."""
+    separation = first["separation"]
+    curve = {
+        "sizes": separation["sizes"],
+        "separation": {
+            "selected": separation["selected"],
+            "random": [[low, None, high] for low, high in separation["random"]],
+        },
+        "tau": None,
+        "one_letter": None,
+        "is_held_out": separation["is_held_out"],
+    }
+    kept = {name: value for name, value in first.items() if name != "separation"}
+    return {
+        **kept,
+        "schema": SCHEMA,
+        "strata": [],
+        "letters": {},
+        "cautions": [],
+        "counts": {**first["counts"], "chosen_by_quota": 0},
+        "curve": curve,
+        "samples": [{**sample, "text": None} for sample in first["samples"]],
+    }
 
 
 def sample_digest(dataset: SampleDataset, position: int) -> str:
@@ -235,42 +346,52 @@ def sample_digest(dataset: SampleDataset, position: int) -> str:
     return fingerprint([(row, image_digest(row["image"]))])
 
 
-def resolve_samples(manifest: Manifest, dataset: SampleDataset) -> list[int]:
-    """Find the manifest's samples in a pool, and make sure that they are the same.
+def text_digest(question: str, options: Sequence[str], answer: int) -> str:
+    """Hash a sample's question, options and right option; white space counts as one blank.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal digits.
+    """
+    texts = [" ".join(text.split()) for text in (question, *options)]
+    return hashlib.sha256(json.dumps([*texts, answer]).encode()).hexdigest()
+
+
+def resolve_samples(manifest: Manifest, dataset: SampleDataset, leave_out_changed: bool = False) -> Resolution:
+    """Find the manifest's samples in a pool, and check that they are the same.
 
     Parameters
     ----------
     manifest : Manifest
     dataset : SampleDataset
         The pool, perhaps a changed one.
-
-    Returns
-    -------
-    list of int
-        Positions of the samples in the manifest's order.
+    leave_out_changed : bool
+        Return the samples that are missing or have changed, and do not refuse the pool for them.
 
     Raises
     ------
     ValueError
-        If a sample is missing or has changed; one sentence that names the first few, and says that the pool has
-        changed.
+        If a sample is missing or has changed; one sentence that names the first few. Always if none is left.
     """
     wanted = {sample.id for sample in manifest.samples}
-    positions = {row["id"]: position for position, row in enumerate(dataset.without_images()) if row["id"] in wanted}
-    missing = [sample.id for sample in manifest.samples if sample.id not in positions]
-    changed = [
-        sample.id
-        for sample in manifest.samples
-        if sample.id in positions and sample_digest(dataset, positions[sample.id]) != sample.digest
-    ]
-    if missing or changed:
-        parts = [
-            f"{len(ids)} {what} ({', '.join(map(repr, ids[:3]))}{', ...' if len(ids) > 3 else ''})"
-            for ids, what in ((missing, "missing"), (changed, "changed"))
-            if ids
-        ]
+    rows = {row["id"]: (place, row) for place, row in enumerate(dataset.without_images()) if row["id"] in wanted}
+
+    def is_same(sample: SelectedSample) -> bool:
+        position, row = rows[sample.id]
+        if sample.digest is not None:
+            return sample_digest(dataset, position) == sample.digest
+        return text_digest(row["question"], row["options"], row["answer"]) == sample.text
+
+    missing = [sample.id for sample in manifest.samples if sample.id not in rows]
+    changed = [sample.id for sample in manifest.samples if sample.id in rows and not is_same(sample)]
+    lost = {*missing, *changed}
+    positions = [rows[sample.id][0] for sample in manifest.samples if sample.id not in lost]
+    found = Resolution(positions, missing, changed)
+    if lost and not (leave_out_changed and positions):
+        pool = f"whose fingerprint is {manifest.pool_fingerprint[:16]}" if manifest.pool_fingerprint else manifest.pool
         raise ValueError(
-            f"the pool has changed: of the {len(manifest.samples)} selected samples there are {' and '.join(parts)}; "
-            f"give the pool whose fingerprint is {manifest.pool_fingerprint[:16]}, or select anew"
+            f"the pool has changed: of the {len(manifest.samples)} selected samples there are {found.described()}; "
+            f"give the pool {pool}, leave such samples out with --leave-out-changed, or select anew"
         )
-    return [positions[sample.id] for sample in manifest.samples]
+    return found

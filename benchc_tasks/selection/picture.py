@@ -1,125 +1,163 @@
-"""`selection.png`: how separation depends on the subset's size, and how the subset covers the pool's topics."""
+"""Draw a selection: what subsets of each size are worth beside random ones, and which kinds of samples it holds."""
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_tasks.selection.separation import SeparationCurve
+from benchc_tasks.selection.kinds import Kinds
+from benchc_tasks.selection.measures import Measure, SubsetCurve, one_letter_accuracy
+from benchc_tasks.selection.selecting import Selection
 
-__all__ = ["draw_selection"]
+__all__ = ["PICTURE_FILES", "draw_selection"]
+
+PICTURE_FILES = ("selection.png", "selection.svg")
 
 # Blue and orange of the palette that Okabe and Ito made for the colour-blind; they differ in print as well.
 SELECTED, RANDOM, POOL = "#0072B2", "#7a7a7a", "#E69F00"
 
+KINDS_SHOWN = 16
+"""Kinds with a bar of their own; the smaller ones share one."""
+
+NAME_LENGTH = 32
+
 
 def draw_selection(
-    path: Path,
-    curve: SeparationCurve,
+    folder: Path,
+    curve: SubsetCurve,
     size: int,
-    clusters: NDArray[np.int64],
-    candidates: NDArray[np.bool_],
-    positions: NDArray[np.int64],
+    answers: NDArray[np.int64],
+    kinds: Kinds,
+    selection: Selection,
     title: str,
 ) -> None:
-    """Draw the picture of a selection.
+    """Draw the picture of a selection, as PNG and as SVG.
 
     Parameters
     ----------
-    path : Path
-        The PNG.
-    curve : SeparationCurve
-        The left panel.
+    folder : Path
+        Where `selection.png` and `selection.svg` are written.
+    curve : SubsetCurve
+        For the first three panels.
     size : int
         Of the subset, marked there.
-    clusters : ndarray of int64, shape (samples,)
-        Each sample's cluster, for the right panel: what share of the candidates and of the subset each one has.
-    candidates : ndarray of bool, shape (samples,)
-    positions : ndarray of int64
-        Of the subset.
+    answers : ndarray of int64, shape (samples,)
+        Index of each sample's right option.
+    kinds : Kinds of the samples
+        For the last panel: the share of the candidates and of the subset that is of each kind.
+    selection : Selection
     title : str
-        Stands above both.
+        Stands above all.
     """
     # The object-oriented interface: pyplot would hold figures in a global state, and might look for a screen.
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(11.0, 4.6), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(11.0, 8.4), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12), facecolor="white")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    _draw_curve(left, curve, size)
-    _draw_coverage(right, clusters, candidates, positions)
-    for axes in (left, right):
+    panels = figure.subplots(2, 2)
+    judges = "half of the models select, the others judge" if curve.is_held_out else "the models that select also judge"
+    _draw_separation(panels[0, 0], curve, size)
+    _draw_tau(panels[0, 1], curve, size)
+    _draw_one_letter(panels[1, 0], curve, size, one_letter_accuracy(answers))
+    _draw_kinds(panels[1, 1], kinds, selection)
+    for axes in panels.flat:
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=9)
-    figure.suptitle(title, fontsize=12, fontweight="bold")
-    figure.savefig(path, dpi=150)
+        axes.tick_params(labelsize=8.5)
+    figure.suptitle(f"{title}\n{judges}", fontsize=11)
+    figure.savefig(folder / PICTURE_FILES[0], dpi=150)
+    # Without a date and with fixed names of its parts the same picture is the same file.
+    with rc_context({"svg.hashsalt": "benchc", "svg.fonttype": "none"}):
+        figure.savefig(folder / PICTURE_FILES[1], metadata={"Date": None})
 
 
-def _draw_curve(axes: Any, curve: SeparationCurve, size: int) -> None:
-    low, high = np.array(curve.random).T
-    axes.fill_between(curve.sizes, low, high, color=RANDOM, alpha=0.25, linewidth=0, label="random, 5 to 95 %")
+def _draw_separation(axes: Any, curve: SubsetCurve, size: int) -> None:
     axes.axhline(1.0, color=RANDOM, linewidth=1, linestyle="--")
-    splits = np.array(curve.selected)
+    _draw_measure(axes, curve, curve.separation, size)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("separation, random = 1", fontsize=9)
+    axes.set_title(
+        "Separation: how far models lie apart, in standard errors\n(2 = twice as far as on random subsets of the size)",
+        fontsize=9.5,
+        loc="left",
+    )
+
+
+def _draw_tau(axes: Any, curve: SubsetCurve, size: int) -> None:
+    _draw_measure(axes, curve, curve.tau, size)
+    axes.set_ylim(top=1.02)
+    axes.set_ylabel("Kendall's tau", fontsize=9)
+    axes.set_title(
+        "Order: agreement of the models' ranks on subset and pool\n(1 = the same order)", fontsize=9.5, loc="left"
+    )
+
+
+def _draw_one_letter(axes: Any, curve: SubsetCurve, size: int, pool: float) -> None:
+    axes.axhline(pool, color=POOL, linewidth=1.5, linestyle="--", label=f"pool, {pool:.2f}")
+    _draw_measure(axes, curve, curve.one_letter, size)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("accuracy", fontsize=9)
+    axes.set_title(
+        "Letters: accuracy of a model that always says one letter\n(the best of the letters)", fontsize=9.5, loc="left"
+    )
+
+
+def _draw_measure(axes: Any, curve: SubsetCurve, measure: Measure, size: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, _, high = np.array(measure.random).T
+    axes.fill_between(curve.sizes, low, high, color=RANDOM, alpha=0.25, linewidth=0, label="random, 5 to 95 %")
+    splits = np.array(measure.selected)
     if len(splits) > 1:
         for split in splits:
             axes.plot(curve.sizes, split, color=SELECTED, alpha=0.3, linewidth=1)
     label = f"selected, mean of {len(splits)} splits" if len(splits) > 1 else "selected"
     axes.plot(curve.sizes, splits.mean(axis=0), color=SELECTED, linewidth=2, marker="o", markersize=4, label=label)
-    axes.axvline(size, color="black", linewidth=1, linestyle=":")
-    axes.annotate(
-        f"{size} samples",
-        (size, 0.02),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, 0),
-        textcoords="offset points",
-        fontsize=9,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-    )
+    axes.axvline(size, color="black", linewidth=1, linestyle=":", label=f"this subset, {size:,}")
     axes.set_xscale("log")
-    axes.set_xticks(curve.sizes, [f"{value:,}" for value in curve.sizes])
-    axes.minorticks_off()
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("samples in the subset", fontsize=10)
-    axes.set_ylabel("separation of models, random = 1", fontsize=10)
-    judges = "half of the models select, the others judge" if curve.is_held_out else "the models that select also judge"
-    axes.set_title(f"Separation against size ({judges})", fontsize=10, loc="left")
-    axes.legend(frameon=False, fontsize=9)
+    spread = np.log10(max(curve.sizes) / min(curve.sizes))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < 2.5 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}"))
+    axes.set_xlabel("samples in the subset", fontsize=9)
+    axes.legend(frameon=False, fontsize=8)
 
 
-def _draw_coverage(
-    axes: Any, clusters: NDArray[np.int64], candidates: NDArray[np.bool_], positions: NDArray[np.int64]
-) -> None:
-    bins = int(clusters.max()) + 1
-    of_candidates = np.bincount(clusters[candidates], minlength=bins)
-    of_subset = np.bincount(clusters[positions], minlength=bins)
-    there = of_candidates > 0
-    covered = int((of_subset[there] > 0).sum())
-    order = np.argsort(-of_candidates, kind="stable")[: int(there.sum())]
-    shares = [counts[order] / counts.sum() * 100 for counts in (of_candidates, of_subset)]
-    edges = np.arange(len(order) + 1)
-    axes.bar(
-        edges[:-1],
-        shares[0],
-        width=1,
-        align="edge",
-        color=POOL,
-        alpha=0.75,
-        label="candidates",
-        edgecolor="white",
-        linewidth=1 if len(order) <= 60 else 0,
-    )
-    marker = float(np.clip(160 / len(order), 2, 5))
-    axes.plot(edges[:-1] + 0.5, shares[1], color=SELECTED, marker="o", markersize=marker, linestyle="", label="subset")
-    axes.set_xlim(0, len(order))
-    axes.set_ylim(0, 1.1 * max(values.max() for values in shares))
-    axes.set_xticks([])
-    axes.set_xlabel("topics, the one with most candidates first", fontsize=10)
-    axes.set_ylabel("share of the samples (%)", fontsize=10)
-    axes.set_title(
-        f"Coverage: {covered} of {int(there.sum())} topics have samples in the subset", fontsize=10, loc="left"
-    )
-    axes.legend(frameon=False, fontsize=9)
+def _draw_kinds(axes: Any, kinds: Kinds, selection: Selection) -> None:
+    count = len(kinds.names)
+    shares = [
+        np.bincount(kinds.labels[rows], minlength=count) / max(len(kinds.labels[rows]), 1) * 100
+        for rows in (selection.candidates, selection.positions)
+    ]
+    there = shares[0] > 0
+    covered = int((shares[1][there] > 0).sum())
+    order = np.argsort(-shares[0], kind="stable")[: int(there.sum())]
+    shown, rest = (order, order[:0]) if len(order) <= KINDS_SHOWN + 1 else (order[:KINDS_SHOWN], order[KINDS_SHOWN:])
+    names = [_shortened(kinds.names[kind]) for kind in shown]
+    of_candidates, of_subset = ([*share[shown]] for share in shares)
+    if len(rest):
+        names.append(f"{len(rest):,} smaller ones")
+        of_candidates.append(shares[0][rest].sum())
+        of_subset.append(shares[1][rest].sum())
+    places = np.arange(len(names))
+    axes.barh(places, of_candidates, color=POOL, alpha=0.75, height=0.75, label="candidates")
+    axes.plot(of_subset, places, color=SELECTED, marker="o", markersize=4, linestyle="", label="subset")
+    axes.set_yticks(places, names, fontsize=7.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("share of the samples (%)", fontsize=9)
+    what = "topics" if kinds.clusters is not None else "categories"
+    axes.set_title(f"Coverage: the subset holds {covered:,} of {int(there.sum()):,} {what}", fontsize=9.5, loc="left")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+
+def _shortened(name: str) -> str:
+    """Cut a name to the room beside the bars; `$` starts no formula."""
+    short = textwrap.shorten(" ".join(name.replace("_", " ").split()), NAME_LENGTH, placeholder=" ...")
+    return short.replace("$", r"\$")

@@ -32,6 +32,8 @@ class Pool:
         Index of the right option.
     categories : tuple of n (str or None)
         What kind of question each is, where the dataset says so.
+    right_texts : tuple of n str
+        Text of the right option.
     fingerprint : str
         The dataset's.
     """
@@ -41,6 +43,7 @@ class Pool:
     option_counts: NDArray[np.int64]
     answers: NDArray[np.int64]
     categories: tuple[str | None, ...]
+    right_texts: tuple[str, ...]
     fingerprint: str
 
     def __len__(self) -> int:
@@ -66,9 +69,19 @@ class Pool:
     @cached_property
     def category_codes(self) -> NDArray[np.int64]:
         """Number the categories in the order of their names; -1 for a sample without one, shape (n,)."""
-        names = sorted({name for name in self.categories if name is not None})
-        codes = {name: code for code, name in enumerate(names)}
+        codes = {name: code for code, name in enumerate(self.category_names)}
         return np.array([-1 if name is None else codes[name] for name in self.categories], dtype=np.int64)
+
+    @cached_property
+    def category_names(self) -> tuple[str, ...]:
+        """The categories in the order of their names."""
+        return tuple(sorted({name for name in self.categories if name is not None}))
+
+    @cached_property
+    def right_text_codes(self) -> NDArray[np.int64]:
+        """Number the texts of right options, whatever their case and white space, shape (n,)."""
+        _, codes = np.unique([" ".join(text.split()).casefold() for text in self.right_texts], return_inverse=True)
+        return np.asarray(codes, dtype=np.int64)
 
     @classmethod
     def from_dataset(cls, dataset: SampleDataset) -> Pool:
@@ -84,13 +97,14 @@ class Pool:
         ValueError
             If there is no sample.
         """
-        ids, texts, counts, answers, categories = [], [], [], [], []
+        ids, texts, counts, answers, categories, right = [], [], [], [], [], []
         for row in rows:
             ids.append(row["id"])
             texts.append(text_of(row["question"], row["options"]))
             counts.append(len(row["options"]))
             answers.append(row["answer"])
             categories.append(row.get("category"))
+            right.append(row["options"][row["answer"]])
         if not ids:
             raise ValueError("the pool has no samples: give one with at least one row")
         return cls(
@@ -99,6 +113,7 @@ class Pool:
             option_counts=np.array(counts, dtype=np.int64),
             answers=np.array(answers, dtype=np.int64),
             categories=tuple(categories),
+            right_texts=tuple(right),
             fingerprint=fingerprint,
         )
 

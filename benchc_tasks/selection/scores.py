@@ -1,4 +1,4 @@
-"""Score samples by what they tell about models: inconsistency, discrimination, and the two combined.
+"""Score samples by what they tell about models: covariance, inconsistency, discrimination, and the last two combined.
 
 The combination works on ranks, as its parts have no unit in common. A rank is scaled to (0, 1], 1 for the highest
 value among the candidates; equal values share their mean rank.
@@ -20,19 +20,28 @@ from benchc_tasks.selection.pool import Pool
 
 __all__ = [
     "COMBINED_WEIGHTS",
+    "GUESSING_SHARE",
     "INCONSISTENCY_WEIGHTS",
     "SCORES",
     "Components",
     "Score",
     "candidates_of",
     "components_of",
+    "misfit_of",
     "model_scores",
     "rank_of",
     "score_of",
 ]
 
-Score = Literal["inconsistency", "discrimination", "combined"]
+Score = Literal["covariance", "inconsistency", "discrimination", "combined"]
 SCORES: tuple[Score, ...] = get_args(Score)
+
+GUESSING_SHARE = 0.04
+"""Weight in the covariance of a model that guesses, beside a weight of 1 for all models that answered.
+
+Models that are judged on a subset can be weaker than those that selected it. Without the guessing model, a subset that
+strong models select holds few samples on which weak ones fail.
+"""
 
 INCONSISTENCY_WEIGHTS = {"flip_rate": 2.0, "divergence": 2.0, "vote_entropy": 1.0}
 """The votes' entropy counts half: it rises as well where models differ on the clean image already."""
@@ -74,6 +83,9 @@ class Components:
     discrimination : ndarray of float64
         Covariance over the models of their score on this sample with their score on the pool (see `model_scores`);
         nan where fewer than two models answered.
+    covariance : ndarray of float64
+        The same over the models and one that guesses (`GUESSING_SHARE`), with the scores on the pool scaled to a
+        standard deviation of 1.
     is_always_right, is_always_wrong : ndarray of bool
         Whether every answer of every model is right, or none.
     """
@@ -85,6 +97,7 @@ class Components:
     divergence: FloatArray
     vote_entropy: FloatArray
     discrimination: FloatArray
+    covariance: FloatArray
     is_always_right: BoolArray
     is_always_wrong: BoolArray
 
@@ -92,6 +105,8 @@ class Components:
 def components_of(tally: Tally, pool: Pool) -> Components:
     """Compute what the scores are made of."""
     correct, answers = tally.correct.sum(axis=0), tally.answers.sum(axis=0)
+    scores = _score_matrix(tally, tally.has_probabilities)
+    effects = _model_effects(scores)
     return Components(
         models=(tally.answers > 0).sum(axis=0),
         answers=answers,
@@ -99,7 +114,8 @@ def components_of(tally: Tally, pool: Pool) -> Components:
         flip_rate=_mean_over_models(_ratio(tally.flips, tally.pairs)),
         divergence=_mean_over_models(_ratio(tally.divergence, tally.divergences)),
         vote_entropy=_vote_entropy(tally, pool),
-        discrimination=_covariance(_score_matrix(tally)),
+        discrimination=_covariance(scores, effects),
+        covariance=_covariance_with_guessing(scores, effects, 1 / pool.option_counts),
         is_always_right=(answers > 0) & (correct == answers),
         is_always_wrong=(answers > 0) & (correct == 0),
     )
@@ -116,7 +132,7 @@ def score_of(components: Components, score: Score, candidates: BoolArray) -> dic
     Parameters
     ----------
     components : Components of n samples
-    score : {"inconsistency", "discrimination", "combined"}
+    score : {"covariance", "inconsistency", "discrimination", "combined"}
         Which one is to select.
     candidates : ndarray of bool, shape (n,)
         The samples that are ranked.
@@ -125,16 +141,19 @@ def score_of(components: Components, score: Score, candidates: BoolArray) -> dic
     -------
     dict of str to ndarray of float64, shape (n,)
         `inconsistency`, the weighted mean of the ranks of `flip_rate`, `divergence` and `vote_entropy`, of those that
-        there are; and `score`: that, or the discrimination, or the weighted mean of both's ranks. nan where a sample
-        is not a candidate.
+        there are; and `score`: that, or the covariance, or the discrimination, or (`combined`) the weighted mean of the
+        ranks of discrimination and inconsistency. nan where a sample is not a candidate. A sample without a pair of a
+        clean and a corrupted answer has no inconsistency: where models only disagree, they may only be guessing.
     """
     parts = {name: rank_of(getattr(components, name), candidates) for name in INCONSISTENCY_WEIGHTS}
-    inconsistency = _weighted_mean(parts, INCONSISTENCY_WEIGHTS)
+    has_pairs = ~np.isnan(components.flip_rate)
+    inconsistency = np.where(has_pairs, _weighted_mean(parts, INCONSISTENCY_WEIGHTS), np.nan)
     ranks = {
         "inconsistency": rank_of(inconsistency, candidates),
         "discrimination": rank_of(components.discrimination, candidates),
     }
     chosen = {
+        "covariance": np.where(candidates, components.covariance, np.nan),
         "inconsistency": inconsistency,
         "discrimination": np.where(candidates, components.discrimination, np.nan),
         "combined": _weighted_mean(ranks, COMBINED_WEIGHTS),
@@ -156,7 +175,26 @@ def model_scores(tally: Tally) -> FloatArray:
     ndarray of float64, shape (models,)
         Their sum is 0.
     """
-    return _model_effects(_score_matrix(tally))
+    return _model_effects(_score_matrix(tally, tally.has_probabilities))
+
+
+def misfit_of(tally: Tally) -> FloatArray:
+    """Compute what each sample adds to the misfit between the models' accuracies on a subset and on the pool.
+
+    A sample's right answers, centred over the models, are split into a part in proportion to the models' accuracies on
+    the pool and the remainder. A subset whose remainders sum to 0 has accuracies that are those of the pool, stretched.
+
+    Returns
+    -------
+    ndarray of float64, shape (models, n)
+        The remainders; 0 where a model did not answer.
+    """
+    scores = _score_matrix(tally, with_probabilities=False)
+    effects = _model_effects(scores)
+    length = np.linalg.norm(effects)
+    direction = effects / length if length > 0 else effects
+    deviations = _deviations(scores)
+    return np.asarray(deviations - np.outer(direction, _weighted_sum(direction, deviations)))
 
 
 def rank_of(values: FloatArray, candidates: BoolArray) -> FloatArray:
@@ -168,9 +206,9 @@ def rank_of(values: FloatArray, candidates: BoolArray) -> FloatArray:
     return ranks
 
 
-def _score_matrix(tally: Tally) -> FloatArray:
-    """Give each model's score on each sample, nan where it did not answer, shape (models, samples)."""
-    if tally.has_probabilities:
+def _score_matrix(tally: Tally, with_probabilities: bool) -> FloatArray:
+    """Return each model's score on each sample, nan where it did not answer, shape (models, samples)."""
+    if with_probabilities:
         sums, by_condition = tally.right_probability, tally.condition_probability
     else:
         sums, by_condition = tally.correct.astype(np.float64), tally.condition_correct
@@ -209,15 +247,40 @@ def _model_effects(scores: FloatArray, rounds: int = 100, tolerance: float = 1e-
     return rows
 
 
-def _covariance(scores: FloatArray) -> FloatArray:
+def _deviations(scores: FloatArray) -> FloatArray:
+    """Subtract each sample's mean over the models; 0 where a model did not answer, shape (models, samples)."""
+    return np.where(np.isnan(scores), 0.0, scores - _mean_over_models(scores))
+
+
+def _covariance(scores: FloatArray, effects: FloatArray) -> FloatArray:
     """Covariance over the models of each sample's scores with the models' effects, shape (samples,)."""
+    counts = (~np.isnan(scores)).sum(axis=0)
+    # The deviations of a sample sum to 0, so that the effects need no centring.
+    products = _weighted_sum(effects, _deviations(scores))
+    return np.where(counts >= 2, products / np.maximum(counts - 1, 1), np.nan)
+
+
+def _covariance_with_guessing(scores: FloatArray, effects: FloatArray, chance: FloatArray) -> FloatArray:
+    """Covariance over the models and one that guesses, whose score on a sample is `chance`, shape (samples,)."""
     there = ~np.isnan(scores)
     counts = there.sum(axis=0)
-    effects = _model_effects(scores)
-    deviations = np.where(there, scores - _mean_over_models(scores), 0.0)
-    # The deviations of a sample sum to 0, so that the effects need no centring.
-    products = np.einsum("m,mn->n", effects, deviations)
-    return np.where(counts >= 2, products / np.maximum(counts - 1, 1), np.nan)
+    levels = _mean_over_models(scores - effects[:, np.newaxis])
+    guessing = float(np.nanmean(chance - levels))
+    weight = 1 + GUESSING_SHARE
+    mean = GUESSING_SHARE * guessing / weight
+    spread = np.sqrt((np.mean(effects**2) + GUESSING_SHARE * guessing**2) / weight - mean**2)
+    means = _mean_over_models(scores)
+    # Over the models that answered a sample; then the guessing model's distance from them is added.
+    effect_means = _ratio(_weighted_sum(effects, there), counts)
+    among = _ratio(_weighted_sum(effects, _deviations(scores)), counts)
+    beside = GUESSING_SHARE / weight * (effect_means - guessing) * (means - chance)
+    found = (among + beside) / weight / (spread if spread > 0 else 1.0)
+    return np.where(counts >= 2, found, np.nan)
+
+
+def _weighted_sum(weights: FloatArray, values: FloatArray | BoolArray) -> FloatArray:
+    """Sum over the models without BLAS, whose sums depend on the number of threads."""
+    return np.asarray(np.einsum("m,mn->n", weights, values))
 
 
 def _vote_entropy(tally: Tally, pool: Pool) -> FloatArray:
@@ -228,7 +291,7 @@ def _vote_entropy(tally: Tally, pool: Pool) -> FloatArray:
     return np.asarray(entr(shares).sum(axis=1) / np.log(pool.option_counts))
 
 
-def _ratio(sums: NDArray[np.float64] | IntArray, counts: IntArray) -> FloatArray:
+def _ratio(sums: FloatArray | IntArray, counts: IntArray) -> FloatArray:
     """Divide, nan where there is nothing to divide by."""
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 

@@ -1,7 +1,8 @@
-"""The selection itself: from a tally of answers and the pool's topics to the positions of the subset."""
+"""Select a subset: from a tally of answers and each sample's category or topic to positions in the pool."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 
 from benchc_tasks.selection.answers.tally import Tally
 from benchc_tasks.selection.diversity import choose
+from benchc_tasks.selection.filling import fill_cells
 from benchc_tasks.selection.pool import Pool
-from benchc_tasks.selection.scores import Components, Score, candidates_of, components_of, score_of
+from benchc_tasks.selection.quotas import Stratum, cells_of, places_of_cells
+from benchc_tasks.selection.scores import Components, Score, candidates_of, components_of, misfit_of, score_of
 
 __all__ = [
     "DEFAULT_DIVERSITY",
+    "DEFAULT_STRATA",
     "ScoredSamples",
     "Selection",
     "check_seen",
@@ -24,6 +28,8 @@ __all__ = [
 
 DEFAULT_DIVERSITY = 0.5
 """Half of the places are dealt out over the topics, half go to the best of the rest."""
+
+DEFAULT_STRATA: tuple[Stratum, ...] = ("letter", "category")
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -40,12 +46,15 @@ class ScoredSamples:
         The samples that can be selected.
     inconsistency, score : ndarray of float64, shape (n,)
         nan where a sample is not a candidate.
+    misfit : ndarray of float64, shape (models, n), or None
+        What each sample adds to the misfit of a subset (see `scores.misfit_of`); None where it does not count.
     """
 
     components: Components
     candidates: NDArray[np.bool_]
     inconsistency: FloatArray
     score: FloatArray
+    misfit: FloatArray | None
 
     @property
     def available(self) -> int:
@@ -59,28 +68,30 @@ class Selection(ScoredSamples):
 
     Attributes
     ----------
-    clusters : ndarray of int64, shape (n,)
-        Each sample's topic.
-    dealt, others : ndarray of int64
-        Positions of the samples with a place of their topic, and of those that were chosen by their score alone.
+    kinds : ndarray of int64, shape (n,)
+        Each sample's category, or its topic.
+    by_quota, dealt, others : ndarray of int64
+        Positions of the samples with a place of a quota, with a place of their topic, and chosen by score alone.
     """
 
-    clusters: IntArray
+    kinds: IntArray
+    by_quota: IntArray
     dealt: IntArray
     others: IntArray
 
     @property
     def positions(self) -> IntArray:
         """Positions of the subset in the pool, ascending."""
-        return np.sort(np.concatenate([self.dealt, self.others]))
+        return np.sort(np.concatenate([self.by_quota, self.dealt, self.others]))
 
 
 def select_samples(
     tally: Tally,
     pool: Pool,
-    clusters: IntArray,
+    kinds: IntArray,
     size: int,
-    score: Score = "combined",
+    score: Score = "covariance",
+    strata: Sequence[Stratum] = DEFAULT_STRATA,
     diversity: float = DEFAULT_DIVERSITY,
 ) -> Selection:
     """Select a subset: score the samples, then choose.
@@ -90,10 +101,10 @@ def select_samples(
     ValueError
         If fewer candidates are left than samples are wanted.
     """
-    return choose_samples(score_samples(tally, pool, score), pool, clusters, size, diversity)
+    return choose_samples(score_samples(tally, pool, score), pool, kinds, size, strata, diversity)
 
 
-def score_samples(tally: Tally, pool: Pool, score: Score = "combined") -> ScoredSamples:
+def score_samples(tally: Tally, pool: Pool, score: Score = "covariance") -> ScoredSamples:
     """Score the samples of a pool by some models' answers.
 
     Parameters
@@ -101,17 +112,33 @@ def score_samples(tally: Tally, pool: Pool, score: Score = "combined") -> Scored
     tally : Tally
         The models' answers.
     pool : Pool
-    score : {"inconsistency", "discrimination", "combined"}
+    score : {"covariance", "inconsistency", "discrimination", "combined"}
         What makes a sample a good one.
+
+    Raises
+    ------
+    ValueError
+        If samples are to be scored by their inconsistency alone, and none has a clean and a corrupted answer.
     """
     components = components_of(tally, pool)
     candidates = candidates_of(components)
     scores = score_of(components, score, candidates)
-    return ScoredSamples(components, candidates, scores["inconsistency"], scores["score"])
+    if score == "inconsistency" and np.isnan(components.flip_rate).all():
+        raise ValueError(
+            "--score inconsistency compares corrupted answers with clean ones, and no model answered a sample both "
+            "ways; give such answers, or leave --score out"
+        )
+    misfit = misfit_of(tally) if score == "covariance" else None
+    return ScoredSamples(components, candidates, scores["inconsistency"], scores["score"], misfit)
 
 
 def choose_samples(
-    scored: ScoredSamples, pool: Pool, clusters: IntArray, size: int, diversity: float = DEFAULT_DIVERSITY
+    scored: ScoredSamples,
+    pool: Pool,
+    kinds: IntArray,
+    size: int,
+    strata: Sequence[Stratum] = DEFAULT_STRATA,
+    diversity: float = DEFAULT_DIVERSITY,
 ) -> Selection:
     """Choose the subset.
 
@@ -119,12 +146,14 @@ def choose_samples(
     ----------
     scored : ScoredSamples of n samples
     pool : Pool of n samples
-    clusters : ndarray of int64, shape (n,)
-        Each sample's topic.
+    kinds : ndarray of int64, shape (n,)
+        Each sample's category or topic.
     size : int
         Number of samples wanted.
+    strata : sequence of {"letter", "category", "text"}
+        Quotas hold within these, in the pool's proportions. Without any, `diversity` decides.
     diversity : float
-        Share of the places that is dealt out over the topics in proportion to their candidates, in [0, 1].
+        Share of the places that is dealt out over the kinds in proportion to their candidates, in [0, 1].
 
     Raises
     ------
@@ -137,8 +166,15 @@ def choose_samples(
             f"{int(scored.components.is_always_right.sum())} are always answered right and "
             f"{int(scored.components.is_always_wrong.sum())} always wrong; give a --size of at most {scored.available}"
         )
-    dealt, others = choose(scored.score, clusters, size, diversity, pool.category_codes)
-    return Selection(**vars(scored), clusters=clusters, dealt=dealt, others=others)
+    if strata:
+        cells = cells_of(strata, pool, kinds, size)
+        places = places_of_cells(cells, ~np.isnan(scored.score), scored.score, size)
+        by_quota = fill_cells(cells.cell, places, scored.score, scored.misfit)
+        dealt = others = by_quota[:0]
+    else:
+        dealt, others = choose(scored.score, kinds, size, diversity, pool.category_codes)
+        by_quota = dealt[:0]
+    return Selection(**vars(scored), kinds=kinds, by_quota=by_quota, dealt=dealt, others=others)
 
 
 def check_seen(tally: Tally, pool: Pool) -> IntArray:

@@ -1,12 +1,14 @@
-"""Does a subset that some models select tell other models apart? The logits of 26 published models on MMBench say so.
+"""Measure whether a subset that some models select tells other models apart, on 26 published models' logits on MMBench.
 
     python tests/benchmarks/selection_proof.py [FOLDER] [--weights]
 
 FOLDER holds `mmbench_logits.npz` and `mmbench_items.jsonl`; by default `../shared/mmbench-logits` beside the checkout.
 
 The option rotations of a question are its conditions, the original order the clean one. Twenty times the models are
-split in halves; the first half selects 200 of the 1,176 questions, the second half judges: the standard deviation of
-its models' accuracies over the mean standard error of an accuracy, divided by the same for random subsets.
+split in halves; the first half selects 200 of the 1,176 questions, the second half judges. Separation is the standard
+deviation of its models' accuracies over the mean standard error of an accuracy, divided by the same for random subsets;
+tau is Kendall's, between its models' order on the subset and on all questions; and the last column is what a model that
+always says one letter gets on the subset beyond what it gets on the pool.
 
 `--weights` judges the weight of the inconsistency in the combined score within the selecting halves alone, which are
 split once more for that; the judging halves are not looked at.
@@ -18,7 +20,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,10 +31,10 @@ from benchc_tasks.selection.answers.arrays import ArrayAnswers
 from benchc_tasks.selection.answers.tally import Tally, tally_answers
 from benchc_tasks.selection.diversity import choose, cluster_count, cluster_texts
 from benchc_tasks.selection.encoders import Encoders, embed
+from benchc_tasks.selection.measures import accuracies_of, rank_agreement, separation
 from benchc_tasks.selection.pool import Pool
 from benchc_tasks.selection.scores import candidates_of, components_of, rank_of, score_of
-from benchc_tasks.selection.selecting import select_samples
-from benchc_tasks.selection.separation import accuracies_of, rank_agreement, separation
+from benchc_tasks.selection.selecting import DEFAULT_STRATA, select_samples
 
 FOLDER = Path(__file__).parents[3] / "shared" / "mmbench-logits"
 SIZE = 200
@@ -56,13 +58,15 @@ class Verdict:
 
     separations: list[float]
     agreements: list[float]
+    chances: list[float]
     categories: list[int]
+    letters: list[float]
 
     def row(self) -> str:
-        """Write the figures of the table."""
+        """Write the numbers of the table."""
         return (
             f"{np.mean(self.separations):5.2f} ({min(self.separations):.2f})   {np.mean(self.agreements):.3f}   "
-            f"{min(self.categories):2d} of 20"
+            f"{min(self.categories):2d} of 20     {max(self.letters):+.3f}"
         )
 
 
@@ -135,16 +139,26 @@ def halves(split: int) -> tuple[Any, Any]:
 def judge(evidence: Evidence, select: Callable[[Tally], Any], splits: Iterable[int] = range(SPLITS)) -> Verdict:
     """Let the first half of the models select and the other half judge, split by split."""
     categories = np.array(evidence.pool.categories)
-    separations, agreements, covered = [], [], []
+    verdict = Verdict([], [], [], [], [])
     for split in splits:
         selecting, judging = halves(split)
         subset = select(evidence.tally.of_models(selecting))
         accuracies = accuracies_of(evidence.tally.of_models(judging))
         chance = np.mean([separation(accuracies[:, drawn]) for drawn in evidence.random])
-        separations.append(separation(accuracies[:, subset]) / chance)
-        agreements.append(rank_agreement(accuracies, subset))
-        covered.append(len(set(categories[subset])))
-    return Verdict(separations, agreements, covered)
+        verdict.separations.append(separation(accuracies[:, subset]) / chance)
+        verdict.agreements.append(rank_agreement(accuracies, subset))
+        verdict.chances.append(float(np.mean([rank_agreement(accuracies, drawn) for drawn in evidence.random[:100]])))
+        verdict.categories.append(len(set(categories[subset])))
+        verdict.letters.append(one_letter_gain(evidence.pool, subset))
+    return verdict
+
+
+def one_letter_gain(pool: Pool, subset: Any) -> float:
+    """Compute how much the accuracy of a model that always says one letter rises from pool to subset, at most."""
+    on_subset, on_pool = (
+        np.bincount(answers, minlength=4) / len(answers) for answers in (pool.answers[subset], pool.answers)
+    )
+    return float((on_subset - on_pool).max())
 
 
 @cache
@@ -157,7 +171,10 @@ def clusters_of(folder: Path, seed: int = 0) -> Any:
 def ours(folder: Path, score: Any, **settings: Any) -> Callable[[Tally], Any]:
     """Select as `benchc select --score SCORE` does."""
     evidence = load(folder)
-    return lambda tally: select_samples(tally, evidence.pool, clusters_of(folder), SIZE, score, **settings).positions
+    has_quotas = score == "covariance" or bool(settings.get("strata"))
+    kinds = evidence.pool.category_codes if has_quotas and settings.pop("categories", True) else clusters_of(folder)
+    settings.setdefault("strata", DEFAULT_STRATA if score == "covariance" else ())
+    return lambda tally: select_samples(tally, evidence.pool, kinds, SIZE, score, **settings).positions
 
 
 def sketched(folder: Path, parts: Callable[[Tally, Any], list[Any]], diversity: float = 0.0) -> Callable[[Tally], Any]:
@@ -200,20 +217,21 @@ def table(folder: Path) -> list[tuple[str, str, Verdict]]:
         ("sketch: covariance of probability", "2.70 (1.75)", sketched(folder, lambda _, found: [found.discrimination])),
         ("sketch: both covariances + inconsistency", "2.73 (1.66)", sketched(folder, all_three)),
         ("sketch: the same, 40 % over clusters", "2.69 (1.63)", sketched(folder, all_three, 0.4)),
-        ("inconsistency", "", ours(folder, "inconsistency", diversity=0.0)),
-        ("inconsistency, with diversity", "", ours(folder, "inconsistency")),
-        ("discrimination", "", ours(folder, "discrimination", diversity=0.0)),
-        ("discrimination, with diversity", "", ours(folder, "discrimination")),
-        ("combined", "", ours(folder, "combined", diversity=0.0)),
-        ("combined, with diversity (the default)", "", ours(folder, "combined")),
-        ("combined, all places over clusters", "", ours(folder, "combined", diversity=1.0)),
+        ("inconsistency, no topics", "", ours(folder, "inconsistency", diversity=0.0)),
+        ("inconsistency", "", ours(folder, "inconsistency")),
+        ("discrimination", "", ours(folder, "discrimination")),
+        ("combined, no topics", "", ours(folder, "combined", diversity=0.0)),
+        ("combined (the default of 0.1.0)", "", ours(folder, "combined")),
+        ("combined, quotas for letters", "", ours(folder, "combined", strata=("letter",))),
+        ("combined, quotas for letter x category", "", ours(folder, "combined", strata=DEFAULT_STRATA)),
+        ("discrimination, the same quotas", "", ours(folder, "discrimination", strata=DEFAULT_STRATA)),
+        ("covariance, quotas for letters", "", ours(folder, "covariance", strata=("letter",))),
+        ("covariance, letter x topic", "", ours(folder, "covariance", categories=False)),
+        ("covariance, letter x category (the default)", "", ours(folder, "covariance")),
+        ("covariance, letter x category x text", "", ours(folder, "covariance", strata=(*DEFAULT_STRATA, "text"))),
     ]
     verdicts = [(name, quoted, judge(evidence, select)) for name, quoted, select in rows]
-    peeking = Verdict(
-        [found.separations[0] for found in cheats],
-        [found.agreements[0] for found in cheats],
-        [found.categories[0] for found in cheats],
-    )
+    peeking = Verdict(*([value for found in cheats for value in getattr(found, part.name)] for part in fields(Verdict)))
     return [*verdicts, ("sketch: the judging half selects for itself", "4.8", peeking)]
 
 
@@ -249,8 +267,10 @@ def main() -> None:
     if arguments.weights:
         weigh(arguments.folder)
         return
-    print(f"{'separation: mean (worst) of 20 splits':44s} quoted        here          tau     categories")
-    for name, quoted, verdict in table(arguments.folder):
+    rows = table(arguments.folder)
+    print(f"order of random subsets: tau {np.mean(rows[0][2].chances):.3f}")
+    print(f"{'separation: mean (worst) of 20 splits':44s} quoted        here          tau     categories   one letter")
+    for name, quoted, verdict in rows:
         print(f"{name:44s} {quoted:13s} {verdict.row()}")
 
 

@@ -43,7 +43,7 @@ def test_the_subset_loads_as_a_dataset_with_the_pools_bytes(world: Any, monkeypa
     positions = [int(row["id"].removeprefix("s")) for row in subset]
     assert positions == sorted(positions)
     assert sorted(path.name for path in (world.folder / "subset").iterdir()) == [
-        "data.parquet", "scores.csv", "selection.json", "selection.png",
+        "data.parquet", "scores.csv", "selection.json", "selection.png", "selection.svg",
     ]  # fmt: skip
 
 
@@ -63,13 +63,72 @@ def test_the_manifest_says_what_was_done(world: Any) -> None:
     assert (counts["chosen_by_topic"] >= 3, counts["selected"]) == (True, 12)
     assert counts["chosen_by_topic"] + counts["chosen_by_score"] == 12
     assert counts["categories_covered"] == counts["categories"] == 4
-    assert found["separation"]["is_held_out"]
+    assert found["curve"]["is_held_out"]
+
+
+def test_the_default_keeps_the_pools_letters_and_categories(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert select(world) == 0
+    found, told = manifest_of(world), capsys.readouterr().out
+    assert (found["schema"], found["score"], found["strata"]) == (
+        "benchc.selection/2", "covariance", ["letter", "category"],
+    )  # fmt: skip
+    assert (found["diversity"], found["clusters"], found["cautions"]) == (None, None, [])
+    assert found["counts"]["chosen_by_quota"] == found["counts"]["selected"] == 12
+    subset = list(load_dataset(world.folder / "subset"))
+    for letter, counts in found["letters"].items():
+        assert counts["pool"] == sum("ABCD"[row["answer"]] == letter for row in world.rows)
+        assert counts["subset"] == sum("ABCD"[row["answer"]] == letter for row in subset)
+        assert abs(counts["subset"] - counts["pool"] * 12 / 40) < 1
+    for category in {row["category"] for row in world.rows}:
+        in_pool, in_subset = (sum(row["category"] == category for row in rows) for rows in (world.rows, subset))
+        assert abs(in_subset - in_pool * 12 / 40) < 1
+    place = found["curve"]["sizes"].index(12)
+    for name in ("separation", "tau", "one_letter"):
+        measure = found["curve"][name]
+        low, mean, high = measure["random"][place]
+        assert low <= mean <= high
+        assert len(measure["selected"]) == 5
+    assert "12 samples, judged by models that did not select" in told
+    assert "accuracy of always saying one letter" in told
+
+
+@pytest.mark.parametrize("score", ["combined", "discrimination", "inconsistency"])
+def test_other_scores_fill_quotas_on_request(world: Any, score: str) -> None:
+    assert select(world, "--score", score, "--strata", "letter", "text") == 0
+    found = manifest_of(world)
+    assert (found["strata"], found["counts"]["chosen_by_quota"]) == (["letter", "text"], 12)
+    assert all(abs(counts["subset"] - counts["pool"] * 12 / 40) < 1 for counts in found["letters"].values())
+
+
+def test_topics_take_the_place_of_missing_categories(world: Any) -> None:
+    for row in world.rows[::2]:
+        row["category"] = None
+    write_dataset(world.folder / "pool" / "data.parquet", world.rows)
+    assert select(world, "--clusters", "3") == 0
+    found = manifest_of(world)
+    assert (found["clusters"], found["counts"]["categories"]) == (3, 2)
+    assert found["counts"]["clusters"] == 5
+    svg = (world.folder / "subset" / "selection.svg").read_text(encoding="utf-8")
+    assert "topic 1" in svg
+    assert any(pair in svg for pair in ("engine, wheel", "piano, song", "wheel, engine", "song, piano"))
+
+
+def test_a_score_without_pairs_leaves_the_inconsistency_out_and_says_so(
+    world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = world.write_table(keep=lambda model, condition, sample: condition == 0)
+    assert select(world, "--score", "combined", answers=answers) == 0
+    sentence = "inconsistency is left out for all samples: no model answered them both clean and corrupted"
+    assert manifest_of(world)["cautions"] == [sentence]
+    assert sentence in capsys.readouterr().out
+    assert select(world, "--score", "inconsistency", answers=answers, output="other") == 1
+    assert "--score inconsistency compares corrupted answers with clean ones" in capsys.readouterr().err
 
 
 def test_scores_have_a_row_for_every_sample_and_its_fate(world: Any) -> None:
     world.log_likelihoods[:, :, 3] = np.log(1e-3)
     world.log_likelihoods[:, :, 3, world.rows[3]["answer"]] = -1e-3
-    assert select(world) == 0
+    assert select(world, "--score", "combined") == 0
     with (world.folder / "subset" / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == [row["id"] for row in world.rows]
@@ -86,7 +145,7 @@ def test_scores_have_a_row_for_every_sample_and_its_fate(world: Any) -> None:
 def test_the_picture_is_one(world: Any) -> None:
     assert select(world) == 0
     with Image.open(world.folder / "subset" / "selection.png") as picture:
-        assert picture.size == (1650, 690)
+        assert picture.size == (1650, 1260)
         pixels = np.asarray(picture.convert("RGB"))
     # Both panels have ink in the colours of the curve, the band and the bars.
     for colour in ((0x00, 0x72, 0xB2), (0x7A, 0x7A, 0x7A)):
@@ -141,6 +200,23 @@ def test_a_pool_without_the_selected_samples_is_refused(
     assert not (world.folder / "again").exists()
 
 
+def test_changed_samples_are_left_out_on_request(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert select(world) == 0
+    subset = load_dataset(world.folder / "subset")
+    gone, changed = subset[1]["id"], subset[4]["id"]
+    next(row for row in world.rows if row["id"] == changed)["question"] += "?"
+    rows = [row for row in world.rows if row["id"] != gone]
+    write_dataset(world.folder / "pool" / "data.parquet", rows)
+    manifest = str(world.folder / "subset" / "selection.json")
+    capsys.readouterr()
+    assert select(world, "--manifest", manifest, "--leave-out-changed", output="again") == 0
+    told = capsys.readouterr().out
+    assert f"left out: 1 missing ({gone!r}) and 1 changed ({changed!r})" in told
+    assert "wrote the 10 of 12 samples" in told
+    again = [row["id"] for row in load_dataset(world.folder / "again")]
+    assert again == [row["id"] for row in subset if row["id"] not in (gone, changed)]
+
+
 def test_a_sample_seen_by_fewer_than_two_models_is_refused_by_name(
     world: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,7 +245,7 @@ def test_what_is_compared_with_what_is_shown(world: Any, capsys: pytest.CaptureF
 
 def test_letters_alone_are_told(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert select(world, answers=world.write_table(kind="prediction")) == 0
-    assert "discrimination is computed from right and wrong answers" in capsys.readouterr().out
+    assert "samples are scored from right and wrong answers" in capsys.readouterr().out
     assert manifest_of(world)["sample_score"] == "correctness"
 
 
@@ -196,6 +272,8 @@ def test_length_normalised_likelihoods_are_told(world: Any, capsys: pytest.Captu
         (["--diversity", "1.5"], "--diversity 1.5 is not a share"),
         (["--clusters", "0"], "--clusters 0 is not a number of clusters"),
         (["--seed", "-1"], "--seed -1 is not from 0"),
+        (["--diversity", "0.5"], "quotas for letter and category give out every place; leave it out, or give --score"),
+        (["--score", "combined", "--strata", "letter", "--diversity", "0"], "quotas for letter give out every place"),
         (["--encoder", "tfidf", "other"], "give at most one for texts"),
         (["--manifest", "x.json", "--answers", "x"], "give either --answers, to select, or --manifest"),
     ],
@@ -250,7 +328,7 @@ def test_the_same_bits_in_every_run_whatever_the_number_of_threads(world: Any) -
         for threads in ("1", "2")
     ]
     assert digests[0] == digests[1]
-    assert len(digests[0]) == 4
+    assert len(digests[0]) == 5
 
 
 def test_a_pool_of_one_topic_and_few_models(make_world: Any, tmp_path: Path) -> None:
@@ -260,7 +338,7 @@ def test_a_pool_of_one_topic_and_few_models(make_world: Any, tmp_path: Path) -> 
     write_dataset(tmp_path / "pool" / "data.parquet", world.rows)
     assert select(world, "--size", "3") == 0
     found = manifest_of(world)
-    assert not found["separation"]["is_held_out"]
+    assert not found["curve"]["is_held_out"]
     assert (found["counts"]["categories"], found["counts"]["selected"]) == (0, 3)
 
 

@@ -45,6 +45,16 @@ def test_the_rotations_are_brought_into_the_original_order(proof: ModuleType) ->
     assert found == pytest.approx(expected)
 
 
+def test_the_default_separates_and_ranks_other_models_and_ignores_letters(proof: ModuleType) -> None:
+    verdict = proof.judge(proof.load(LOGITS), proof.ours(LOGITS, "covariance"))
+    assert np.mean(verdict.separations) >= 2.2
+    assert min(verdict.separations) >= 1.6
+    assert np.mean(verdict.agreements) >= 0.86
+    assert np.mean(verdict.agreements) > np.mean(verdict.chances) + 0.02
+    assert max(verdict.letters) <= 0.02
+    assert verdict.categories == [20] * 20
+
+
 def test_combined_with_diversity_tells_other_models_apart(proof: ModuleType) -> None:
     verdict = proof.judge(proof.load(LOGITS), proof.ours(LOGITS, "combined"))
     assert np.mean(verdict.separations) >= 2.6

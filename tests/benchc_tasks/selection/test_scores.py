@@ -16,6 +16,7 @@ from benchc_tasks.selection.scores import (
     Components,
     candidates_of,
     components_of,
+    misfit_of,
     model_scores,
     rank_of,
     score_of,
@@ -32,7 +33,7 @@ def made_up(count: int, seed: int = 0, **given: Any) -> Components:
     values: dict[str, Any] = {
         "models": np.full(count, 3), "answers": np.full(count, 9), "accuracy": draw.random(count),
         "flip_rate": draw.random(count), "divergence": draw.random(count), "vote_entropy": draw.random(count),
-        "discrimination": draw.normal(size=count),
+        "discrimination": draw.normal(size=count), "covariance": draw.normal(size=count),
         "is_always_right": np.zeros(count, dtype=bool), "is_always_wrong": np.zeros(count, dtype=bool),
     }  # fmt: skip
     return Components(**{**values, **given})
@@ -139,7 +140,11 @@ def test_scores_are_the_documented_mixtures_of_ranks() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(2, 40), st.integers(0, 2**31), st.sampled_from(["inconsistency", "discrimination", "combined"]))
+@given(
+    st.integers(2, 40),
+    st.integers(0, 2**31),
+    st.sampled_from(["covariance", "inconsistency", "discrimination", "combined"]),
+)
 def test_scores_follow_the_samples_wherever_they_stand(count: int, seed: int, score: Any) -> None:
     found = made_up(count, seed)
     order = np.random.default_rng(seed).permutation(count)
@@ -176,14 +181,63 @@ def test_components_do_not_depend_on_the_order_of_the_options(world: Any) -> Non
         np.testing.assert_allclose(getattr(after, name), getattr(before, name), atol=1e-12, err_msg=name)
 
 
-def test_one_condition_alone_has_votes_and_discrimination(world: Any) -> None:
+def test_one_condition_alone_has_no_inconsistency(world: Any) -> None:
     tally = tally_of(world, keep=lambda model, condition, sample: condition == 0)
     found = components_of(tally, world.pool)
     assert np.isnan(found.flip_rate).all()
     candidates = candidates_of(found)
-    scores = score_of(found, "inconsistency", candidates)["score"]
-    np.testing.assert_allclose(scores, rank_of(found.vote_entropy, candidates))
+    scores = score_of(found, "combined", candidates)
+    assert np.isnan(scores["inconsistency"]).all()
+    np.testing.assert_allclose(scores["score"], rank_of(found.discrimination, candidates))
     assert len(select_samples(tally, world.pool, np.zeros(40, dtype=np.int64), 5).positions) == 5
+    with pytest.raises(ValueError, match="--score inconsistency compares corrupted answers with clean ones, and no"):
+        select_samples(tally, world.pool, np.zeros(40, dtype=np.int64), 5, "inconsistency", strata=())
+
+
+def test_a_sample_without_a_pair_is_scored_without_its_inconsistency(world: Any) -> None:
+    tally = tally_of(world, keep=lambda model, condition, sample: condition == 0 or sample >= 10)
+    found = components_of(tally, world.pool)
+    candidates = candidates_of(found)
+    scores = score_of(found, "combined", candidates)
+    assert np.isnan(scores["inconsistency"][:10]).all()
+    assert np.isfinite(scores["inconsistency"][10:][candidates[10:]]).all()
+    ranks = rank_of(found.discrimination, candidates)
+    np.testing.assert_allclose(scores["score"][:10], ranks[:10])
+
+
+def test_the_covariance_is_numpys_with_a_model_that_guesses(world: Any) -> None:
+    """A guessing model of weight 0.04 to 1 is one among 25: each model counts five times, and one guesses."""
+    found = components_of(tally_of(world), world.pool).covariance
+    answers = np.array([row["answer"] for row in world.rows])
+    right = np.take_along_axis(world.probabilities, answers[None, None, :, None], axis=3)[..., 0].mean(axis=1)
+    crowd = np.concatenate([np.repeat(right, 5, axis=0), 1 / np.array([world.counts])])
+    ability = crowd.mean(axis=1)
+    for sample in range(40):
+        expected = np.cov(crowd[:, sample], ability, ddof=0)[0, 1] / ability.std()
+        assert found[sample] == pytest.approx(expected)
+
+
+def test_the_covariance_is_that_of_the_models_which_answered(world: Any) -> None:
+    whole = components_of(tally_of(world), world.pool).covariance
+    missing = components_of(tally_of(world, keep=lambda m, c, sample: sample != 3 or m < 4), world.pool).covariance
+    others = np.arange(40) != 3
+    assert np.corrcoef(whole[others], missing[others])[0, 1] > 0.999
+    assert missing[3] != whole[3]
+    one = components_of(tally_of(world, keep=lambda m, c, sample: sample != 3 or m < 1), world.pool).covariance
+    assert np.isnan(one[3])
+
+
+def test_a_subset_without_misfit_has_the_pools_accuracies_stretched(world: Any) -> None:
+    tally = tally_of(world)
+    misfit = misfit_of(tally)
+    accuracies = tally.correct / tally.answers
+    effects = accuracies.mean(axis=1) - accuracies.mean()
+    # Over the whole pool nothing is left, and no remainder lies along the models' accuracies.
+    np.testing.assert_allclose(misfit.sum(axis=1), 0, atol=1e-9)
+    np.testing.assert_allclose(effects @ misfit, 0, atol=1e-12)
+    deviations = accuracies - accuracies.mean(axis=0)
+    slopes = effects @ deviations / (effects @ effects)
+    np.testing.assert_allclose(misfit, deviations - np.outer(effects, slopes), atol=1e-12)
 
 
 def test_more_samples_than_there_are_candidates(world: Any) -> None:

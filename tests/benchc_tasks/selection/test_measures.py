@@ -7,7 +7,13 @@ import pytest
 from scipy.stats import kendalltau, sem
 
 from benchc_tasks.selection.answers import open_answers, tally_answers
-from benchc_tasks.selection.separation import accuracies_of, rank_agreement, separation, separation_curve
+from benchc_tasks.selection.measures import (
+    accuracies_of,
+    one_letter_accuracy,
+    rank_agreement,
+    separation,
+    subset_curve,
+)
 
 
 def test_separation_is_spread_over_standard_error() -> None:
@@ -48,18 +54,25 @@ def test_other_models_judge_than_those_that_select(
         selecting.append(some.models)
         return lambda size: np.arange(size)
 
-    curve = separation_curve(tally, selector, [10, 60], seed=0, splits=3)
-    assert (curve.is_held_out, len(curve.selected)) == (is_held_out, splits)
+    curve = subset_curve(tally, world.pool.answers, selector, [10, 60], seed=0, splits=3)
+    assert (curve.is_held_out, len(curve.separation.selected)) == (is_held_out, splits)
     assert len(selecting) == splits
     assert all(len(chosen) in ((models + 1) // 2, models) for chosen in selecting)
     if is_held_out:
         judges = [tuple(name for name in tally.models if name not in chosen) for chosen in selecting]
         rows = [[tally.models.index(name) for name in judging] for judging in judges]
         # All samples are all samples, whoever chose them: exactly 1 says that numerator and denominator share judges.
-        assert all(split[1] == pytest.approx(1) for split in curve.selected)
+        assert all(split[1] == pytest.approx(1) for split in curve.separation.selected)
         first = accuracies_of(tally.of_models(rows[0]))
-        assert curve.selected[0][0] > 0
+        assert curve.separation.selected[0][0] > 0
         assert first.shape == (models // 2, 60)
-    low, high = curve.random[0]
+    low, mean, high = curve.separation.random[0]
     assert low < 1 < high
-    assert curve.random[1] == pytest.approx((1, 1))
+    assert mean == pytest.approx(1)
+    assert curve.separation.random[1] == pytest.approx((1, 1, 1))
+    # On the whole pool the order is the pool's, and a letter's accuracy is that of the pool.
+    assert all(split[1] == pytest.approx(1) for split in curve.tau.selected)
+    assert curve.tau.random[1] == pytest.approx((1, 1, 1))
+    answers = world.pool.answers
+    assert all(split[0] == one_letter_accuracy(answers[:10]) for split in curve.one_letter.selected)
+    assert curve.one_letter.random[1] == pytest.approx((one_letter_accuracy(answers),) * 3)
