@@ -21,7 +21,7 @@ PICTURE_FILES = ("selection.png", "selection.svg")
 SELECTED, RANDOM, POOL = "#0072B2", "#7a7a7a", "#E69F00"
 
 KINDS_SHOWN = 16
-"""Kinds with a bar of their own; the smaller ones share one."""
+"""Kinds with a bar; the others are counted in the title."""
 
 NAME_LENGTH = 32
 
@@ -78,7 +78,6 @@ def draw_selection(
 
 
 def _draw_separation(axes: Any, curve: SubsetCurve, size: int) -> None:
-    axes.axhline(1.0, color=RANDOM, linewidth=1, linestyle="--")
     _draw_measure(axes, curve, curve.separation, size)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("separation, random = 1", fontsize=9)
@@ -99,7 +98,7 @@ def _draw_tau(axes: Any, curve: SubsetCurve, size: int) -> None:
 
 
 def _draw_one_letter(axes: Any, curve: SubsetCurve, size: int, pool: float) -> None:
-    axes.axhline(pool, color=POOL, linewidth=1.5, linestyle="--", label=f"pool, {pool:.2f}")
+    axes.axhline(pool, color=POOL, linewidth=1.5, label=f"pool, {pool:.2f}")
     _draw_measure(axes, curve, curve.one_letter, size)
     axes.set_ylim(0, 1)
     axes.set_ylabel("accuracy", fontsize=9)
@@ -111,8 +110,9 @@ def _draw_one_letter(axes: Any, curve: SubsetCurve, size: int, pool: float) -> N
 def _draw_measure(axes: Any, curve: SubsetCurve, measure: Measure, size: int) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    low, _, high = np.array(measure.random).T
+    low, mean, high = np.array(measure.random).T
     axes.fill_between(curve.sizes, low, high, color=RANDOM, alpha=0.25, linewidth=0, label="random, 5 to 95 %")
+    axes.plot(curve.sizes, mean, color=RANDOM, linewidth=1, linestyle="--", label="random, mean")
     splits = np.array(measure.selected)
     if len(splits) > 1:
         for split in splits:
@@ -126,34 +126,35 @@ def _draw_measure(axes: Any, curve: SubsetCurve, measure: Measure, size: int) ->
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}"))
     axes.set_xlabel("samples in the subset", fontsize=9)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(facecolor="white", edgecolor="none", framealpha=0.85, fontsize=8)
 
 
 def _draw_kinds(axes: Any, kinds: Kinds, selection: Selection) -> None:
     count = len(kinds.names)
-    shares = [
-        np.bincount(kinds.labels[rows], minlength=count) / max(len(kinds.labels[rows]), 1) * 100
-        for rows in (selection.candidates, selection.positions)
-    ]
-    there = shares[0] > 0
-    covered = int((shares[1][there] > 0).sum())
-    order = np.argsort(-shares[0], kind="stable")[: int(there.sum())]
-    shown, rest = (order, order[:0]) if len(order) <= KINDS_SHOWN + 1 else (order[:KINDS_SHOWN], order[KINDS_SHOWN:])
-    names = [_shortened(kinds.names[kind]) for kind in shown]
-    of_candidates, of_subset = ([*share[shown]] for share in shares)
-    if len(rest):
-        names.append(f"{len(rest):,} smaller ones")
-        of_candidates.append(shares[0][rest].sum())
-        of_subset.append(shares[1][rest].sum())
-    places = np.arange(len(names))
-    axes.barh(places, of_candidates, color=POOL, alpha=0.75, height=0.75, label="candidates")
-    axes.plot(of_subset, places, color=SELECTED, marker="o", markersize=4, linestyle="", label="subset")
-    axes.set_yticks(places, names, fontsize=7.5)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(left=0)
+    # Quotas follow the pool; places dealt out over topics follow its candidates.
+    has_quotas = len(selection.by_quota) > 0
+    whole = kinds.labels if has_quotas else kinds.labels[selection.candidates]
+    of_whole, of_subset = (
+        np.bincount(labels, minlength=count) / len(labels) * 100
+        for labels in (whole, kinds.labels[selection.positions])
+    )
+    there = of_whole > 0
+    covered = int((of_subset[there] > 0).sum())
+    order = np.argsort(-of_whole, kind="stable")[: int(there.sum())]
+    shown, rest = order[:KINDS_SHOWN], order[KINDS_SHOWN:]
+    places = np.arange(len(shown))
+    name = "pool" if has_quotas else "candidates"
+    axes.barh(places, of_whole[shown], color=POOL, alpha=0.75, height=0.75, label=name)
+    axes.plot(of_subset[shown], places, color=SELECTED, marker="o", markersize=4, linestyle="", label="subset")
+    axes.set_yticks(places, [_shortened(kinds.names[kind]) for kind in shown], fontsize=7.5)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(0, 1.08 * max(of_whole[shown].max(), of_subset[shown].max()))
     axes.set_xlabel("share of the samples (%)", fontsize=9)
     what = "topics" if kinds.clusters is not None else "categories"
-    axes.set_title(f"Coverage: the subset holds {covered:,} of {int(there.sum()):,} {what}", fontsize=9.5, loc="left")
+    title = f"Coverage: the subset holds {covered:,} of {int(there.sum()):,} {what}"
+    if len(rest):
+        title += f"\n({len(rest):,} smaller ones, {of_whole[rest].sum():.0f} % of the {name}, have no bar)"
+    axes.set_title(title, fontsize=9.5, loc="left")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
