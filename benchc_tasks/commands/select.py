@@ -113,6 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"then {str(manifest.pool_fingerprint)[:16]}); the selected samples have not",
             markup=False,
         )
+    for caution in manifest.cautions:
+        console.print(for_terminal(caution), markup=False)
     count = len(resolution.positions)
     of_all = "" if count == len(manifest.samples) else f" of {len(manifest.samples)}"
     console.print(f"wrote the {count}{of_all} samples of the subset to {arguments.output}", markup=False)

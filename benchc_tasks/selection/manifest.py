@@ -254,9 +254,9 @@ class Manifest(_Record):
     curve: CurveRecord
     samples: list[SelectedSample]
 
-    def write(self, path: Path) -> None:
-        """Write the manifest as JSON."""
-        replace_file(path, json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+    def write(self, path: Path, indent: int | None = 2) -> None:
+        """Write the manifest as JSON, on one line where `indent` is None."""
+        replace_file(path, json.dumps(self.model_dump(mode="json"), indent=indent, ensure_ascii=False) + "\n")
 
 
 @dataclass(frozen=True)

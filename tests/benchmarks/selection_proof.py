@@ -93,13 +93,31 @@ def _places(item: dict[str, Any], original: dict[str, Any]) -> list[int]:
     return [free.pop(0) if place is None else place for place in places]
 
 
-@cache
-def load(folder: Path) -> Evidence:
-    """Bring the published logits into the form that the selection reads, and read them as any other answers."""
-    items = [json.loads(line) for line in (folder / "mmbench_items.jsonl").read_text(encoding="utf-8").splitlines()]
+def read_items(folder: Path) -> list[dict[str, Any]]:
+    """Read the items: every question in its original order (an `index` below a million) and its rotations."""
+    lines = (folder / "mmbench_items.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def write_answers(folder: Path, items: list[dict[str, Any]], path: Path, prefix: str = "") -> None:
+    """Write all models' logits as `benchc select` reads them, the options of a rotation in their original order."""
     with np.load(folder / "mmbench_logits.npz") as stored:
         logits, models, ids = stored["logits"][:, :, :4], stored["models"], stored["ids"]
     assert [item["index"] for item in items] == ids.tolist()
+    rotations = [index // 1_000_000 for index in ids.tolist()]
+    np.savez(
+        path,
+        logits=np.take_along_axis(logits, np.array(original_order(items))[np.newaxis], axis=2),
+        models=models,
+        ids=[f"{prefix}{index % 1_000_000}" for index in ids.tolist()],
+        conditions=["clean" if rotation == 0 else f"rotation@{rotation}" for rotation in rotations],
+    )
+
+
+@cache
+def load(folder: Path) -> Evidence:
+    """Bring the published logits into the form that the selection reads, and read them as any other answers."""
+    items = read_items(folder)
     pool = Pool.from_rows(
         (
             {
@@ -114,16 +132,9 @@ def load(folder: Path) -> Evidence:
         ),
         fingerprint="",
     )
-    rotations = [index // 1_000_000 for index in ids.tolist()]
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "answers.npz"
-        np.savez(
-            path,
-            logits=np.take_along_axis(logits, np.array(original_order(items))[np.newaxis], axis=2),
-            models=models,
-            ids=[str(index % 1_000_000) for index in ids.tolist()],
-            conditions=["clean" if rotation == 0 else f"rotation@{rotation}" for rotation in rotations],
-        )
+        write_answers(folder, items, path)
         tally, _ = tally_answers(pool, [ArrayAnswers(path)])
     generator = np.random.default_rng(26)
     random = [generator.choice(len(pool), SIZE, replace=False) for _ in range(RANDOM_SUBSETS)]
