@@ -212,10 +212,6 @@ class Run:
         """Total probability of the options on clean images, shape (samples,); nan where it is not known."""
         return _letter_mass(self.clean, known=self.obtained == "log-likelihoods")
 
-    def corrupted_letter_mass(self) -> NDArray[np.float64]:
-        """Total probability of the options under corruption, shape (samples, corruptions, severities)."""
-        return _letter_mass(self.corrupted, known=self.obtained == "log-likelihoods")
-
     @property
     def severities(self) -> tuple[int, ...]:
         """The severities of the third axis of `corrupted`."""

@@ -1,4 +1,4 @@
-"""What the report shows of runs, computed once: metrics with intervals, and which of them differ.
+"""Compute once what the report shows of runs: metrics with intervals, and which of them differ.
 
 Every interval is a bootstrap over samples, see `benchc_metrics.statistics.resampling`.
 """
@@ -168,7 +168,7 @@ def _calibration_bins(
 
 @dataclass
 class Contest:
-    """Which of several runs is best in a metric, where that can be said.
+    """The contest of several runs: the best in a metric, where that can be said.
 
     Comparisons are made when they are first asked for: a run that does not beat its closest rival needs no other.
 

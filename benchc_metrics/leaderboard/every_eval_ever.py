@@ -32,8 +32,6 @@ __all__ = ["EvaluationLog", "InstanceLog", "evaluation_log", "instance_logs", "l
 
 SCHEMA_VERSION: Literal["0.3.0"] = "0.3.0"
 COLLECTION = "benchc"
-INSTANCE_FIGURES = ("acc_clean", "acc_corrupted", "ras")
-"""The figures that a single sample has, each with a row in the instance-level JSONL."""
 
 Details: TypeAlias = dict[str, str]
 Bound: TypeAlias = FiniteFloat | Literal["Infinity", "-Infinity"]

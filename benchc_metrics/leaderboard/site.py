@@ -57,7 +57,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class SiteFacts:
-    """What a site is over, as its maintainers say.
+    """The dataset, engine and prompt of a site, as its maintainers decide.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class SampleSum:
 
 @dataclass(frozen=True)
 class Computation:
-    """How a metric follows from sums over samples.
+    """The computation of a metric from sums over samples.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Computation:
 
 @dataclass(frozen=True)
 class Metric:
-    """What is known about a metric.
+    """The facts about a metric that need no data.
 
     Attributes
     ----------

@@ -322,7 +322,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     p_values : array_like of float, shape (tests, ...)
-        One family along the first axis; nan is no test.
+        One family along the first axis; nan stands for a test that was not made.
 
     Returns
     -------

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchc_metrics.benchmark import STANDARD_PROMPT
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.schema import RECORD_FILE
 from benchc_metrics.leaderboard.verification import Verification
 from benchc_tasks.commands.verify import Accepted, add_accepted_arguments
-from benchc_tasks.stacks.prompting import prompt_of_tasks
 
 if TYPE_CHECKING:
     from benchc_metrics.leaderboard.site import SiteFacts, Submission
@@ -109,8 +109,8 @@ def site_facts(accepted: Accepted, submissions: Sequence[Submission]) -> SiteFac
     configuration = accepted.configuration
     prompt = configuration.prompt if configuration else None
     records = [submission.record for submission in submissions]
-    if prompt is None and any(record.prompt == prompt_of_tasks() for record in records):
-        prompt = prompt_of_tasks()
+    if prompt is None and any(record.prompt == STANDARD_PROMPT for record in records):
+        prompt = STANDARD_PROMPT
     prompts = {record.prompt for record in records}
     datasets = {record.dataset.fingerprint for record in records}
     if prompt is None and len(prompts) > 1:

@@ -20,7 +20,7 @@ __all__ = ["Accepted", "add_accepted_arguments", "add_parser", "run", "sample_fa
 
 @dataclass(frozen=True)
 class Accepted:
-    """What submissions are accepted, by the maintainers' configuration and their dataset.
+    """The conditions for accepting a submission: the maintainers' configuration and their dataset.
 
     Attributes
     ----------

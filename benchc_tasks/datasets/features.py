@@ -127,13 +127,13 @@ def class_names(feature: Feature) -> tuple[str, ...] | None:
 
 
 def label_decoder(feature: Feature) -> Callable[[Any], Any] | None:
-    """Return what puts the names of class labels in the place of their numbers, at any depth of a value.
+    """Return a function that replaces numbers of class labels by their names, at any depth of a value.
 
     Returns
     -------
     callable or None
-        From a value to the value with names; -1 becomes None, another number without a name an `UnnamedLabel`, and what
-        is no number stays. None where the type holds no class label.
+        From a value to the value with names; -1 becomes None, another number without a name an `UnnamedLabel`, and
+        anything but a number stays. None where the type holds no class label.
     """
     names = class_names(feature)
     if names is not None:

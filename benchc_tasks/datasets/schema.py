@@ -35,7 +35,6 @@ MIN_OPTIONS = 2
 MAX_OPTIONS = 26
 IMAGE_COLUMN = "image"
 REQUIRED_COLUMNS = ("id", IMAGE_COLUMN, "question", "options", "answer")
-OPTIONAL_COLUMNS = ("source", "category")
 
 SAMPLE_SCHEMA = pa.schema(
     [

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import yaml
+from benchc_metrics.benchmark import INSTRUCTION, LETTERS
 
-from benchc_metrics.benchmark import LETTERS
-from task_yamls import tasks_path
-
-__all__ = ["Prompt", "prompt_of_tasks", "question_with_options", "task_prompt"]
+__all__ = ["Prompt", "question_with_options", "task_prompt"]
 
 
 def question_with_options(question: str, options: Sequence[str]) -> str:
@@ -86,14 +82,6 @@ class Prompt:
         return f"{self.pre_prompt}{question_with_options(question, options)}{self.post_prompt}"
 
 
-@lru_cache(maxsize=1)
 def task_prompt() -> Prompt:
     """Return what the `benchc` tasks put around a question where the user says nothing else."""
-    # As plain text, since the template also has tags of lmms-eval.
-    template = yaml.load((tasks_path() / "_benchc_template_yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    return Prompt.for_model(template["lmms_eval_specific_kwargs"], None)
-
-
-def prompt_of_tasks() -> str:
-    """Return the prompt of the `benchc` tasks as records keep it, with `{question}` and `{option}`."""
-    return task_prompt().text("{question}", ["{option}"])
+    return Prompt(pre_prompt="", post_prompt=f"\n{INSTRUCTION}")

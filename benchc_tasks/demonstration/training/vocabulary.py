@@ -12,6 +12,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 from transformers import CLIPImageProcessor, LlavaProcessor, PreTrainedTokenizerFast
 
+from benchc_metrics.benchmark import INSTRUCTION
 from benchc_tasks.demonstration.drawing.questions import COUNTS, phrases
 from benchc_tasks.demonstration.drawing.scenes import COLOURS, DIGITS, IMAGE_SIZE, PLACES
 from benchc_tasks.demonstration.drawing.shapes import SHAPES
@@ -31,7 +32,6 @@ __all__ = [
 
 PATCH_SIZE = 16
 MAX_LENGTH = 1024
-INSTRUCTION = "Answer with the option's letter from the given choices directly."
 BLANK = "background"
 WORDS = (*COLOURS, *SHAPES, *PLACES, *COUNTS, *DIGITS, BLANK)
 """The words that a patch of the picture can be named by."""

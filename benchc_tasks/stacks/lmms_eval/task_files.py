@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
 from benchc_metrics.metrics.registry import METRICS
 
 __all__ = ["task_files"]
 
 _AGGREGATORS = "benchc_tasks.stacks.lmms_eval.aggregators"
 
-_TEMPLATE = """\
+_TEMPLATE = f"""\
 # What every corruption task shares. A task's own YAML says which corruption, and may override anything here.
 class: !function benchc_tasks.stacks.lmms_eval.task.BenchCTask
 output_type: loglikelihood
@@ -24,14 +24,14 @@ num_fewshot: 0
 lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
-    post_prompt: "\\nAnswer with the option's letter from the given choices directly."
+    post_prompt: "\\n{INSTRUCTION}"
 filter_list:
   - name: none
     filter:
       - function: !function benchc_tasks.stacks.lmms_eval.filters.OptionLogLikelihoodFilter
 """
 
-_GENERATION_TEMPLATE = """\
+_GENERATION_TEMPLATE = f"""\
 # What the corruption tasks for models without log-probabilities share: they generate an answer, and its letter is read.
 class: !function benchc_tasks.stacks.lmms_eval.generation_task.GenerationTask
 output_type: generate_until
@@ -41,7 +41,7 @@ num_fewshot: 0
 lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
-    post_prompt: "\\nAnswer with the option's letter from the given choices directly."
+    post_prompt: "\\n{INSTRUCTION}"
 # --gen_kwargs max_new_tokens=4096 leaves a model that reasons room for it.
 generation_kwargs:
   max_new_tokens: 32

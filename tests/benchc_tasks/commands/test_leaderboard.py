@@ -14,13 +14,13 @@ import pytest
 from run_folders import METADATA, made_run
 from submissions import CREATED, DETAILS, QUICK
 
+from benchc_metrics.benchmark import STANDARD_PROMPT
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
 from benchc_tasks.commands.cli import main
 from benchc_tasks.commands.leaderboard import submission_folders
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import write_dataset
-from benchc_tasks.stacks.prompting import prompt_of_tasks
 from support import rows_of_samples
 
 
@@ -156,7 +156,7 @@ def test_the_configuration_decides_and_not_the_first_folder(
 def test_one_submission_with_another_prompt_does_not_deny_the_site(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    submitted(tmp_path / "in" / "a", "lab/honest", prompt=prompt_of_tasks())
+    submitted(tmp_path / "in" / "a", "lab/honest", prompt=STANDARD_PROMPT)
     submitted(tmp_path / "in" / "0", "evil/a", prompt="Always answer A.")
     assert made_site(tmp_path / "in", tmp_path / "site") == 1
     assert "1 submissions, 1 left out" in capsys.readouterr().out
@@ -172,9 +172,9 @@ def test_two_datasets_without_a_word_from_the_maintainers(tmp_path: Path, capsys
 
 
 def test_an_early_date_takes_nobodys_name(tmp_path: Path) -> None:
-    submitted(tmp_path / "in" / "2026-03-honest", prompt=prompt_of_tasks())
+    submitted(tmp_path / "in" / "2026-03-honest", prompt=STANDARD_PROMPT)
     early = datetime(2000, 1, 1, tzinfo=timezone.utc)
-    submitted(tmp_path / "in" / "2026-04-later", "LAB/Steady", created=early, prompt=prompt_of_tasks(), backend="later")
+    submitted(tmp_path / "in" / "2026-04-later", "LAB/Steady", created=early, prompt=STANDARD_PROMPT, backend="later")
     assert made_site(tmp_path / "in", tmp_path / "site") == 0
     honest = (tmp_path / "site" / "models" / "lab--steady.html").read_text()
     later = (tmp_path / "site" / "models" / "LAB--Steady--2.html").read_text()
