@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import SEVERITIES, Condition, in_paper_order
+from benchc_metrics.benchmark import CONTROL, SEVERITIES, Condition, in_paper_order
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import option_distribution
 
@@ -80,7 +80,8 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
     ValueError
         If there is no record, or the records do not belong together; one sentence that names the file or folder.
     """
-    everything = [record for of_log in logs.values() for record in of_log]
+    # The control comes last, so that it decides nothing where clean responses differ between tasks.
+    everything = sorted((record for of_log in logs.values() for record in of_log), key=_is_of_control)
     if not everything:
         raise ValueError(f"the samples logs of {place} are empty: was the evaluation cut off?")
     for name, of_log in logs.items():
@@ -133,6 +134,10 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
         models=tuple(sorted({record.model for record in everything if record.model is not None})),
         notes=tuple(each for each in (note, MEAN_LOSSES if obtained == "mean losses" else None) if each),
     )
+
+
+def _is_of_control(record: SampleRecord) -> bool:
+    return any(Condition.parse(text).corruption == CONTROL for text in record.conditions[1:2])
 
 
 def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchc_metrics.benchmark import SEVERITIES
+from benchc_metrics.benchmark import CONTROL, SEVERITIES, Condition
 from benchc_metrics.cautions import Caution, cautions_of
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
@@ -36,6 +36,7 @@ __all__ = [
     "read_runs",
     "run_of_log_likelihoods",
     "run_of_records",
+    "with_control_apart",
 ]
 
 
@@ -150,6 +151,9 @@ class Run:
         Which conditions were asked; the others are absent by design, neither invalid nor missing. All by default.
     given : GivenPredictions or None
         The predictions of a run without distributions.
+    control : Run or None
+        The same samples, clean and under the control, whose `corruptions` are `("control",)`; None where the control
+        was not run. So no metric of the corruptions mixes it in. A run of the control alone has it in `corruptions`.
     """
 
     name: str
@@ -167,6 +171,7 @@ class Run:
     notes: tuple[str, ...] = ()
     asked: NDArray[np.bool_] = field(default_factory=lambda: _ALL_ASKED)
     given: GivenPredictions | None = None
+    control: Run | None = None
 
     def __post_init__(self) -> None:
         """Ask all conditions by default, and check the shape of what is given."""
@@ -410,7 +415,7 @@ def run_of_log_likelihoods(
 
 def _run_of_arrays(name: str, metadata: RunMetadata, arrays: RunArrays, notes: Sequence[str] = ()) -> Run:
     given = GivenPredictions(arrays.obtained, arrays.clean_predictions, arrays.corrupted_predictions)
-    return Run(
+    run = Run(
         name=name,
         metadata=metadata,
         sample_ids=arrays.sample_ids,
@@ -426,6 +431,40 @@ def _run_of_arrays(name: str, metadata: RunMetadata, arrays: RunArrays, notes: S
         notes=(*notes, *arrays.notes),
         asked=arrays.asked,
         given=None if arrays.obtained in ("log-likelihoods", "mean losses") else given,
+    )
+    return with_control_apart(run)
+
+
+def with_control_apart(run: Run) -> Run:
+    """Move the control from the corruptions of a run to its `control`, unless there is nothing else.
+
+    Parameters
+    ----------
+    run : Run
+        One that may have the control among its corruptions.
+
+    Returns
+    -------
+    Run
+    """
+    corruptions = [place for place, name in enumerate(run.corruptions) if name != CONTROL]
+    if not corruptions or len(corruptions) == len(run.corruptions):
+        return run
+    return replace(_under(run, corruptions), control=_under(run, [run.corruptions.index(CONTROL)]))
+
+
+def _under(run: Run, places: Sequence[int]) -> Run:
+    """Take the conditions of some of a run's corruptions."""
+    names = tuple(run.corruptions[place] for place in places)
+    kept = {None, *names}
+    return replace(
+        run,
+        corruptions=names,
+        corrupted=run.corrupted[:, places],
+        asked=run.asked[:, places],
+        invalid={key: why for key, why in run.invalid.items() if Condition.parse(key[1]).corruption in kept},
+        missing=tuple(key for key in run.missing if Condition.parse(key[1]).corruption in kept),
+        given=None if run.given is None else replace(run.given, corrupted=run.given.corrupted[:, places]),
     )
 
 

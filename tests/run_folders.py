@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, LETTERS, SEVERITIES
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, LETTERS, SEVERITIES
 from benchc_metrics.records import RECORD_KEY, SampleRecord
 from benchc_metrics.runs import GivenPredictions, Run, RunMetadata
 
@@ -113,6 +113,15 @@ def records_of(run: Run, corruption: str) -> list[SampleRecord]:
     return records
 
 
+def with_control(run: Run, noise: float = 0.05, seed: int = 1) -> Run:
+    """The same run with a control, under which log-likelihoods move by so many nats at random."""
+    draw = np.random.default_rng(seed)
+    clean = run.clean[:, np.newaxis, np.newaxis]
+    moved = np.minimum(clean + noise * draw.normal(size=(len(clean), 1, len(SEVERITIES), clean.shape[-1])), -1e-6)
+    control = replace(run, corruptions=(CONTROL,), corrupted=moved, asked=np.ones(moved.shape[:-1], dtype=bool))
+    return replace(run, control=control)
+
+
 def without_distributions(run: Run) -> Run:
     """The same run, as if its letters had been generated."""
     return replace(
@@ -120,6 +129,7 @@ def without_distributions(run: Run) -> Run:
         clean=np.full_like(run.clean, np.nan),
         corrupted=np.full_like(run.corrupted, np.nan),
         given=GivenPredictions("generated letters", run.clean_predictions, run.corrupted_predictions),
+        control=None if run.control is None else without_distributions(run.control),
     )
 
 
@@ -134,8 +144,11 @@ def write_run(
 ) -> Path:
     """Write a run as lmms-eval does; `change` may edit the rows of each log, `results` the results file."""
     folder.mkdir(parents=True, exist_ok=True)
-    task = "benchc_" if run.has_distributions else "benchc-gen_"
-    for corruption in run.corruptions:
+    prefix = "benchc" if run.has_distributions else "benchc-gen"
+    parts = [(f"{prefix}_{corruption}", corruption, run) for corruption in run.corruptions]
+    if run.control is not None:
+        parts.append((f"{prefix}-{CONTROL}", CONTROL, run.control))
+    for task, corruption, part in parts:
         rows = [
             {
                 "doc_id": number,
@@ -146,10 +159,10 @@ def write_run(
                 RECORD_KEY: record.to_json_dict(),
                 "input": "",
             }
-            for number, record in enumerate(records_of(run, corruption))
+            for number, record in enumerate(records_of(part, corruption))
         ]
         text = "".join(json.dumps(row) + "\n" for row in change(rows))
-        name = f"{date}_samples_{task}{corruption}.jsonl"
+        name = f"{date}_samples_{task}.jsonl"
         if compressed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), 1))
         else:
@@ -157,7 +170,7 @@ def write_run(
     written = {
         "results": {},
         "configs": {
-            f"{task}{corruption}": {
+            task: {
                 "metadata": {
                     "corruption": corruption,
                     "dataset": run.metadata.dataset,
@@ -165,11 +178,10 @@ def write_run(
                     "engine": run.metadata.engine,
                 }
             }
-            for corruption in run.corruptions
+            for task, corruption, _ in parts
         },
         "n-samples": {
-            f"{task}{corruption}": {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)}
-            for corruption in run.corruptions
+            task: {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)} for task, _, _ in parts
         },
         "config": {
             "model": "benchc",

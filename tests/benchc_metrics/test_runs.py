@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_folders import made_run, without_distributions, write_run
+from run_folders import made_run, with_control, without_distributions, write_run
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, in_paper_order
 from benchc_metrics.runs import read_run, read_runs
@@ -356,3 +356,50 @@ def test_stray_files_beside_runs_are_named_and_left_out(tmp_path):
     assert "notes.txt" in read.notes[0]
     with pytest.raises(ValueError, match=r"notes\.txt' is neither a results file nor a samples log: give the folder"):
         read_runs([tmp_path / "notes.txt"])
+
+
+WITH_CONTROL = with_control(RUN)
+
+
+@pytest.mark.parametrize("letters", [False, True])
+def test_the_control_stands_apart_from_the_corruptions(tmp_path, letters):
+    written = without_distributions(WITH_CONTROL) if letters else WITH_CONTROL
+    read = read_run(write_run(written, tmp_path))
+    assert_same_answers(read, written)
+    assert (read.metadata.complete, read.missing, read.asked.shape) == (True, (), (12, 2, 5))
+    assert written.control is not None
+    assert_same_answers(read.control, written.control)
+    assert read.control.corruptions == ("control",)
+    np.testing.assert_array_equal(read.control.corrupted_predictions, written.control.corrupted_predictions)
+
+
+def test_a_run_without_the_control_has_none_and_one_of_the_control_alone_has_it_as_its_corruption(tmp_path):
+    assert read_run(write_run(RUN, tmp_path / "without")).control is None
+    alone = read_run(write_run(WITH_CONTROL.control, tmp_path / "alone"))
+    assert (alone.corruptions, alone.control) == (("control",), None)
+    np.testing.assert_array_equal(alone.corrupted, WITH_CONTROL.control.corrupted)
+
+
+def test_what_is_invalid_or_missing_under_the_control_is_of_the_control(tmp_path):
+    moved = WITH_CONTROL.control.corrupted.copy()
+    moved[2, 0, 3] = np.nan
+    written = replace(WITH_CONTROL, control=replace(WITH_CONTROL.control, corrupted=moved))
+    folder = write_run(written, tmp_path)
+    (log,) = folder.glob("*benchc-control.jsonl")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    read = read_run(folder)
+    assert (read.missing, dict(read.invalid)) == ((), {})
+    assert list(read.control.invalid) == [("sample-0002", "control@4")]
+    assert read.control.missing == tuple(("sample-0011", f"control@{severity}") for severity in SEVERITIES)
+    assert read.metadata.gaps == ("The samples log of benchc-control has 11 of its 12 samples.",)
+
+
+def test_clean_answers_of_the_control_decide_nothing(tmp_path):
+    """Batching moves the clean answer of a sample; the corruptions keep their own, as without a control."""
+    written = replace(
+        WITH_CONTROL, control=replace(WITH_CONTROL.control, clean=WITH_CONTROL.clean - [[1e-4, 0, 0, 0, 0]])
+    )
+    read = read_run(write_run(written, tmp_path))
+    np.testing.assert_array_equal(read.clean, RUN.clean)
+    np.testing.assert_array_equal(read.control.clean, RUN.clean)
+    assert "differ between tasks" in read.notes[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
 from benchc_metrics.metrics.registry import METRICS
 
 __all__ = ["task_files"]
@@ -82,14 +82,16 @@ def task_files() -> dict[str, str]:
         group = _group(f"benchc-{family}", f"Bench-C {family}", members, include="_benchc_group_yaml")
         files[f"benchc-{family}.yaml"] = group
     for prefix in ("benchc", "benchc-gen"):
-        files.update((f"{prefix}_{name}.yaml", _task(prefix, name)) for name in everything)
+        files.update((f"{prefix}_{name}.yaml", _task(prefix, f"{prefix}_{name}", name)) for name in everything)
+        # A hyphen, so that `benchc_*` asks for the corruptions alone.
+        files[f"{prefix}-{CONTROL}.yaml"] = _task(prefix, f"{prefix}-{CONTROL}", CONTROL)
     return files
 
 
-def _task(prefix: str, corruption: str) -> str:
+def _task(prefix: str, name: str, corruption: str) -> str:
     return (
         f"include: _{prefix}_template_yaml\n"
-        f"task: {prefix}_{corruption}\n"
+        f"task: {name}\n"
         f"task_alias: {corruption}\n"
         f"metadata:\n  version: 1.0\n  corruption: {corruption}\n"
     )
