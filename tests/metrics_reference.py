@@ -29,7 +29,7 @@ def metrics_by_loops(log_likelihoods, answer, option_count=None):
             a = 1.0 if chosen == y else 0.0
             brier = sum((p_k - (k == y)) ** 2 for k, p_k in enumerate(row))
             nll = -math.log(max(row[y], np.finfo(np.float64).tiny))
-            responses.append((u / math.log(count), c, a, 1 - abs(a - c), chosen, brier, nll))
+            responses.append((u / math.log(count), c, a, 1 - brier / 2, chosen, brier, nll))
         samples.append(responses)
     clean = [responses[0] for responses in samples if responses[0]]
     pairs = [

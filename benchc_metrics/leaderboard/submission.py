@@ -42,6 +42,7 @@ from benchc_metrics.leaderboard.schema import (
     cell_metrics,
 )
 from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.views import condition_views
 from benchc_metrics.runs import Run
@@ -210,7 +211,9 @@ def derived_files(
     }
 
 
-def figures_of_run(run: Run, bootstrap: BootstrapFacts) -> tuple[dict[str, EstimateRecord], tuple[CellFigures, ...]]:
+def figures_of_run(
+    run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT_READING
+) -> tuple[dict[str, EstimateRecord], tuple[CellFigures, ...]]:
     """Compute what a record says of a run: all figures, and the corruption x severity table.
 
     Parameters
@@ -218,13 +221,15 @@ def figures_of_run(run: Run, bootstrap: BootstrapFacts) -> tuple[dict[str, Estim
     run : Run
         A whole run.
     bootstrap : BootstrapFacts
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
 
     Returns
     -------
     figures : dict of str to EstimateRecord
     table : tuple of CellFigures
     """
-    pairs = PairValues.of_run(run)
+    pairs = PairValues.of_run(run, reading)
     estimated_in = partial(estimate, pairs, resamples=bootstrap.resamples, seed=bootstrap.seed, level=bootstrap.level)
     whole = estimated_in()
     cells = condition_views(run)

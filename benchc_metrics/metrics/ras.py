@@ -31,6 +31,7 @@ from benchc_metrics.responses import answer_indices, option_counts
 
 __all__ = [
     "DEFAULT_READING",
+    "RAS_VERSION",
     "READINGS",
     "PairPatterns",
     "Reading",
@@ -64,7 +65,13 @@ READINGS: Mapping[Reading, str] = MappingProxyType(
 The paper's public summary fixes what RAS is made of, its range and its split, and all four fit it.
 """
 
-DEFAULT_READING: Reading = "confidence"
+DEFAULT_READING: Reading = "brier"
+
+RAS_VERSION = 2
+"""Version of RAS: 1 read calibration alignment as `confidence`; 2 reads it as `brier` unless another reading is named.
+
+RAS of different versions or readings is not compared.
+"""
 
 
 class PairPatterns(NamedTuple):
@@ -246,8 +253,9 @@ def robustness_alignment_score(
 
     Notes
     -----
-    `dA - |dU|`, after arXiv 2511.19032; exact expression ours. The upper end of the range is attained, the lower one is
-    the limit for many options: the lowest score is `-(2 - 1/K)` for K >= 3 options, and `-log2 3 = -1.585` for two.
+    `dA - |dU|`, after arXiv 2511.19032; exact expression ours. The upper end of the range is attained by every reading,
+    the lower one is the limit for many options by `probability` and `confidence`, and attained by `certainty`. The
+    lowest score by `brier` is -1.814 for two options and -1.731 for four, and rises to -1.5 for many.
     """
     _check_pair(clean, corrupted)
     alignment_shift = calibration_alignment(corrupted, answer, option_count, reading) - calibration_alignment(

@@ -1,4 +1,7 @@
-"""Runs are read, estimated, compared, submitted and reported as version 0.1 did, to 1e-12."""
+"""Runs are read, estimated, compared, submitted and reported as version 0.1 did, to 1e-12.
+
+Version 0.1 read RAS as `confidence`, and so do these tests.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from golden_files import TOLERANCE, golden
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
 from benchc_metrics.leaderboard.schema import BootstrapFacts
 from benchc_metrics.leaderboard.submission import figures_of_run
+from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import METRICS as REGISTRY
 from benchc_metrics.metrics.views import category_views, corruption_views, severity_views, whole_run
 from benchc_metrics.runs import Run, read_run
@@ -23,6 +27,7 @@ BEFORE = golden("trial_runs")
 NAMES = sorted(BEFORE["runs"])
 METRICS = BEFORE["metrics"]
 RESAMPLES = BEFORE["resamples"]
+READING: Reading = "confidence"
 BOOTSTRAP = BootstrapFacts(resamples=RESAMPLES, seed=0, level=0.95)
 
 
@@ -44,7 +49,7 @@ def runs() -> dict[str, Run]:
 
 @pytest.fixture(scope="module")
 def analyses(runs: dict[str, Run]) -> dict[str, RunAnalysis]:
-    return {name: analyse(run) for name, run in runs.items()}
+    return {name: analyse(run, READING) for name, run in runs.items()}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -52,7 +57,7 @@ def test_estimates(runs: dict[str, Run], name: str) -> None:
     run, before = runs[name], BEFORE["runs"][name]
     views = (whole_run(run), *corruption_views(run), *severity_views(run), *category_views(run))
     assert [view.name for view in views] == before["views"]
-    found = estimate(run, views, resamples=RESAMPLES).intervals
+    found = estimate(run, views, reading=READING, resamples=RESAMPLES).intervals
     same(found.estimate[:, columns()], before["values"])
     same(found.low[0, columns()], before["low"])
     same(found.high[0, columns()], before["high"])
@@ -60,7 +65,7 @@ def test_estimates(runs: dict[str, Run], name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_of_a_submission(runs: dict[str, Run], name: str) -> None:
-    figures, table = figures_of_run(runs[name], BOOTSTRAP)
+    figures, table = figures_of_run(runs[name], BOOTSTRAP, READING)
     before = BEFORE["runs"][name]
     for metric, numbers in before["submission"].items():
         same((figures[metric].value, figures[metric].low, figures[metric].high), numbers)
@@ -85,7 +90,8 @@ def test_numbers_of_a_report(analyses: dict[str, RunAnalysis], name: str) -> Non
 def test_comparisons(runs: dict[str, Run], pair: str) -> None:
     first, second = (runs[name] for name in pair.split(" - "))
     before = BEFORE["comparisons"][pair]
-    found = compare(first, second, (whole_run(first), *corruption_views(first)), resamples=RESAMPLES)
+    views = (whole_run(first), *corruption_views(first))
+    found = compare(first, second, views, reading=READING, resamples=RESAMPLES)
     assert ([view.name for view in found.views], list(found.notes)) == (before["views"], before["notes"])
     for name in found.comparison._fields:
         same(getattr(found.comparison, name)[:, columns()], before[name])

@@ -1,9 +1,11 @@
 """RAS and its parts against scipy's entropy, scikit-learn, cases worked out by hand, and their own properties."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.special
 import scipy.stats
 from hypothesis import assume, given
@@ -16,7 +18,25 @@ from benchc_metrics.responses import option_distribution
 NAN = float("nan")
 
 
+VERSION_1 = {"reading": "confidence"}
+
+
+def with_share(share, option_count):
+    """A distribution with this probability of the first option, the right one, and the others alike."""
+    return np.r_[share, np.full(option_count - 1, (1 - share) / (option_count - 1))]
+
+
 def lowest_score(option_count):
+    """The lowest score for K options: a spread answer, the right option ahead, becomes a sure and wrong one."""
+
+    def score(share):
+        before = with_share(share, option_count)
+        return (0 - (1 - np.sum((before - np.eye(option_count)[0]) ** 2) / 2)) - ras.uncertainty(before)
+
+    return scipy.optimize.minimize_scalar(score, bounds=(0, 1), method="bounded", options={"xatol": 1e-12}).fun
+
+
+def lowest_score_of_version_1(option_count):
     """The infimum of the score for K options; -2 is its limit for many."""
     return -np.log2(3) if option_count == 2 else -(2 - 1 / option_count)
 
@@ -65,38 +85,68 @@ def test_mean_correctness_is_scikit_learns_accuracy():
 
 def test_calibration_alignment_by_hand():
     p = [[0.7, 0.3], [0.7, 0.3], [1.0, 0.0], [1.0, 0.0]]
-    # right and 0.7 sure: 1 - |1 - 0.7|; wrong and 0.7 sure: 1 - |0 - 0.7|; surely right; surely wrong
-    np.testing.assert_allclose(ras.calibration_alignment(p, [0, 1, 0, 1]), [0.7, 0.3, 1.0, 0.0])
+    # Both options are off by 0.3, then by 0.7: 1 - 2 * 0.3^2 / 2, 1 - 2 * 0.7^2 / 2; surely right; surely wrong.
+    np.testing.assert_allclose(ras.calibration_alignment(p, [0, 1, 0, 1]), [0.91, 0.51, 1.0, 0.0])
+
+
+def test_the_reading_is_that_of_version_2():
+    assert (ras.RAS_VERSION, ras.DEFAULT_READING) == (2, "brier")
 
 
 def test_ras_by_hand():
-    # Right and sure -> fully uncertain, K = 2: A from 1 to 0.5, the tie being right (0) or wrong (1), U from 0 to 1.
-    assert ras.robustness_alignment_score([1.0, 0.0], [0.5, 0.5], 0) == pytest.approx((0.5 - 1.0) - 1.0)
-    assert ras.robustness_alignment_score([0.0, 1.0], [0.5, 0.5], 1) == pytest.approx((0.5 - 1.0) - 1.0)
+    # Right and sure -> fully uncertain, K = 2: A from 1 to 1 - (0.5^2 + 0.5^2) / 2, U from 0 to 1.
+    assert ras.robustness_alignment_score([1.0, 0.0], [0.5, 0.5], 0) == pytest.approx((0.75 - 1.0) - 1.0)
+    assert ras.robustness_alignment_score([0.0, 1.0], [0.5, 0.5], 1) == pytest.approx((0.75 - 1.0) - 1.0)
     # Right and sure -> wrong and sure: A from 1 to 0, U stays 0.
     assert ras.robustness_alignment_score([1.0, 0.0], [0.0, 1.0], 0) == -1.0
     # Wrong and sure -> right and sure: the best there is.
     assert ras.robustness_alignment_score([1.0, 0.0], [0.0, 1.0], 1) == 1.0
+    # (0.8, 0.2), right -> (0.6, 0.4), right: A = 0.96 -> 0.84; U = 0.7219281 -> 0.9709506 bits
+    risen = 0.9709505945 - 0.7219280949
+    assert ras.robustness_alignment_score([0.8, 0.2], [0.6, 0.4], 0) == pytest.approx((0.84 - 0.96) - risen)
+    # The same distributions, wrong: A = 0.36 -> 0.64.
+    assert ras.robustness_alignment_score([0.8, 0.2], [0.6, 0.4], 1) == pytest.approx((0.64 - 0.36) - risen)
+
+
+def test_version_1_by_hand():
+    # Right and sure -> fully uncertain, K = 2: A from 1 to 0.5, the tie being right (0) or wrong (1), U from 0 to 1.
+    assert ras.robustness_alignment_score([1.0, 0.0], [0.5, 0.5], 0, **VERSION_1) == pytest.approx((0.5 - 1.0) - 1.0)
+    assert ras.robustness_alignment_score([0.0, 1.0], [0.5, 0.5], 1, **VERSION_1) == pytest.approx((0.5 - 1.0) - 1.0)
+    # Right and sure -> wrong and sure: A from 1 to 0, U stays 0.
+    assert ras.robustness_alignment_score([1.0, 0.0], [0.0, 1.0], 0, **VERSION_1) == -1.0
     # (0.8, 0.2), right -> (0.6, 0.4), right: dA = 0.6 - 0.8; U = 0.7219281 -> 0.9709506 bits
-    assert ras.robustness_alignment_score([0.8, 0.2], [0.6, 0.4], 0) == pytest.approx(
+    assert ras.robustness_alignment_score([0.8, 0.2], [0.6, 0.4], 0, **VERSION_1) == pytest.approx(
         -0.2 - (0.9709505945 - 0.7219280949)
     )
     # The same distributions, wrong: dA = 0.4 - 0.2, and uncertainty moved by more than that.
-    assert ras.robustness_alignment_score([0.8, 0.2], [0.6, 0.4], 1) == pytest.approx(
+    assert ras.robustness_alignment_score([0.8, 0.2], [0.6, 0.4], 1, **VERSION_1) == pytest.approx(
         0.2 - (0.9709505945 - 0.7219280949)
     )
 
 
+@pytest.mark.parametrize(
+    ("option_count", "share", "lowest"), [(2, 0.627, -1.81382), (4, 0.470, -1.73145), (26, 0.300, -1.62426)]
+)
+def test_lowest_score_is_a_spread_answer_lost_to_a_sure_and_wrong_one(option_count, share, lowest):
+    clean, corrupted = with_share(share, option_count), np.eye(option_count)[1]
+    assert ras.robustness_alignment_score(clean, corrupted, 0) == pytest.approx(lowest, abs=1e-5)
+    assert lowest_score(option_count) == pytest.approx(lowest, abs=1e-5)
+
+
 @pytest.mark.parametrize("option_count", [3, 4, 26])
-def test_lowest_score_of_several_options_is_a_sure_answer_lost_to_the_uniform_one(option_count):
+def test_lowest_score_of_version_1_is_a_sure_answer_lost_to_the_uniform_one(option_count):
     clean = np.eye(option_count)[0]
     corrupted = np.full(option_count, 1 / option_count)
-    assert ras.robustness_alignment_score(clean, corrupted, 0) == pytest.approx(lowest_score(option_count))
+    assert ras.robustness_alignment_score(clean, corrupted, 0, **VERSION_1) == pytest.approx(
+        lowest_score_of_version_1(option_count)
+    )
 
 
-def test_lowest_score_of_two_options_is_a_sure_answer_lost_to_the_wrong_one_at_two_thirds():
+def test_lowest_score_of_version_1_of_two_options_is_a_sure_answer_lost_to_the_wrong_one_at_two_thirds():
     # -(c + U) is lowest at c = 2/3, where U = log2 3 - 2/3.
-    assert ras.robustness_alignment_score([1.0, 0.0], [1 / 3, 2 / 3], 0) == pytest.approx(lowest_score(2))
+    assert ras.robustness_alignment_score([1.0, 0.0], [1 / 3, 2 / 3], 0, **VERSION_1) == pytest.approx(
+        lowest_score_of_version_1(2)
+    )
 
 
 def test_one_clean_condition_serves_all_conditions_of_a_sample():
@@ -156,8 +206,9 @@ def test_parts_and_score_stay_in_their_ranges(pair):
         assert 0.0 <= ras.calibration_alignment(p, answer) <= 1.0
         assert 1 / p.size <= ras.confidence(p) * (1 + 1e-15) <= 1.0 + 2e-15
     score = ras.robustness_alignment_score(clean, corrupted, answer)
-    assert -2.0 <= score <= 1.0
-    assert score >= lowest_score(clean.size) - 1e-12
+    assert lowest_score(clean.size) - 1e-9 <= score <= 1.0
+    score = ras.robustness_alignment_score(clean, corrupted, answer, **VERSION_1)
+    assert lowest_score_of_version_1(clean.size) - 1e-12 <= score <= 1.0
 
 
 @given(pairs())
@@ -172,15 +223,20 @@ def test_score_of_identical_distributions_is_zero(pair):
 @given(pairs(), st.randoms(use_true_random=False))
 def test_score_is_invariant_under_a_permutation_of_the_options(pair, random):
     clean, corrupted, answer = pair
-    # On a tie the lowest index is predicted, which a permutation changes; that is the definition and not a fault.
-    for p in (clean, corrupted):
-        assume(np.sort(p)[-1] > np.sort(p)[-2])
     order = list(range(clean.size))
     random.shuffle(order)
     permuted = clean[order], corrupted[order], order.index(answer)
-    assert ras.robustness_alignment_score(*permuted) == pytest.approx(
-        ras.robustness_alignment_score(clean, corrupted, answer), abs=1e-12
-    )
+    for reading in ("brier", "probability"):
+        assert ras.robustness_alignment_score(*permuted, reading=reading) == pytest.approx(
+            ras.robustness_alignment_score(clean, corrupted, answer, reading=reading), abs=1e-12
+        )
+    # On a tie the lowest index is predicted, which a permutation changes; that is the definition and not a fault.
+    for p in (clean, corrupted):
+        assume(np.sort(p)[-1] > np.sort(p)[-2])
+    for reading in ("confidence", "certainty"):
+        assert ras.robustness_alignment_score(*permuted, reading=reading) == pytest.approx(
+            ras.robustness_alignment_score(clean, corrupted, answer, reading=reading), abs=1e-12
+        )
     before, after = ras.patterns(clean, corrupted, answer), ras.patterns(*permuted)
     for name in ("flip", "destroyed", "corrected", "erroneous_confidence"):
         assert getattr(before, name) == getattr(after, name)
@@ -190,8 +246,8 @@ def test_permutation_of_tied_options_moves_the_prediction_to_the_lowest_index():
     clean, corrupted = np.array([0.4, 0.4, 0.2]), np.array([0.2, 0.2, 0.6])
     assert ras.correctness(clean, 0) == 1.0
     assert ras.correctness(clean[[1, 0, 2]], 1) == 0.0
-    assert ras.robustness_alignment_score(clean, corrupted, 0) != ras.robustness_alignment_score(
-        clean[[1, 0, 2]], corrupted[[1, 0, 2]], 1
+    assert ras.robustness_alignment_score(clean, corrupted, 0, **VERSION_1) != ras.robustness_alignment_score(
+        clean[[1, 0, 2]], corrupted[[1, 0, 2]], 1, **VERSION_1
     )
 
 
@@ -229,6 +285,8 @@ def test_answer_outside_the_options_is_refused():
         ras.correctness([0.5, 0.5], 2)
 
 
+# All of the data of which the fixture is a part; beside a checkout, where somebody put it.
+WHOLE = Path(__file__).parents[4] / "shared" / "mmbench-logits" / "mmbench_logits.npz"
 REAL = Path(__file__).parents[2] / "fixtures" / "mmbench_logits" / "logits.npz"
 
 
@@ -288,3 +346,29 @@ def test_share_of_destroyed_answers_of_real_models_that_count_as_a_gain(reading,
     scores = ras.robustness_alignment_score(clean, corrupted, answer, reading=reading)[destroyed]
     assert scores.size > 1000
     assert least <= np.mean(scores > 0) <= most
+
+
+@pytest.mark.skipif(not WHOLE.is_file(), reason="needs the option logits of 26 models beside the checkout")
+def test_at_most_one_in_a_thousand_destroyed_answers_counts_as_a_gain():
+    """Every item of MMBench-dev in its rotations: the first one of a question is clean, the others are corrupted."""
+    with np.load(WHOLE) as real:
+        logits, identifiers, answers = real["logits"][..., :4].astype(float), real["ids"], real["answer"]
+    p = scipy.special.softmax(logits, axis=-1)
+    items = [json.loads(line) for line in (WHOLE.parent / "mmbench_items.jsonl").read_text().splitlines()]
+    assert [item["index"] for item in items] == identifiers.tolist()
+    texts = [[str(item[letter]) for letter in "ABCD"] for item in items]
+    question = identifiers % 1_000_000
+    gains = total = 0
+    for rotations in (np.flatnonzero(question == one) for one in np.unique(question)):
+        first, *others = rotations[np.argsort(identifiers[rotations])]
+        for other in others:
+            # Some questions of fewer options are padded with options that differ between the rotations.
+            if not len(set(texts[first])) == len(set(texts[first]) & set(texts[other])) == 4:
+                continue
+            clean, corrupted = p[:, first], p[:, other][:, [texts[other].index(text) for text in texts[first]]]
+            right = np.full(len(p), answers[first])
+            destroyed = ras.patterns(clean, corrupted, right).destroyed
+            gains += np.count_nonzero(ras.robustness_alignment_score(clean, corrupted, right)[destroyed] > 0)
+            total += np.count_nonzero(destroyed)
+    assert total > 5000
+    assert gains <= 0.001 * total

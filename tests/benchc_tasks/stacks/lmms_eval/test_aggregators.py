@@ -80,7 +80,7 @@ def test_items_of_one_sample_by_hand():
     # Right at 0.8; then right at 0.6 (hesitating), wrong at 0.9 (surer: erroneous confidence).
     items = items_of([[LN(0.8), LN(0.2)], [LN(0.6), LN(0.4)], [LN(0.1), LN(0.9)]])
     u = {p: -(p * LN(p) + (1 - p) * LN(1 - p)) / LN(2) for p in (0.8, 0.6, 0.9)}
-    expected_ras = ((0.6 - 0.8) - (u[0.6] - u[0.8]) + (0.1 - 0.8) - (u[0.8] - u[0.9])) / 2
+    expected_ras = ((0.84 - 0.96) - (u[0.6] - u[0.8]) + (0.19 - 0.96) - (u[0.8] - u[0.9])) / 2
     numbers = {name: value for name, value in items.items() if isinstance(value, float)}
     assert numbers == pytest.approx(
         {

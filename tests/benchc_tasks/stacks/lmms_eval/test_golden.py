@@ -1,4 +1,7 @@
-"""lmms-eval's own evaluator, replaying the responses of version 0.1, gives its records, results and group rows."""
+"""lmms-eval's own evaluator, replaying the responses of version 0.1, gives its records, results and group rows.
+
+Version 0.1 read RAS as `confidence`, and so do these tests.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 
 from benchc_metrics.records import SampleRecord
+from benchc_tasks.stacks.lmms_eval import task as task_module
 from benchc_tasks.stacks.lmms_eval.plugin import add_task_folder
 
 LIMIT = 12
@@ -52,7 +56,9 @@ def replayed(before: dict[str, Any], tasks: list[str]) -> dict[str, Any]:
 @pytest.fixture(scope="module", params=["choice", "generation"])
 def golden_and_today(request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Any]]:
     before = golden(request.param)
-    return before, replayed(before, ["benchc"] if request.param == "choice" else list(before["samples"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task_module, "DEFAULT_READING", "confidence")
+        return before, replayed(before, ["benchc"] if request.param == "choice" else list(before["samples"]))
 
 
 def test_records(golden_and_today: tuple[dict[str, Any], dict[str, Any]]) -> None:
