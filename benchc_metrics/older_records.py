@@ -1,7 +1,7 @@
 """Records of older versions, read as the record of today.
 
 `benchc.sample/1` and `/2` hold log-likelihoods, `benchc.generation/1` the letters of generated texts. Neither says
-which context was asked, so `context` stays None.
+which context was asked, so `context` stays None. `benchc.sample/3` has no `design`: every sample was asked the same.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def _floats(row: object) -> list[float] | None:
 OLDER_SCHEMAS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "benchc.sample/1": _of_first_log_likelihoods,
     "benchc.sample/2": _of_log_likelihoods,
+    "benchc.sample/3": dict,
     "benchc.generation/1": _of_letters,
 }
 """From an older schema to what turns its record, without the key `schema`, into one of today."""

@@ -26,12 +26,13 @@ from pydantic import (
 )
 
 from benchc_metrics.benchmark import LETTERS, fault_of_conditions
+from benchc_metrics.designs import FULL, conditions_per_sample, lite_conditions
 from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
 from benchc_metrics.older_records import OLDER_SCHEMAS
 
 __all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "read_samples_log"]
 
-SCHEMA = "benchc.sample/3"
+SCHEMA = "benchc.sample/4"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
 
 RECORD_KEY = "benchc"
@@ -43,7 +44,7 @@ Obtained: TypeAlias = Literal["log-likelihoods", "mean losses", "votes", "genera
 _Probability = Annotated[StrictFloat, Field(ge=0, le=1)]
 _Count = Annotated[StrictInt, Field(ge=0)]
 _OPTIONAL = frozenset(
-    {"context", "model", "log_likelihoods", "letter_mass", "missing_mass", "votes", "unparsed", "texts"}
+    {"context", "model", "design", "log_likelihoods", "letter_mass", "missing_mass", "votes", "unparsed", "texts"}
 )
 
 
@@ -78,6 +79,9 @@ class SampleRecord(BaseModel):
         Index of the right option.
     conditions : tuple of str
         Those that were asked: `clean` first, then corrupted conditions, as `Condition` writes them.
+    design : str or None
+        The design that chose the conditions for this sample, see `benchc_metrics.designs`. None where its task asks
+        every sample the same.
     obtained : str
         See `Obtained`.
     predictions : tuple of (int or None)
@@ -119,6 +123,7 @@ class SampleRecord(BaseModel):
     option_count: Annotated[StrictInt, Field(ge=2, le=len(LETTERS))] | None
     answer: _Count
     conditions: tuple[StrictStr, ...]
+    design: StrictStr | None = None
     obtained: Obtained
     predictions: tuple[_Count | None, ...]
     invalid: dict[StrictStr, Annotated[StrictStr, Field(min_length=1)]]
@@ -144,6 +149,7 @@ class SampleRecord(BaseModel):
     def _check(self) -> SampleRecord:
         if fault := fault_of_conditions(self.conditions):
             raise ValueError(fault)
+        self._check_design()
         self._check_lengths()
         self._check_options()
         without_prediction = {
@@ -236,6 +242,16 @@ class SampleRecord(BaseModel):
             return cls.model_validate(dict(fields))
         except ValidationError as refusal:
             raise ValueError(f"sample {fields.get('sample')!r}: {_first_fault(refusal)}") from None
+
+    def _check_design(self) -> None:
+        """Refuse conditions that the design does not ask of this sample, so that nobody can pick easy ones."""
+        if self.design is None:
+            return
+        number = conditions_per_sample(self.design)
+        if self.design == FULL:
+            raise ValueError(f"design {FULL!r} is not written: leave it out")
+        if self.conditions != tuple(map(str, lite_conditions(self.sample, number))):
+            raise ValueError(f"conditions are not those that the design {self.design!r} asks of this sample")
 
     def _check_lengths(self) -> None:
         for name in ("predictions", "log_likelihoods", "letter_mass", "missing_mass", "votes", "unparsed", "texts"):

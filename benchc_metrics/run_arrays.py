@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CONTROL, SEVERITIES, Condition, in_paper_order
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, SEVERITIES, Condition, in_paper_order
+from benchc_metrics.designs import FULL, describe_design
+from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import option_distribution
 
@@ -40,6 +42,8 @@ class RunArrays:
         What all records agree on: dataset, engine, benchc, prompt, context.
     models : tuple of str
         The names that the records give the model.
+    design : str
+        Which conditions each sample was asked, see `benchc_metrics.designs`.
     """
 
     sample_ids: tuple[str, ...]
@@ -59,6 +63,7 @@ class RunArrays:
     shared: Mapping[str, str | None]
     models: tuple[str, ...]
     notes: tuple[str, ...]
+    design: str = FULL
 
 
 def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -> RunArrays:
@@ -80,17 +85,19 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
     ValueError
         If there is no record, or the records do not belong together; one sentence that names the file or folder.
     """
-    # The control comes last, so that it decides nothing where clean responses differ between tasks.
-    everything = sorted((record for of_log in logs.values() for record in of_log), key=_is_of_control)
+    everything = [record for of_log in logs.values() for record in of_log]
     if not everything:
         raise ValueError(f"the samples logs of {place} are empty: was the evaluation cut off?")
     for name, of_log in logs.items():
         _check_log(place / name, of_log)
+    logs, design, left_out = _of_one_design(place, logs)
+    # The control comes last, so that it decides nothing where clean responses differ between tasks.
+    everything = sorted((record for of_log in logs.values() for record in of_log), key=_is_of_control)
     shared = {name: _shared(place, name, everything) for name in ("dataset", "engine", "benchc", "prompt", "context")}
     obtained = _obtained(place, everything)
     samples = _SampleTable.of_records(place, everything)
-    cells = _cells(place, everything)
-    corruptions = in_paper_order({str(Condition.parse(text).corruption) for text in cells})
+    corruptions = _corruptions(place, everything, design)
+    cells = _cells(everything, corruptions)
     clean, clean_predictions, note = _clean_responses(place, samples, everything)
     shape = (len(samples.ids), len(corruptions), len(SEVERITIES))
     corrupted = np.full((*shape, samples.width), np.nan)
@@ -132,7 +139,8 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
         corrupted_predictions=predictions,
         shared=shared,
         models=tuple(sorted({record.model for record in everything if record.model is not None})),
-        notes=tuple(each for each in (note, MEAN_LOSSES if obtained == "mean losses" else None) if each),
+        notes=tuple(each for each in (left_out, note, MEAN_LOSSES if obtained == "mean losses" else None) if each),
+        design=design,
     )
 
 
@@ -148,13 +156,44 @@ def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:
         seen.add(record.sample)
 
 
-def _cells(place: Path, records: Iterable[SampleRecord]) -> dict[str, tuple[int, int]]:
+def _of_one_design(
+    place: Path, logs: Mapping[str, Sequence[SampleRecord]]
+) -> tuple[Mapping[str, Sequence[SampleRecord]], str, str | None]:
+    """Take the logs of the design with the most answers, its name, and a note on logs of another design."""
+    designs: dict[str, str] = {}
+    answers: Counter[str] = Counter()
+    for name, records in logs.items():
+        of_log = {record.design or FULL for record in records}
+        if len(of_log) > 1:
+            raise ValueError(f"{place / name} mixes the designs {' and '.join(sorted(of_log))}: evaluate again")
+        # The control is asked beside any design.
+        if records and not _is_of_control(records[0]):
+            designs[name] = of_log.pop()
+            answers[designs[name]] += sum(len(record.conditions) - 1 for record in records)
+    chosen = max(answers, key=lambda design: (answers[design], design), default=FULL)
+    other = sorted(name for name, design in designs.items() if design != chosen)
+    if not other:
+        return logs, chosen, None
+    note = (
+        f"The samples logs of another design ({', '.join(quoted(name) for name in other)}) were left out, because the "
+        f"others have more answers, by the design {describe_design(chosen)}: name a log to read it alone."
+    )
+    return {name: records for name, records in logs.items() if name not in other}, chosen, note
+
+
+def _corruptions(place: Path, records: Iterable[SampleRecord], design: str) -> tuple[str, ...]:
+    """List the corruptions that were asked; a design of few conditions may leave some to samples that were not run."""
+    lists = {record.conditions for record in records}
+    found = {str(Condition.parse(text).corruption) for conditions in lists for text in conditions[1:]}
+    if not found:
+        raise ValueError(f"the samples logs of {place} hold clean answers only: evaluate a task with a corruption")
+    return in_paper_order(found if design == FULL else found | set(CORRUPTION_FAMILIES))
+
+
+def _cells(records: Iterable[SampleRecord], corruptions: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Find the place of each condition on the axes of corruptions and severities."""
     lists = {record.conditions for record in records}
     conditions = {text: Condition.parse(text) for conditions in lists for text in conditions[1:]}
-    corruptions = in_paper_order({str(condition.corruption) for condition in conditions.values()})
-    if not corruptions:
-        raise ValueError(f"the samples logs of {place} hold clean answers only: evaluate a task with a corruption")
     return {
         text: (corruptions.index(str(condition.corruption)), condition.severity - 1)
         for text, condition in conditions.items()
@@ -167,7 +206,7 @@ def _asked_of_all(
     """Mark the conditions of tasks that ask the same of all samples: a sample that is not in their log is missing."""
     asked = np.zeros(shape, dtype=bool)
     for records in logs.values():
-        lists = {record.conditions for record in records}
+        lists = {record.conditions for record in records if record.design is None}
         if len(lists) == 1:
             for condition in next(iter(lists))[1:]:
                 corruption, severity = cells[condition]

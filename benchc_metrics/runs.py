@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchc_metrics.benchmark import CONTROL, SEVERITIES, Condition
 from benchc_metrics.cautions import Caution, cautions_of
+from benchc_metrics.designs import FULL
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import answer_indices, option_distribution
@@ -32,6 +33,7 @@ __all__ = [
     "GivenPredictions",
     "Run",
     "RunMetadata",
+    "part_of_run",
     "read_run",
     "read_runs",
     "run_of_log_likelihoods",
@@ -76,6 +78,8 @@ class RunMetadata:
         What is missing of a part of a run, a sentence each.
     answered_by : tuple of str
         The names that the model's server or checkpoint gave with its responses, where known.
+    design : str
+        Which conditions each sample was asked, see `benchc_metrics.designs`.
     """
 
     model: str
@@ -94,6 +98,7 @@ class RunMetadata:
     complete: bool = True
     gaps: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
+    design: str = FULL
 
 
 _ALL_ASKED: NDArray[np.bool_] = np.ones(0, dtype=bool)
@@ -330,6 +335,7 @@ def _assemble(files: RunFiles) -> Run:
         complete=not files.gaps,
         gaps=files.gaps,
         answered_by=arrays.models,
+        design=arrays.design,
     )
     return _run_of_arrays(metadata.model or files.place.resolve().name, metadata, arrays, files.notes)
 
@@ -356,7 +362,7 @@ def run_of_records(name: str, logs: Mapping[str, Sequence[SampleRecord]]) -> Run
     """
     arrays = arrays_of_records(Path(name), logs)
     metadata = _metadata({"config": {}}, arrays.shared, length_normalised=arrays.obtained == "mean losses")
-    return _run_of_arrays(name, metadata, arrays)
+    return _run_of_arrays(name, replace(metadata, design=arrays.design), arrays)
 
 
 def run_of_log_likelihoods(
@@ -410,6 +416,38 @@ def run_of_log_likelihoods(
         clean=given[:, 0],
         corrupted=corrupted.reshape(*shape, width),
         asked=asked.reshape(shape),
+    )
+
+
+def part_of_run(run: Run, asked: NDArray[np.bool_], design: str | None = None) -> Run:
+    """Keep some conditions of a run, as if the others had never been asked.
+
+    Parameters
+    ----------
+    run : Run
+    asked : ndarray of bool, shape (samples, corruptions, severities)
+        What to keep; what the run was not asked stays unasked.
+    design : str, optional
+        The name of the design that chose these conditions, see `benchc_metrics.designs`; by default the run's own.
+
+    Returns
+    -------
+    Run
+    """
+    kept = asked & run.asked
+    left_out = {
+        (run.sample_ids[sample], str(Condition(run.corruptions[corruption], SEVERITIES[severity])))
+        for sample, corruption, severity in np.argwhere(run.asked & ~kept).tolist()
+    }
+    given = run.given
+    return replace(
+        run,
+        metadata=replace(run.metadata, design=design or run.metadata.design),
+        corrupted=np.where(kept[..., np.newaxis], run.corrupted, np.nan),
+        asked=kept,
+        invalid={cell: reason for cell, reason in run.invalid.items() if cell not in left_out},
+        missing=tuple(cell for cell in run.missing if cell not in left_out),
+        given=None if given is None else replace(given, corrupted=np.where(kept, given.corrupted, -1)),
     )
 
 
@@ -484,7 +522,8 @@ def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, l
     arguments = _model_arguments(config.get("model_args"))
     model = results.get("model_name") or arguments.get("pretrained") or ""
     tasks = [value for value in _mapping(results.get("configs")).values() if isinstance(value, Mapping)]
-    ours = [_mapping(task.get("metadata")) for task in tasks if "corruption" in _mapping(task.get("metadata"))]
+    of_tasks = [_mapping(task.get("metadata")) for task in tasks]
+    ours = [metadata for metadata in of_tasks if {"corruption", "design"} & metadata.keys()]
     return RunMetadata(
         model=str(model),
         backend=str(arguments.get("backend") or config.get("model") or "unknown"),

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, LETTERS, SEVERITIES
+from benchc_metrics.benchmark import CLEAN, CONTROL, CORRUPTION_FAMILIES, LETTERS, SEVERITIES, Condition
+from benchc_metrics.designs import FULL, asked_by_design, conditions_per_sample, lite_conditions
 from benchc_metrics.records import RECORD_KEY, SampleRecord
-from benchc_metrics.runs import GivenPredictions, Run, RunMetadata
+from benchc_metrics.runs import GivenPredictions, Run, RunMetadata, part_of_run
 
 METADATA = RunMetadata(
     model="lab/model",
@@ -68,49 +69,73 @@ def made_run(
     )
 
 
+def record_of(run: Run, number: int, conditions: tuple[Condition, ...], design: str | None = None) -> SampleRecord:
+    """The record of one sample of a run under some conditions, whichever way its predictions were obtained."""
+    cells = [(run.corruptions.index(str(name)), severity - 1) for name, severity in conditions[1:]]
+    rows = [run.clean[number], *(run.corrupted[number, place, severity] for place, severity in cells)]
+    chosen = [
+        run.clean_predictions[number],
+        *(run.corrupted_predictions[number, place, severity] for place, severity in cells),
+    ]
+    names = [str(condition) for condition in conditions]
+    predictions = [None if option < 0 else int(option) for option in chosen]
+    given = [None if np.isnan(row[0]) else row[: run.option_counts[number]].tolist() for row in rows]
+    of_kind: dict[str, Any] = (
+        {"log_likelihoods": given}
+        if run.has_distributions
+        else {"texts": [None if option is None else LETTERS[option] for option in predictions]}
+    )
+    return SampleRecord.from_fields(
+        {
+            "dataset": run.metadata.dataset,
+            "engine": run.metadata.engine,
+            "benchc": run.metadata.benchc,
+            "prompt": run.metadata.prompt,
+            "context": run.metadata.context,
+            "sample": run.sample_ids[number],
+            "source": run.sources[number],
+            "category": run.categories[number],
+            "option_count": int(run.option_counts[number]),
+            "answer": int(run.answers[number]),
+            "conditions": names,
+            "design": design,
+            "obtained": run.obtained,
+            "predictions": predictions,
+            "invalid": {
+                condition: "the backend answered nan"
+                for condition, prediction in zip(names, predictions, strict=True)
+                if prediction is None
+            },
+            **of_kind,
+        }
+    )
+
+
 def records_of(run: Run, corruption: str) -> list[SampleRecord]:
-    """The records of one task of a run, whichever way its predictions were obtained."""
+    """The records of one corruption's task of a run."""
     place = run.corruptions.index(corruption)
-    severities = [number for number, _ in enumerate(SEVERITIES)]
-    records = []
-    for number, sample in enumerate(run.sample_ids):
-        kept = [severity for severity in severities if run.asked[number, place, severity]]
-        conditions = ("clean", *(f"{corruption}@{SEVERITIES[severity]}" for severity in kept))
-        rows = [run.clean[number], *run.corrupted[number, place, kept]]
-        chosen = [run.clean_predictions[number], *run.corrupted_predictions[number, place, kept]]
-        predictions = [None if option < 0 else int(option) for option in chosen]
-        given = [None if np.isnan(row[0]) else row[: run.option_counts[number]].tolist() for row in rows]
-        of_kind: dict[str, Any] = (
-            {"log_likelihoods": given}
-            if run.has_distributions
-            else {"texts": [None if option is None else LETTERS[option] for option in predictions]}
+    return [
+        record_of(
+            run,
+            number,
+            (CLEAN, *(Condition(corruption, each) for each in SEVERITIES if run.asked[number, place, each - 1])),
         )
-        records.append(
-            SampleRecord.from_fields(
-                {
-                    "dataset": run.metadata.dataset,
-                    "engine": run.metadata.engine,
-                    "benchc": run.metadata.benchc,
-                    "prompt": run.metadata.prompt,
-                    "context": run.metadata.context,
-                    "sample": sample,
-                    "source": run.sources[number],
-                    "category": run.categories[number],
-                    "option_count": int(run.option_counts[number]),
-                    "answer": int(run.answers[number]),
-                    "conditions": conditions,
-                    "obtained": run.obtained,
-                    "predictions": predictions,
-                    "invalid": {
-                        condition: "the backend answered nan"
-                        for condition, prediction in zip(conditions, predictions, strict=True)
-                        if prediction is None
-                    },
-                    **of_kind,
-                }
-            )
-        )
-    return records
+        for number in range(len(run.sample_ids))
+    ]
+
+
+def lite_records_of(run: Run) -> list[SampleRecord]:
+    """The records of the task of a run of few conditions a sample."""
+    design = run.metadata.design
+    return [
+        record_of(run, number, lite_conditions(sample, conditions_per_sample(design)), design)
+        for number, sample in enumerate(run.sample_ids)
+    ]
+
+
+def lite(run: Run, design: str = "lite") -> Run:
+    """A run of all conditions, as if it had been asked by a design."""
+    return part_of_run(run, asked_by_design(design, run.sample_ids), design)
 
 
 def with_control(run: Run, noise: float = 0.05, seed: int = 1) -> Run:
@@ -145,10 +170,15 @@ def write_run(
     """Write a run as lmms-eval does; `change` may edit the rows of each log, `results` the results file."""
     folder.mkdir(parents=True, exist_ok=True)
     prefix = "benchc" if run.has_distributions else "benchc-gen"
-    parts = [(f"{prefix}_{corruption}", corruption, run) for corruption in run.corruptions]
+    if run.metadata.design == FULL:
+        logs = {f"{prefix}_{corruption}": records_of(run, corruption) for corruption in run.corruptions}
+        asked = {f"{prefix}_{corruption}": {"corruption": corruption} for corruption in run.corruptions}
+    else:
+        logs, asked = {f"{prefix}-lite": lite_records_of(run)}, {f"{prefix}-lite": {"design": "lite"}}
     if run.control is not None:
-        parts.append((f"{prefix}-{CONTROL}", CONTROL, run.control))
-    for task, corruption, part in parts:
+        logs[f"{prefix}-{CONTROL}"] = records_of(run.control, CONTROL)
+        asked[f"{prefix}-{CONTROL}"] = {"corruption": CONTROL}
+    for task, records in logs.items():
         rows = [
             {
                 "doc_id": number,
@@ -159,7 +189,7 @@ def write_run(
                 RECORD_KEY: record.to_json_dict(),
                 "input": "",
             }
-            for number, record in enumerate(records_of(part, corruption))
+            for number, record in enumerate(records)
         ]
         text = "".join(json.dumps(row) + "\n" for row in change(rows))
         name = f"{date}_samples_{task}.jsonl"
@@ -172,16 +202,16 @@ def write_run(
         "configs": {
             task: {
                 "metadata": {
-                    "corruption": corruption,
+                    **metadata,
                     "dataset": run.metadata.dataset,
                     "demonstration": run.metadata.demonstration,
                     "engine": run.metadata.engine,
                 }
             }
-            for task, corruption, _ in parts
+            for task, metadata in asked.items()
         },
         "n-samples": {
-            task: {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)} for task, _, _ in parts
+            task: {"original": run.metadata.dataset_size, "effective": len(run.sample_ids)} for task in asked
         },
         "config": {
             "model": "benchc",

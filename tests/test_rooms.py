@@ -35,7 +35,7 @@ BELOW: dict[str, set[str]] = {
 """For each room the rooms that it may import; `benchc_tasks.commands` may import all of them."""
 
 INSIDE_METRICS = (
-    {"benchmark", "escaping", "files", "json_lines", "messages", "wording"},
+    {"benchmark", "designs", "escaping", "files", "json_lines", "messages", "wording"},
     {"responses", "letters", "letter_patterns"},
     {"records", "older_records", "assembly"},
     {"runs", "run_arrays", "run_files", "cautions"},

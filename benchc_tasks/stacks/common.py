@@ -14,7 +14,8 @@ from typing import Any
 
 from loguru import logger
 
-from benchc_metrics.benchmark import CONTROL, Condition, conditions_under
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, Condition, conditions_under
+from benchc_metrics.designs import FULL, LITE, LITE_CONDITIONS, conditions_per_sample, lite_conditions, lite_design
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
@@ -23,6 +24,7 @@ from benchc_tasks.stacks.prompting import question_with_options
 __all__ = [
     "CORRUPTIONS_GROUP",
     "AnsweringModel",
+    "AskedConditions",
     "SentContext",
     "conditions_of",
     "facts_of",
@@ -113,6 +115,55 @@ def conditions_of(corruption: str, module: str | None = None) -> tuple[Condition
     return conditions_under(corruption)
 
 
+@dataclass(frozen=True)
+class AskedConditions:
+    """Which conditions a task asks.
+
+    Attributes
+    ----------
+    conditions : tuple of Condition
+        All that it may ask, clean first.
+    design : str or None
+        The design that chooses some of them for each sample, see `benchc_metrics.designs`; None where every sample is
+        asked all.
+    """
+
+    conditions: tuple[Condition, ...]
+    design: str | None = None
+
+    @classmethod
+    def of_metadata(cls, metadata: Mapping[str, Any]) -> AskedConditions:
+        """Read a task's metadata: `corruption` and `module`, or `design: lite` and `conditions_per_sample`.
+
+        Raises
+        ------
+        ValueError
+            If they name no corruption or no design; one sentence.
+        """
+        if "design" in metadata:
+            return cls(conditions_under(*CORRUPTION_FAMILIES), _design_of(metadata))
+        if "conditions_per_sample" in metadata:
+            raise ValueError("metadata.conditions_per_sample needs a design: write metadata.design: lite beside it")
+        module = metadata.get("module")
+        return cls(conditions_of(str(metadata.get("corruption")), str(module) if module else None))
+
+    def of_sample(self, sample: str) -> tuple[Condition, ...]:
+        """Return the conditions of the sample of this id, clean first."""
+        return self.conditions if self.design is None else lite_conditions(sample, conditions_per_sample(self.design))
+
+
+def _design_of(metadata: Mapping[str, Any]) -> str | None:
+    if metadata.get("corruption") is not None:
+        raise ValueError("metadata has a corruption and a design: leave one of them out")
+    if metadata["design"] != LITE:
+        raise ValueError(f"metadata.design is {metadata['design']!r}: write {LITE}")
+    try:
+        design = lite_design(metadata.get("conditions_per_sample", LITE_CONDITIONS))
+    except ValueError as fault:
+        raise ValueError(f"metadata.{fault}") from None
+    return None if design == FULL else design
+
+
 def load_samples(source: str | None, split: str | None) -> SampleDataset:
     """Load a dataset once for all tasks of a run.
 
@@ -127,9 +178,12 @@ def load_samples(source: str | None, split: str | None) -> SampleDataset:
     return _load_samples_of(named, split, file_states(named) if named else ())
 
 
-def facts_of(doc: Mapping[str, Any], samples: SampleDataset, conditions: Sequence[Condition]) -> dict[str, Any]:
+def facts_of(
+    doc: Mapping[str, Any], samples: SampleDataset, conditions: Sequence[Condition], design: str | None = None
+) -> dict[str, Any]:
     """Return what a sample's record says beside the responses and the context, by the names of its fields."""
     return {
+        "design": design,
         "sample": doc["id"],
         "source": doc["source"],
         "category": doc["category"],

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchc_metrics.assembly import assemble_generation_record, assemble_record
+from benchc_metrics.designs import lite_conditions
 from benchc_metrics.records import RECORD_KEY, SCHEMA, SampleRecord, read_samples_log
 
 INF, NAN = float("inf"), float("nan")
@@ -58,7 +59,7 @@ def test_record_survives_strict_json(record):
 def test_written_record_has_the_documented_keys_and_nulls():
     record = assembled([[-INF, False], [-0.5, True], [NAN, False], [-1.0, False], [-1.0, True], [-2, False]])
     assert record.to_json_dict() == {
-        "schema": "benchc.sample/3",
+        "schema": "benchc.sample/4",
         **FIELDS,
         "option_count": 2,
         "answer": 0,
@@ -69,7 +70,7 @@ def test_written_record_has_the_documented_keys_and_nulls():
         "log_likelihoods": [[None, -0.5], None, [-1.0, -2.0]],
         "letter_mass": [0.60653066, None, 0.503214724],
     }
-    assert SCHEMA == "benchc.sample/3"
+    assert SCHEMA == "benchc.sample/4"
 
 
 def test_written_record_of_generated_letters_has_the_documented_keys():
@@ -82,7 +83,7 @@ def test_written_record_of_generated_letters_has_the_documented_keys():
     )
     written = record.to_json_dict()
     assert written == {
-        "schema": "benchc.sample/3",
+        "schema": "benchc.sample/4",
         **FIELDS,
         "context": "c",
         "sample": "s",
@@ -119,6 +120,34 @@ def test_the_largest_missing_mass_of_a_condition_is_kept():
     assert record.missing_mass == (0.25, None, None)
     written = json.dumps(record.to_json_dict(), allow_nan=False)
     assert SampleRecord.from_json_dict(json.loads(written)) == record
+
+
+def test_the_design_of_a_record_is_written_and_read():
+    asked = list(map(str, lite_conditions("photo-7", 2)))
+    record = assembled(conditions=asked, design="lite-2")
+    written = record.to_json_dict()
+    assert written["design"] == "lite-2"
+    assert SampleRecord.from_json_dict(json.loads(json.dumps(written))) == record
+    assert "design" not in assembled().to_json_dict()
+
+
+@pytest.mark.parametrize(
+    ("design", "fault"),
+    [
+        ("lite-2", "conditions are not those that the design 'lite-2' asks of this sample"),
+        ("lite", "conditions are not those that the design 'lite' asks of this sample"),
+        ("full", "design 'full' is not written: leave it out"),
+        ("mine", "design 'mine' is neither 'full' nor 'lite' nor 'lite' with a number, as 'lite-10'"),
+    ],
+)
+def test_conditions_that_a_design_does_not_ask_are_refused(design, fault):
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        assembled(design=design)
+
+
+def test_records_of_version_3_are_read():
+    record = assembled()
+    assert SampleRecord.from_json_dict(record.to_json_dict() | {"schema": "benchc.sample/3"}) == record
 
 
 SECOND = {
@@ -177,7 +206,7 @@ def test_the_record_of_generated_answers_is_read_as_the_record_of_today():
         (
             GENERATION,
             {"schema": "benchc.generation/2"},
-            "schema 'benchc.generation/2' is not 'benchc.sample/3', the one",
+            "schema 'benchc.generation/2' is not 'benchc.sample/4', the one",
         ),
         (GENERATION, {"more": 1}, "more: Extra inputs are not permitted"),
         (GENERATION, {"answer": True}, "answer: Input should be a valid integer"),
@@ -231,8 +260,8 @@ VALID = "Input should be a valid"
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"schema": "benchc.sample/4"}, "schema 'benchc.sample/4' is not 'benchc.sample/3'"),
-        ({"schema": 3}, "schema 3 is not 'benchc.sample/3'"),
+        ({"schema": "benchc.sample/5"}, "schema 'benchc.sample/5' is not 'benchc.sample/4'"),
+        ({"schema": 3}, "schema 3 is not 'benchc.sample/4'"),
         ({"missing_mass": [0.5]}, "missing_mass does not have one entry for each of its 3 conditions"),
         ({"missing_mass": [0.5, 0.5, 1.5]}, "missing_mass.2: Input should be less than or equal to 1"),
         ({"missing_mass": [0.5, 0.5, NAN]}, "missing_mass.2: Input should be"),

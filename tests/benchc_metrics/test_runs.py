@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_folders import made_run, with_control, without_distributions, write_run
+from run_folders import lite, made_run, with_control, without_distributions, write_run
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, in_paper_order
+from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.runs import read_run, read_runs
 from benchc_tasks.corruptions import CORRUPTIONS
 from benchc_tasks.corruptions import SEVERITIES as ENGINE_SEVERITIES
@@ -403,3 +404,45 @@ def test_clean_answers_of_the_control_decide_nothing(tmp_path):
     np.testing.assert_array_equal(read.clean, RUN.clean)
     np.testing.assert_array_equal(read.control.clean, RUN.clean)
     assert "differ between tasks" in read.notes[0]
+
+
+@pytest.mark.parametrize("design", ["lite", "lite-10"])
+@pytest.mark.parametrize("kind", [lambda run: run, without_distributions], ids=["probabilities", "letters"])
+def test_a_run_of_few_conditions_is_read_as_it_was(tmp_path, design, kind):
+    run = lite(kind(made_run(30)), design)
+    read = read_run(write_run(run, tmp_path))
+    assert_same_answers(read, run)
+    assert read.metadata.design == design
+    np.testing.assert_array_equal(read.asked, run.asked)
+    np.testing.assert_array_equal(read.corrupted_predictions >= 0, run.asked)
+    assert (read.missing, dict(read.invalid), read.cautions, read.notes) == ((), {}, (), ())
+    assert metrics_of_run(read)["invalid_pairs"] == 0
+
+
+def test_what_a_design_asked_and_did_not_get_is_invalid(tmp_path):
+    run = lite(made_run(30))
+    corrupted = run.corrupted.copy()
+    corrupted[tuple(np.argwhere(run.asked)[7])] = np.nan
+    read = read_run(write_run(replace(run, corrupted=corrupted), tmp_path))
+    assert len(read.invalid) == 1
+    assert metrics_of_run(read)["invalid_pairs"] == 1
+
+
+def test_few_samples_of_a_design_have_all_corruptions_on_their_axis(tmp_path):
+    read = read_run(write_run(lite(made_run(2), "lite-3"), tmp_path))
+    assert read.corruptions == tuple(CORRUPTION_FAMILIES)
+    assert read.asked.sum() == 6
+
+
+def test_of_two_designs_in_one_evaluation_the_one_of_more_answers_is_read(tmp_path):
+    run = made_run(10)
+    write_run(lite(run), tmp_path)
+    read = read_run(write_run(run, tmp_path))
+    assert_same_answers(read, run)
+    (note,) = read.notes
+    assert note == (
+        "The samples logs of another design ('20260301_190000_samples_benchc-lite.jsonl') were left out, because the "
+        "others have more answers, by the design full (96 of 96 conditions a sample): name a log to read it alone."
+    )
+    alone = read_run(tmp_path / "20260301_190000_samples_benchc-lite.jsonl")
+    assert alone.metadata.design == "lite"

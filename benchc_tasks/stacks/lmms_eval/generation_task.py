@@ -79,7 +79,7 @@ class GenerationTask(SampleTask):
                 SettingsAndPictures(self._generation_settings()),
                 ConditionedDocId(doc_id, self.samples.fingerprint, condition),
             )
-            for condition in self.conditions
+            for condition in self.conditions_of(doc)
         )
 
     def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:

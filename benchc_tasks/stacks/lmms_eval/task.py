@@ -21,7 +21,7 @@ from benchc_metrics.records import RECORD_KEY, SampleRecord
 from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.common import SentContext, conditions_of, facts_of, load_samples, sent_context
+from benchc_tasks.stacks.common import AskedConditions, SentContext, facts_of, load_samples, sent_context
 from benchc_tasks.stacks.lmms_eval.aggregators import items_of_record
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
 from benchc_tasks.stacks.lmms_eval.ending import EvaluationEnd
@@ -35,7 +35,7 @@ _END = EvaluationEnd()
 
 
 class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
-    """One corruption over one dataset, whose docs are samples.
+    """One corruption, or one design over all of them, over one dataset, whose docs are samples.
 
     A doc is a sample. It becomes some requests for each condition, numbered through by `idx`, so that a sample's clean
     and corrupted responses meet in `process_results`. A subclass says what it asks (`arguments_of`) and how a
@@ -45,7 +45,9 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     ----------
     config : mapping
         The task's YAML. `metadata.corruption` names the corruption, and `metadata.module` the module that registers
-        it where it is not one of the benchmark's; `dataset_path` names the dataset and `dataset_kwargs.split` its
+        it where it is not one of the benchmark's. In place of a corruption, `metadata.design: lite` asks each sample
+        under all corruptions, at one severity each, and `metadata.conditions_per_sample` says how many conditions
+        that are; see `benchc_metrics.designs`. `dataset_path` names the dataset and `dataset_kwargs.split` its
         split, see `benchc_tasks.datasets.load_dataset`. `metadata.ras_reading` chooses a reading of RAS, see
         `benchc_metrics.metrics.ras.READINGS`.
     """
@@ -59,10 +61,8 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         settings = {key: value for key, value in config.items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         _refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
-        module = metadata.get("module")
-        self.conditions: tuple[Condition, ...] = conditions_of(
-            str(metadata.get("corruption")), str(module) if module else None
-        )
+        asked = AskedConditions.of_metadata(metadata)
+        self.conditions, self.design = asked.conditions, asked.design
         self.samples = load_samples(settings.get("dataset_path"), _split(settings.get("dataset_kwargs") or {}))
         self.reading = _reading(metadata.get("ras_reading", DEFAULT_READING))
         self._contexts: dict[str, SentContext] = {}
@@ -120,7 +120,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             If the results could not be written.
         """
         _refuse_settings(self.task_name, self.config.num_fewshot, settings)
-        _END.begin(self.task_name, (type(self), self.samples.fingerprint))
+        _END.begin(self.task_name, (type(self), self.samples.fingerprint, self.design))
         super().build_all_requests(**settings)
         output_path = getattr(getattr(self, "args", None), "output_path", None)
         if output_path and settings.get("rank", 0) == 0:
@@ -192,13 +192,17 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         """Make what one sample gives to each aggregator."""
         return items_of_record(record, self.registered_metrics, self.reading)
 
+    def conditions_of(self, doc: Mapping[str, Any]) -> tuple[Condition, ...]:
+        """Return the conditions of a sample, clean first."""
+        return AskedConditions(self.conditions, self.design).of_sample(doc["id"])
+
     def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a sample's record says beside the responses, by the names of its fields."""
         context = self._contexts.get(doc["id"]) or sent_context(
             self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
         )
         model = self.dataset.model
-        return facts_of(doc, self.samples, self.conditions) | {
+        return facts_of(doc, self.samples, self.conditions_of(doc), self.design) | {
             "prompt": context.prompt,
             "context": context.fingerprint,
             "model": model.name if model is not None else None,
@@ -246,7 +250,7 @@ class BenchCTask(SampleTask):
         """Return context, letter, picture and doc id, condition by condition and option by option."""
         return (
             (ctx, letter, ConditionedPicture(self.samples.fingerprint, doc["id"], condition), doc_id)
-            for condition in self.conditions
+            for condition in self.conditions_of(doc)
             for letter in self.doc_to_choice(doc)
         )
 

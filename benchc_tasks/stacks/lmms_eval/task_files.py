@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
+from benchc_metrics.designs import LITE, LITE_CONDITIONS, MOST_CONDITIONS
 from benchc_metrics.metrics.registry import METRICS
 
 __all__ = ["task_files"]
@@ -77,6 +78,7 @@ def task_files() -> dict[str, str]:
             "benchc-gen", "Bench-C, generated answers", everything, metrics=_generation_group_metric_list()
         ),
     }
+    files["benchc-lite.yaml"] = _design_task("benchc-lite", "Bench-C lite", "_benchc_template_yaml")
     for family in FAMILIES:
         members = [name for name, of_name in CORRUPTION_FAMILIES.items() if of_name == family]
         group = _group(f"benchc-{family}", f"Bench-C {family}", members, include="_benchc_group_yaml")
@@ -94,6 +96,17 @@ def _task(prefix: str, name: str, corruption: str) -> str:
         f"task: {name}\n"
         f"task_alias: {corruption}\n"
         f"metadata:\n  version: 1.0\n  corruption: {corruption}\n"
+    )
+
+
+def _design_task(name: str, alias: str, template: str) -> str:
+    return (
+        f"# Each sample clean and under each corruption once: {1 + LITE_CONDITIONS} passes instead of "
+        f"{1 + MOST_CONDITIONS}.\n"
+        f"include: {template}\n"
+        f"task: {name}\n"
+        f"task_alias: {alias}\n"
+        f"metadata:\n  version: 1.0\n  design: {LITE}\n  conditions_per_sample: {LITE_CONDITIONS}\n"
     )
 
 

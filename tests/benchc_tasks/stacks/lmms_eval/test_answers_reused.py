@@ -17,6 +17,7 @@ from lmms_eval.tasks import TaskManager
 from lmms_eval.utils import load_yaml_config
 from safetensors.torch import load_file, save_file
 
+from benchc_metrics.designs import lite_conditions
 from benchc_tasks.datasets import decode_image, write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import checkpoints, engines
@@ -46,10 +47,12 @@ class Runs:
         monkeypatch.setattr(TransformersChoiceScorer, "score", counted)
         monkeypatch.setenv("BENCHC_DATASET", str(folder / "data" / "samples.parquet"))
 
-    def __call__(self, model_args: str = "", task: type[BenchCTask] = BenchCTask, **prompts: str) -> int:
+    def __call__(
+        self, model_args: str = "", task: type[BenchCTask] = BenchCTask, name: str = "benchc_fog", **prompts: str
+    ) -> int:
         write_dataset(self.folder / "data" / "samples.parquet", self.rows)
         self._scored = 0
-        config = load_yaml_config(str(tasks_path() / "benchc_fog.yaml"), mode="full")
+        config = load_yaml_config(str(tasks_path() / f"{name}.yaml"), mode="full")
         if prompts:
             config["lmms_eval_specific_kwargs"] = {"default": prompts}
         if task is not BenchCTask:
@@ -123,6 +126,16 @@ def test_a_run_of_a_part_is_completed_by_a_run_of_all(run):
     assert run(task=Part) == 2 * 3
     assert run() == 2 * 3
     assert run(task=Part) == run() == 0
+
+
+def test_a_lite_run_is_completed_by_a_full_one(run):
+    asked = [{str(condition) for condition in lite_conditions(row["id"])} for row in run.rows]
+    assert run(name="benchc-lite") == 2 * 20
+    assert run(name="benchc-lite") == 0
+    fog = sum(len({f"fog@{severity}" for severity in range(1, 6)} - of_sample) for of_sample in asked)
+    assert run() == fog == 2 * 4
+    # The other corruptions of the full set: 4 severities each, and no clean picture.
+    assert run(name="benchc_snow") == 2 * 4
 
 
 @pytest.mark.parametrize("change", [one_pixel, one_option, the_answer])

@@ -20,6 +20,7 @@ from lmms_eval.utils import load_yaml_config
 from scipy.special import softmax
 
 from benchc_metrics.benchmark import STANDARD_PROMPT
+from benchc_metrics.designs import lite_conditions
 from benchc_metrics.metrics.calibration import expected_calibration_error
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS
 from benchc_metrics.metrics.sums import metrics_of_run
@@ -500,3 +501,58 @@ def test_the_reading_of_ras_asks_no_question_again(dataset):
     )
     assert task_configurations({"fog": first}) == task_configurations({"fog": second})
     assert task_configurations({"fog": first}) != task_configurations({"fog": make_task("snow")})
+
+
+def make_lite_task(**metadata: Any) -> BenchCTask:
+    config = load_yaml_config(str(tasks_path() / "benchc-lite.yaml"), mode="full")
+    return BenchCTask(config={**config, "metadata": {**config["metadata"], **metadata}})
+
+
+def test_a_lite_task_asks_each_sample_by_its_id(dataset):
+    task = built(make_lite_task())
+    asked: dict[str, list[Any]] = {}
+    for instance in task.instances:
+        if instance.args[1] == "A":
+            asked.setdefault(instance.args[2].sample, []).append(instance.args[2].condition)
+    assert {sample: tuple(conditions) for sample, conditions in asked.items()} == {
+        doc["id"]: lite_conditions(doc["id"]) for doc in task.samples
+    }
+    assert len(set(map(tuple, asked.values()))) == 5
+
+
+def test_the_record_of_a_lite_task_says_its_design(dataset):
+    results = evaluated(PixelBackend(), "benchc-lite")
+    logged_records = [SampleRecord.from_json_dict(row["benchc"]) for row in results["samples"]["benchc-lite"]]
+    assert {record.design for record in logged_records} == {"lite"}
+    assert {len(record.conditions) for record in logged_records} == {20}
+    run = run_of_records("lite", {"benchc-lite": logged_records})
+    assert run.metadata.design == "lite"
+    assert results["results"]["benchc-lite"]["ras,none"] == metrics_of_run(run)["ras"]
+    assert results["results"]["benchc-lite"]["invalid_pairs,none"] == 0
+
+
+@pytest.mark.parametrize(
+    ("metadata", "conditions", "design"),
+    [({"conditions_per_sample": 10}, 11, "lite-10"), ({"conditions_per_sample": 95}, 96, None)],
+)
+def test_a_lite_task_takes_a_number_of_conditions(dataset, metadata, conditions, design):
+    task = make_lite_task(**metadata)
+    assert (len(task.conditions_of(task.samples[0])), task.design) == (conditions, design)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ({"conditions_per_sample": 0}, "metadata.conditions_per_sample is 0: give a number from 1 to 95"),
+        ({"design": "light"}, "metadata.design is 'light': write lite"),
+        ({"corruption": "fog"}, "metadata has a corruption and a design: leave one of them out"),
+    ],
+)
+def test_a_wrong_design_is_refused(dataset, metadata, fault):
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        make_lite_task(**metadata)
+
+
+def test_a_number_of_conditions_without_a_design_is_refused(dataset):
+    with pytest.raises(ValueError, match=r"conditions_per_sample needs a design: write metadata\.design: lite"):
+        make_task(metadata={"corruption": "fog", "conditions_per_sample": 10})
