@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchc_metrics.designs import describe_design
 from benchc_metrics.findings.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.designs import note_on_design, note_on_designs
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
 from benchc_metrics.metrics.registry import METRICS, headline_metrics
@@ -151,7 +153,7 @@ def render_report(
         reading=reading,
         formula=READINGS[reading],
         has_probabilities=runs[0].has_distributions,
-        notes=[*notes, *_notes_of_runs(runs)],
+        notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses)],
         columns=headline_columns(analyses, winners),
         metrics=[METRICS[name] for name in headline_metrics()],
         names=[analysis.name for analysis in analyses],
@@ -181,6 +183,7 @@ def facts_of(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("samples", f"{len(first.sample_ids):,}"),
         ("predictions from", joined(sorted({run.obtained for run in runs}))),
         ("corruptions", f"{len(first.corruptions)} at {len(first.severities)} severities"),
+        ("design", joined(sorted({describe_design(run.metadata.design) for run in runs}))),
         ("dataset", dataset),
         ("corruption engine", first.metadata.engine),
         ("benchc", joined(sorted({run.metadata.benchc for run in runs}))),
@@ -204,6 +207,14 @@ def _notes_of_runs(runs: Sequence[Run]) -> list[str]:
     return [
         f"{'All models' if len(names) == len(runs) > 1 else joined(names)}: {note}" for note, names in whose.items()
     ]
+
+
+def _notes_on_designs(analyses: Sequence[RunAnalysis]) -> Iterator[str]:
+    for each in analyses:
+        if note := note_on_design(each.whole, each.corruptions):
+            yield f"{each.name}: {note}"
+    if differing := note_on_designs([each.run for each in analyses]):
+        yield differing
 
 
 def _notes_of_run(run: Run) -> Iterator[str]:

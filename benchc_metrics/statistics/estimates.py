@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.designs import FULL
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import View, whole_run
-from benchc_metrics.runs import Run
+from benchc_metrics.runs import Run, part_of_run
 from benchc_metrics.statistics.resampling import (
     CONFIDENCE_LEVEL,
     RESAMPLES,
@@ -35,6 +36,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "EstimatedRun",
+    "asked_of_both",
     "check_comparable",
     "compare",
     "estimate",
@@ -113,6 +115,7 @@ class ComparedRuns:
     Attributes
     ----------
     first, second : Run
+        What was compared: of runs of different designs, what both were asked.
     views : tuple of View
     metrics : tuple of str
         Names of the metrics that are defined for both runs.
@@ -222,6 +225,7 @@ def compare(
     Returns
     -------
     ComparedRuns
+        Over the conditions that both runs were asked, sample by sample; a note says so where they are fewer.
 
     Raises
     ------
@@ -235,6 +239,10 @@ def compare(
             f"{other.reading!r} in the other"
         )
     notes = check_comparable(one.run, other.run)
+    *parts, note = asked_of_both(one.run, other.run)
+    if note is not None:
+        one, other = (PairValues.of_run(part, one.reading) for part in parts)
+        notes = (*notes, note)
     chosen = tuple(views) if views is not None else (whole_run(one.run),)
     sums = MetricSums.of_run(one.run)
     comparison = paired_comparison(
@@ -247,6 +255,45 @@ def compare(
         level=level,
     )
     return ComparedRuns(one.run, other.run, chosen, sums.names, comparison, holm(comparison.p_value), notes)
+
+
+def asked_of_both(first: Run, second: Run) -> tuple[Run, Run, str | None]:
+    """Take of two runs the conditions that both were asked, so that their answers can be paired.
+
+    Parameters
+    ----------
+    first, second : Run
+        Over the same samples and corruptions.
+
+    Returns
+    -------
+    first, second : Run
+        Themselves where they were asked the same.
+    note : str or None
+        What was left out, in a sentence; None where nothing was.
+
+    Raises
+    ------
+    ValueError
+        If they have no condition in common.
+    """
+    if np.array_equal(first.asked, second.asked):
+        return first, second, None
+    both = first.asked & second.asked
+    between = f"{first.name} and {second.name}"
+    if not both.any():
+        raise ValueError(
+            f"{between} cannot be compared: no sample was asked under one condition in both; evaluate the same tasks"
+        )
+    names = [
+        run.metadata.design if run.metadata.design != FULL or run.asked.all() else "a part" for run in (first, second)
+    ]
+    smaller = min((first, second), key=lambda run: int(run.asked.sum())).metadata.design
+    note = (
+        f"{between} were asked by different designs, {names[0]} and {names[1]}: compared are the {int(both.sum()):,} "
+        "pairs that both have."
+    )
+    return part_of_run(first, both, smaller), part_of_run(second, both, smaller), note
 
 
 def kind_of_predictions(run: Run) -> str:

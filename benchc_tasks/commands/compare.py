@@ -49,12 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
     overall = compare(first, second, **settings)
     whole, views = (whole_run(first.run),), corruption_views(first.run)
     by_corruption = compare(first, second, views, **settings)
-    estimates = [estimate(each, whole + views, **settings) for each in (first, second)]
+    estimates = [
+        estimate(each, whole + views, reading=arguments.ras_reading, **settings)
+        for each in (overall.first, overall.second)
+    ]
     tables = [_table("All corruptions", overall, estimates, headline_metrics())]
     for metric in arguments.metrics:
         title = f"{METRICS[metric].label} by corruption"
         tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
-    print_in_format(tables, [EXPLANATION, *overall.notes, *notes_on_runs(runs)], arguments, cautions_of_runs(runs))
+    notes = [EXPLANATION, *overall.notes, *notes_on_runs(runs, arguments.ras_reading)]
+    print_in_format(tables, notes, arguments, cautions_of_runs(runs))
     return 0
 
 

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchc_metrics.findings.designs import note_on_designs, note_on_run
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.metrics.views import (
     View,
@@ -73,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         summary_table(of_kind, tuple(arguments.metrics), arguments.by, "" if len(kinds) == 1 else kind)
         for kind, of_kind in kinds.items()
     ]
-    print_in_format(tables, notes_on_runs(runs), arguments, cautions_of_runs(runs))
+    notes = notes_on_runs(runs, arguments.ras_reading)
+    print_in_format(tables, notes, arguments, cautions_of_runs(runs))
     return 0
 
 
@@ -111,9 +114,12 @@ def cautions_of_runs(runs: Sequence[Run]) -> list[str]:
     return [f"CAUTION ({caution.name}): {each.name}: {caution.sentence}" for each in runs for caution in each.cautions]
 
 
-def notes_on_runs(runs: list[Run]) -> list[str]:
+def notes_on_runs(runs: list[Run], reading: Reading = DEFAULT_READING) -> list[str]:
     """Say what a reader of metrics of these runs should be told, a sentence each."""
     notes = [f"{each.name}: {note}" for each in runs for note in each.notes]
+    notes += [f"{each.name}: {note}" for each in runs if (note := note_on_run(each, reading))]
+    if differing := note_on_designs(runs):
+        notes.append(differing)
     for each in runs:
         if each.metadata.demonstration:
             notes.append(f"{each.name}: the bundled demonstration set was evaluated; this is no Bench-C result.")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from loguru import logger
 
 from benchc_metrics.cautions import Caution
+from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.records import SampleRecord
-from benchc_metrics.runs import run_of_records
+from benchc_metrics.runs import Run, run_of_records
 
 __all__ = ["EvaluationEnd", "cautions_of_records"]
 
@@ -27,11 +29,15 @@ def cautions_of_records(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> tupl
     -------
     tuple of Caution
     """
+    return _run_of(logs).cautions
+
+
+def _run_of(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Run:
     records = {
         task: list({record.sample: record for record in map(SampleRecord.from_json_dict, written)}.values())
         for task, written in logs.items()
     }
-    return run_of_records("this run", records).cautions
+    return run_of_records("this run", records)
 
 
 class EvaluationEnd:
@@ -83,3 +89,14 @@ def _log(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         level = "ERROR" if caution.incomplete else "WARNING"
         state = "this run does not count as complete" if caution.incomplete else "doubt this run"
         logger.log(level, f"benchc: CAUTION, {state} ({caution.name}): {caution.sentence}")
+    if any(record.get("design") for records in logs.values() for record in records[:1]) and (
+        note := _note_on_design(logs)
+    ):
+        logger.info(f"benchc: {note}")
+
+
+def _note_on_design(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
+    # Records that do not belong together have been warned of.
+    with suppress(ValueError):
+        return note_on_run(_run_of(logs))
+    return None
