@@ -41,7 +41,7 @@ def answers_of(scorer: TransformersChoiceScorer, most: int = 20) -> Callable[[As
         images = (Image.fromarray(asked.pixels),) if asked.picture else ()
         with turn, torch.inference_mode():
             prepared = scorer.prepare([Question("served", asked.text, ("A",), images)])
-            shown = scorer._read_prompts(prepared.inputs, keep_cache=False).log_probabilities[0]
+            shown = scorer._reader.read_prompts(prepared.inputs, keep_cache=False).log_probabilities[0]
         best = shown.topk(min(most, asked.body["top_logprobs"]))
         return completion(
             [

@@ -459,8 +459,9 @@ def count_passes() -> Iterator[Callable[[BenchCModel], list[int]]]:
         def note(module: Any, positional: Any, named: dict[str, Any]) -> None:
             passes.append(len(named["input_ids"]))
 
-        # The pass that tells whether the model looks at pictures is not of the questions.
-        benchc._scorer._has_looked = True
+        # The passes that try the model out are not of the questions.
+        benchc._scorer._has_looked = benchc._scorer._has_tried = True
+        benchc._scorer._batches_to_compare = set()
         handles.append(benchc._scorer._model.register_forward_pre_hook(note, with_kwargs=True))
         return passes
 

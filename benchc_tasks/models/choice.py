@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,15 +13,13 @@ from benchc_metrics.responses import OptionResponse
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
+from benchc_tasks.models.passes import Prefix, Reader, Tokens
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.sight import contrast
+from benchc_tasks.models.trial import Way, largest_difference, tolerance, try_out
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
-Tokens = tuple[int, ...]
-
-TRAINING_INPUTS = ("labels",)
-"""What some processors, such as PaliGemma's, return for training; a model that gets it computes a loss."""
 SAME_NATS = 1e-5
 """The largest difference in nats that rounding makes to a model that does not see its pictures."""
 
@@ -51,31 +47,6 @@ class PreparedQuestions:
 
 
 @dataclass(frozen=True)
-class _Prefix:
-    """The outcome of one forward pass over the prompts.
-
-    Attributes
-    ----------
-    log_probabilities : torch.Tensor
-        Of the next token, (N, vocabulary), float64.
-    cache : transformers.Cache or None
-        Keys and values of the N prompts, where they are needed again.
-    attention_mask : torch.Tensor
-        (N, length).
-    positions : torch.Tensor or None
-        Position ids, (..., N, length); None for a model that counts for itself.
-    picture_mask : torch.Tensor or None
-        Which pictures each token attends to, (N, length, ...), in a model that attends across as Mllama does.
-    """
-
-    log_probabilities: torch.Tensor
-    cache: Any
-    attention_mask: torch.Tensor
-    positions: torch.Tensor | None
-    picture_mask: torch.Tensor | None
-
-
-@dataclass(frozen=True)
 class _Tail:
     """An option of several tokens: the number of its question, its place among all options, its tokens."""
 
@@ -88,7 +59,9 @@ class TransformersChoiceScorer:
     """Scores options with a transformers model in this process.
 
     One forward pass over the prompts of a batch answers for the first token of every option. Options of several tokens
-    are continued from that pass's key-value cache.
+    are continued from that pass's key-value cache. At the first question, and at the first batches, this is compared
+    with slower passes that need neither a cache nor padding; where they differ, the slower ones are used, with a
+    warning.
 
     Parameters
     ----------
@@ -104,10 +77,12 @@ class TransformersChoiceScorer:
         self.batch_size = batch_size
         self._model = model
         self._chat = chat
-        parameters = inspect.signature(model.forward).parameters
-        self._takes = set(parameters)
-        self._takes_anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        self._reader = Reader(model)
         self._has_looked = False
+        self._has_tried = False
+        self._way = Way.FAST
+        self._tolerance = tolerance(model.dtype)
+        self._batches_to_compare = {"a batch", "a padded batch"} if batch_size > 1 else set()
 
     @property
     def fingerprint(self) -> str:
@@ -145,7 +120,11 @@ class TransformersChoiceScorer:
         if prepared.fault is not None:
             return self._in_halves(questions, prepared.fault)
         try:
-            return list(self._score(prepared))
+            self._try_out(prepared)
+            if len(questions) > 1 and self._way in (Way.ALONE, Way.WHOLE):
+                return self._alone(questions)
+            outcomes: list[Outcome] = [*self._score(prepared)]
+            return self._checked(prepared, outcomes)
         except EngineError:
             raise
         except Exception as error:
@@ -154,6 +133,9 @@ class TransformersChoiceScorer:
         if len(questions) > 1:
             logger.warning(f"a batch of {len(questions)} failed and is tried in halves ({reason})")
         return self._in_halves(questions, ScoringError(f"{questions[0].name}: the model failed ({reason})"))
+
+    def _alone(self, questions: Sequence[Question]) -> list[Outcome]:
+        return [outcome for question in questions for outcome in self.score(self.prepare([question]))]
 
     def _in_halves(self, questions: Sequence[Question], fault: ScoringError) -> list[Outcome]:
         if len(questions) == 1:
@@ -199,44 +181,86 @@ class TransformersChoiceScorer:
     @torch.inference_mode()
     def _score(self, prepared: PreparedQuestions) -> list[list[OptionResponse]]:
         tails = list(_tails(prepared.options))
-        prefix = self._read_prompts(prepared.inputs, keep_cache=bool(tails))
+        continues = bool(tails) and self._way in (Way.FAST, Way.ALONE)
+        prefix = self._reader.read_prompts(
+            prepared.inputs, keep_cache=continues, count_positions=self._way is not Way.WHOLE
+        )
         self._look(prepared.questions, prefix)
         device = prefix.log_probabilities.device
         firsts = [(row, tokens[0]) for row, options in enumerate(prepared.options) for tokens in options]
         rows, tokens = (torch.tensor(column, device=device) for column in zip(*firsts, strict=True))
         totals = prefix.log_probabilities[rows, tokens]
         greedy = prefix.log_probabilities.argmax(-1)[rows] == tokens
-        for some in in_batches(tails, max(self.batch_size, max(map(len, prepared.options)))):
-            places = torch.tensor([tail.place for tail in some], device=device)
-            rest, rest_greedy = self._read_tails(prefix, some)
-            totals[places] += rest
-            greedy[places] &= rest_greedy
+        if continues:
+            for some in in_batches(tails, max(self.batch_size, max(map(len, prepared.options)))):
+                places = torch.tensor([tail.place for tail in some], device=device)
+                rest, rest_greedy = self._reader.read_tails(
+                    prefix, [tail.question for tail in some], [tail.tokens for tail in some]
+                )
+                totals[places] += rest
+                greedy[places] &= rest_greedy
+        elif tails:
+            self._read_whole(prepared, prefix, tails, totals, greedy)
         scores = map(OptionResponse, totals.tolist(), greedy.tolist())
         return [[next(scores) for _ in options] for options in prepared.options]
 
-    def _read_prompts(self, inputs: Any, *, keep_cache: bool) -> _Prefix:
-        inputs = inputs.to(self._model.device, dtype=self._model.dtype)
-        arguments = {
-            name: value
-            for name, value in inputs.items()
-            if (self._takes_anything or name in self._takes) and name not in TRAINING_INPUTS
-        }
-        positions = self._count_positions(arguments)
-        if positions is not None:
-            arguments["position_ids"] = positions
-        if "logits_to_keep" in self._takes:
-            arguments["logits_to_keep"] = 1
-        output = self._model(**arguments, use_cache=keep_cache, return_dict=True)
-        mask = arguments["attention_mask"]
-        return _Prefix(
-            log_probabilities=_log_softmax(_logits(output)[:, -1]).to(mask.device),
-            cache=output.past_key_values if keep_cache else None,
-            attention_mask=mask,
-            positions=positions,
-            picture_mask=arguments.get("cross_attention_mask"),
-        )
+    def _read_whole(
+        self,
+        prepared: PreparedQuestions,
+        prefix: Prefix,
+        tails: Sequence[_Tail],
+        totals: torch.Tensor,
+        greedy: torch.Tensor,
+    ) -> None:
+        """Write into `totals` and `greedy` the options of several tokens, each read as a whole sequence."""
+        alone = {0: prefix} if self._way is Way.WHOLE else {}
+        for tail in tails:
+            if tail.question not in alone:
+                inputs = self._prepare([prepared.questions[tail.question]]).inputs
+                plain = self._reader.read_prompts(inputs, keep_cache=False, count_positions=False)
+                alone = {tail.question: plain}
+            whole = self._reader.read_whole(alone[tail.question], tail.tokens)
+            totals[tail.place] = whole.log_probabilities.sum()
+            greedy[tail.place] = whole.greedy.all()
 
-    def _look(self, questions: Sequence[Question], prefix: _Prefix) -> None:
+    @torch.inference_mode()
+    def _try_out(self, prepared: PreparedQuestions) -> None:
+        """Decide at the first question whether the model's cache and positions can be relied on."""
+        if self._has_tried:
+            return
+        inputs = prepared.inputs if len(prepared.questions) == 1 else self._prepare(prepared.questions[:1]).inputs
+        several = [tokens for tokens in prepared.options[0] if len(tokens) > 1]
+        option = several[0] if several else prepared.options[0][0] * 2
+        tried = try_out(self._reader, inputs, option, self._tolerance)
+        self._has_tried = True
+        self._way = tried.way
+        self._tolerance = tried.tolerance
+        if tried.finding:
+            logger.warning(f"model {self._model.name_or_path!r}: {tried.finding}")
+
+    def _checked(self, prepared: PreparedQuestions, outcomes: list[Outcome]) -> list[Outcome]:
+        """Compare the first batch, and the first one with padding, with its questions alone; return what holds."""
+        if not self._batches_to_compare or len(prepared.questions) == 1:
+            return outcomes
+        padded = bool((prepared.inputs["attention_mask"] == 0).any())
+        kinds = {"a batch", "a padded batch"} if padded else {"a batch"}
+        if not kinds & self._batches_to_compare:
+            return outcomes
+        self._batches_to_compare -= kinds
+        alone = self._alone(prepared.questions)
+        if any(isinstance(outcome, ScoringError) for outcome in alone):
+            return outcomes
+        difference = largest_difference(outcomes, alone)
+        if difference <= self._tolerance:
+            return outcomes
+        self._way = Way.WHOLE if self._way is Way.WHOLE_REST else Way.ALONE
+        logger.warning(
+            f"model {self._model.name_or_path!r} answers {difference:.2g} nats otherwise in a batch than alone: its "
+            "questions are asked one by one, which is slower"
+        )
+        return alone
+
+    def _look(self, questions: Sequence[Question], prefix: Prefix) -> None:
         """Refuse a model whose processor or forward pass leaves pictures out: all corruptions would be answered alike.
 
         The first batch with pictures is read once more with others in their place, which takes the same arithmetic.
@@ -245,7 +269,9 @@ class TransformersChoiceScorer:
             return
         others = [replace(question, images=tuple(map(contrast, question.images))) for question in questions]
         try:
-            there = self._read_prompts(self._prepare(others).inputs, keep_cache=False).log_probabilities
+            there = self._reader.read_prompts(
+                self._prepare(others).inputs, keep_cache=False, count_positions=self._way is not Way.WHOLE
+            ).log_probabilities
         except Exception as error:  # the questions themselves are answered, so that the fault is not theirs
             logger.warning(f"it could not be tried whether the model looks at pictures ({describe(error)})")
             self._has_looked = True
@@ -261,60 +287,6 @@ class TransformersChoiceScorer:
             )
         self._has_looked = True
 
-    def _count_positions(self, arguments: dict[str, Any]) -> torch.Tensor | None:
-        """Count as the model's own generation does: padding is skipped, and images may take several axes."""
-        if "position_ids" not in self._takes:
-            return None
-        positions: torch.Tensor = self._model._prepare_position_ids_for_generation(arguments["input_ids"], arguments)
-        return positions
-
-    def _read_tails(self, prefix: _Prefix, tails: Sequence[_Tail]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Continue the prompts by their options but the first token.
-
-        Parameters
-        ----------
-        prefix : _Prefix
-            The prompts.
-        tails : sequence of _Tail
-            R options.
-
-        Returns
-        -------
-        totals : torch.Tensor
-            Summed log-likelihoods of the tokens behind the first, (R,), float64.
-        greedy : torch.Tensor
-            Whether all of them are the most probable ones, (R,), bool.
-        """
-        device = prefix.attention_mask.device
-        rows = torch.tensor([tail.question for tail in tails], device=device)
-        length = max(len(tail.tokens) for tail in tails) - 1
-        # Behind the end of a shorter option stands token 0: causal attention keeps it from all that is read.
-        tokens = torch.zeros(len(tails), length + 1, dtype=torch.long, device=device)
-        is_read = torch.zeros(len(tails), length, dtype=torch.bool, device=device)
-        for number, tail in enumerate(tails):
-            tokens[number, : len(tail.tokens)] = torch.tensor(tail.tokens, device=device)
-            is_read[number, : len(tail.tokens) - 1] = True
-        mask = prefix.attention_mask[rows]
-        arguments = {"attention_mask": torch.cat([mask, mask.new_ones(len(tails), length)], dim=1)}
-        if prefix.positions is not None:
-            last = prefix.positions[..., rows, -1:]
-            arguments["position_ids"] = last + torch.arange(1, length + 1, device=device)
-        if prefix.picture_mask is not None:  # what follows a prompt sees what its last token sees, as in generation
-            seen = prefix.picture_mask[rows, -1:]
-            arguments["cross_attention_mask"] = seen.expand(-1, length, *seen.shape[2:])
-        output = self._model(
-            input_ids=tokens[:, :-1],
-            past_key_values=_rows_of(prefix.cache, rows),
-            use_cache=True,
-            return_dict=True,
-            **arguments,
-        )
-        log_probabilities = _log_softmax(_logits(output)).to(device)
-        targets = tokens[:, 1:]
-        read = log_probabilities.gather(-1, targets[..., None])[..., 0]
-        greedy = (log_probabilities.argmax(-1) == targets) | ~is_read
-        return torch.where(is_read, read, 0.0).sum(-1), greedy.all(-1)
-
 
 def _tails(options: Sequence[Sequence[Tokens]]) -> Iterator[_Tail]:
     place = 0
@@ -323,28 +295,3 @@ def _tails(options: Sequence[Sequence[Tokens]]) -> Iterator[_Tail]:
             if len(tokens) > 1:
                 yield _Tail(question, place, tokens)
             place += 1
-
-
-def _rows_of(cache: Any, rows: torch.Tensor) -> Any:
-    """Copy rows of a cache, as often as they are named; the cache itself stays as it is, and its tensors are shared."""
-    selected = copy.copy(cache)
-    selected.layers = [copy.copy(layer) for layer in cache.layers]
-    for layer in selected.layers:
-        for name, value in vars(layer).items():
-            if isinstance(value, (dict, list)):
-                setattr(layer, name, copy.copy(value))
-    selected.reorder_cache(rows)
-    return selected
-
-
-def _logits(output: Any) -> torch.Tensor:
-    logits: torch.Tensor | None = getattr(output, "logits", None)
-    if logits is None:
-        raise ValueError("the model has no language-model head, its output has no logits")
-    return logits
-
-
-def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
-    """Return log-probabilities in float64, where the device has it, whatever the logits' dtype."""
-    wide = torch.float32 if logits.device.type == "mps" else torch.float64
-    return torch.log_softmax(logits.to(wide), dim=-1)

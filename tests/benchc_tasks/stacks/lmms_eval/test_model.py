@@ -379,7 +379,7 @@ def test_images_are_rendered_while_the_model_is_in_a_pass(
 ) -> None:
     """The second image waits for the first pass to begin, and that pass waits until the image has seen it."""
     model = build(render_threads=1, look_ahead=1)
-    model._scorer._has_looked = True  # the pass that tells whether it looks at pictures is not of the questions
+    model._scorer._has_looked = model._scorer._has_tried = True  # the passes that try it out are not of the questions
     in_pass, seen = threading.Event(), threading.Event()
     overlaps: list[bool] = []
 
