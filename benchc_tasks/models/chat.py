@@ -81,6 +81,7 @@ class ChatFormat:
         # A sample comes under many conditions, and its text is the same each time.
         self._rendered = functools.lru_cache(maxsize=1024)(self._render)
         self._tokens = functools.lru_cache(maxsize=4096)(self._encode)
+        self._wants_flat_images = False
         self._system_parts = True
         prompt = self._first_prompt()
         if system_prompt:
@@ -174,13 +175,31 @@ class ChatFormat:
         settings: dict[str, Any] = {"return_tensors": "pt", "padding": True, "padding_side": "left"}
         settings |= self._special_tokens(prompts[0])
         with self._lock:
-            batch = self._processor(
-                text=list(prompts),
-                images=[list(some) for some in images] if any(images) else None,
-                **settings,
-            )
+            batch = self._process(list(prompts), [list(some) for some in images], settings)
         if not torch.all(batch["attention_mask"][:, -1] == 1):
             raise ValueError(f"{type(self._processor).__name__} pads on the right")
+        return batch
+
+    def _process(self, prompts: list[str], images: list[list[Image.Image]], settings: Mapping[str, Any]) -> Any:
+        """Call the processor with one list of images a prompt; where it refuses that, as GOT-OCR2's, with one list."""
+        if not any(images):
+            return self._processor(text=prompts, images=None, **settings)
+        one_each = all(len(some) == 1 for some in images)
+        flat = [image for some in images for image in some]
+        if self._wants_flat_images and one_each:
+            return self._processor(text=prompts, images=flat, **settings)
+        try:
+            return self._processor(text=prompts, images=images, **settings)
+        except Exception:  # a processor may refuse lists of lists in any way it likes
+            if not one_each:
+                raise
+            try:
+                batch = self._processor(text=prompts, images=flat, **settings)
+            except Exception:
+                batch = None
+            if batch is None:
+                raise
+        self._wants_flat_images = True
         return batch
 
     def _special_tokens(self, prompt: str) -> dict[str, bool]:

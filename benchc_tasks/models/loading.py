@@ -47,6 +47,10 @@ BENCHC_ARGUMENTS = (
 )
 """What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""
 
+IMAGE_CLASS, MULTIMODAL_CLASS = "AutoModelForImageTextToText", "AutoModelForMultimodalLM"
+TEXT_CLASS = "AutoModelForCausalLM"
+"""What many a checkpoint with code of its own names for a model that takes images as well."""
+
 HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 
 
@@ -72,7 +76,7 @@ class LoadedModel:
 def load_checkpoint(
     pretrained: str, arguments: Mapping[str, Any], *, device: torch.device, dtype: torch.dtype | None
 ) -> LoadedModel:
-    """Load a checkpoint by transformers' AutoModelForImageTextToText and AutoProcessor.
+    """Load a checkpoint by transformers' automatic classes: for images and text, or else for several modalities.
 
     Parameters
     ----------
@@ -91,10 +95,12 @@ def load_checkpoint(
     ValueError
         If the checkpoint cannot be loaded, lacks weights such as the head's, or an argument is unknown.
     """
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoProcessor
 
-    for_model = {name: value for name, value in arguments.items() if name in MODEL_ARGUMENTS}
-    for_processor = {name: value for name, value in arguments.items() if name in PROCESSOR_ARGUMENTS}
+    # Where nothing is said, transformers asks whoever sits at the terminal, and waits.
+    said = {"trust_remote_code": False, **arguments}
+    for_model = {name: value for name, value in said.items() if name in MODEL_ARGUMENTS}
+    for_processor = {name: value for name, value in said.items() if name in PROCESSOR_ARGUMENTS}
     for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
     called = f"model {pretrained!r}"
     with one_sentence(called, pretrained, arguments):
@@ -105,13 +111,29 @@ def load_checkpoint(
         )
     _refuse_unknown(for_images, processor)
     with one_sentence(called, pretrained, arguments):
-        model, report = AutoModelForImageTextToText.from_pretrained(
+        model, report = _model_class(pretrained, for_processor).from_pretrained(
             pretrained, dtype=dtype or "auto", output_loading_info=True, **for_model
         )
         if "device_map" not in for_model:
             model = model.to(device)
     refuse_missing_weights(report, called)
     return with_head(LoadedModel(model.eval(), processor, processor.tokenizer), called)
+
+
+def _model_class(pretrained: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the automatic class that loads a checkpoint: by its configuration, or by what its own code names."""
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(pretrained, **arguments)
+    own = getattr(config, "auto_map", None) or {}
+    known = transformers.models.auto.modeling_auto
+    families = known.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    if config.model_type in families or IMAGE_CLASS in own:
+        return getattr(transformers, IMAGE_CLASS)
+    several = getattr(known, "MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES", {})
+    if config.model_type in several or MULTIMODAL_CLASS in own:
+        return getattr(transformers, MULTIMODAL_CLASS)
+    return getattr(transformers, TEXT_CLASS if TEXT_CLASS in own else IMAGE_CLASS)
 
 
 def with_head(loaded: LoadedModel, called: str) -> LoadedModel:
@@ -175,11 +197,24 @@ def one_sentence(called: str, pretrained: str, arguments: Mapping[str, Any]) -> 
 
 
 def _cure(pretrained: str, arguments: Mapping[str, Any], fault: Exception) -> str:
+    if "trust_remote_code" in str(fault):
+        return "its code is not part of transformers; give trust_remote_code=True if you have read it and trust it"
+    if missing := _missing_packages(fault):
+        return f"install what its processor or model needs: pip install {' '.join(missing)}"
     if pretrained and not os.path.isdir(pretrained) and isinstance(fault, OSError):
         return "correct the name, log in if it is private, or download it once with a network"
     if arguments:
         return f"correct these arguments, or {'name another checkpoint' if pretrained else 'give pretrained'}"
     return "name a whole checkpoint of a vision-language model"
+
+
+def _missing_packages(fault: Exception) -> list[str]:
+    """Return the packages whose absence a fault tells of, as pip knows them; empty if it tells of none."""
+    if not isinstance(fault, ImportError):
+        return []
+    asked = re.findall(r"pip install ([\w.\[\] -]+)", str(fault))
+    named = [word for words in asked for word in words.split() if not word.startswith("-")]
+    return named or ([fault.name] if fault.name else [])
 
 
 def refuse_missing_weights(report: Mapping[str, Any], called: str) -> None:

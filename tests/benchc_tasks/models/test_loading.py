@@ -1,4 +1,5 @@
 import inspect
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 import transformers as hf
 
-from benchc_tasks.models.loading import BENCHC_ARGUMENTS, load_checkpoint, with_head
+from benchc_tasks.models.loading import BENCHC_ARGUMENTS, _model_class, load_checkpoint, one_sentence, with_head
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
 CPU = torch.device("cpu")
@@ -113,3 +114,58 @@ def test_an_encoder_decoder_is_refused(checkpoint: Callable[[str], Path]) -> Non
         ValueError, match=r"^model 'x' is a LlavaForConditionalGeneration, an encoder-decoder, whose opt"
     ):
         with_head(loaded, "model 'x'")
+
+
+OWN_CODE = """
+import transformers as hf
+
+class OwnConfig(hf.LlavaConfig):
+    model_type = "own"
+
+class OwnModel(hf.LlavaForConditionalGeneration):
+    pass
+"""
+
+
+@pytest.mark.parametrize("name", ["AutoModelForImageTextToText", "AutoModelForMultimodalLM", "AutoModelForCausalLM"])
+def test_code_of_a_checkpoint_s_own_runs_only_where_it_is_trusted(
+    name: str, checkpoint: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint("llava"), tmp_path / name)
+    (folder / "own.py").write_text(OWN_CODE)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", name: "own.OwnModel"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"could not be loaded .+: its code is not part of transformers; give trust_"):
+        load_checkpoint(str(folder), {}, device=CPU, dtype=None)
+    assert _model_class(str(folder), {"trust_remote_code": True}) is getattr(hf, name)
+
+
+def test_a_package_that_a_processor_needs_is_the_cure(
+    checkpoint: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.smolvlm import processing_smolvlm
+
+    folder = shutil.copytree(checkpoint("idefics3"), tmp_path / "smolvlm")
+    parts = hf.AutoProcessor.from_pretrained(folder)
+    monkeypatch.setattr(processing_smolvlm, "num2words", str)
+    hf.SmolVLMProcessor(hf.SmolVLMImageProcessor(), parts.tokenizer, hf.SmolVLMVideoProcessor()).save_pretrained(folder)
+    monkeypatch.setattr(processing_smolvlm, "num2words", None)
+    with pytest.raises(
+        ValueError, match=r"\(ImportError: .+\): install what its processor or model needs: pip install num2words$"
+    ):
+        load_checkpoint(str(folder), {}, device=CPU, dtype=None)
+
+
+def test_a_module_that_is_missing_is_the_cure() -> None:
+    with (
+        pytest.raises(ValueError, match=r": install what its processor or model needs: pip install no_such_module$"),
+        one_sentence("model 'x'", "", {}),
+    ):
+        import no_such_module  # noqa: F401
+
+
+def test_a_model_for_several_modalities_is_loaded_by_their_class(tmp_path: Path) -> None:
+    """Phi-4-multimodal is not among transformers' models for images and text."""
+    (tmp_path / "config.json").write_text('{"model_type": "phi4_multimodal"}')
+    assert _model_class(str(tmp_path), {}) is hf.AutoModelForMultimodalLM
