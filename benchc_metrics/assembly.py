@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.letters import REASONING_TAGS, ParsedAnswer, parse_letter
+from benchc_metrics.messages import quoted
 from benchc_metrics.older_records import letter_mass, predicted_option
 from benchc_metrics.records import SampleRecord
 from benchc_metrics.responses import (
@@ -150,7 +151,7 @@ def assemble_generation_record(
         sample.
     """
     if len(results) != len(conditions):
-        raise ValueError(f"sample {sample!r} has {len(results)} answers for its {len(conditions)} conditions")
+        raise ValueError(f"sample {quoted(sample)} has {len(results)} answers for its {len(conditions)} conditions")
     checked = [result if isinstance(result, Mapping) else checked_text(result) for result in results]
     parsed = [
         parse_letter(each["text"], options, reasoning_tags)
@@ -191,7 +192,7 @@ def _usable_response(result: object) -> OptionResponse | str:
 def _check_number(found: int, conditions: Sequence[str], option_count: int, sample: str) -> None:
     if option_count < 2 or not conditions:
         raise ValueError(
-            f"sample {sample!r} has {option_count} options and {len(conditions)} conditions: "
+            f"sample {quoted(sample)} has {option_count} options and {len(conditions)} conditions: "
             "a question needs at least 2 options and the clean condition"
         )
     expected = len(conditions) * option_count
@@ -201,12 +202,12 @@ def _check_number(found: int, conditions: Sequence[str], option_count: int, samp
     if found < expected:
         condition, option = divmod(found, option_count)
         raise ValueError(
-            f"sample {sample!r} has {found} responses where {total}: "
-            f"the first one missing is option {option} of condition {conditions[condition]!r}"
+            f"sample {quoted(sample)} has {found} responses where {total}: "
+            f"the first one missing is option {option} of condition {quoted(conditions[condition])}"
         )
     raise ValueError(
-        f"sample {sample!r} has {found} responses where {total}: "
-        f"{found - expected} are left over after the last condition, {conditions[-1]!r}"
+        f"sample {quoted(sample)} has {found} responses where {total}: "
+        f"{found - expected} are left over after the last condition, {quoted(conditions[-1])}"
     )
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
+from benchc_metrics.messages import quoted
+
 __all__ = [
     "CLEAN",
     "CONDITIONS",
@@ -108,7 +110,9 @@ class Condition(NamedTuple):
             return CLEAN
         corruption, at, severity = text.rpartition("@")
         if not at or not corruption or severity not in map(str, SEVERITIES):
-            raise ValueError(f"condition {text!r} is neither 'clean' nor 'NAME@SEVERITY' with a severity of 1 to 5")
+            raise ValueError(
+                f"condition {quoted(text)} is neither 'clean' nor 'NAME@SEVERITY' with a severity of 1 to 5"
+            )
         return cls(corruption, int(severity))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchc_metrics.benchmark import LETTERS
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import option_distribution
 
 __all__ = ["OLDER_SCHEMAS", "letter_mass", "predicted_option"]
@@ -67,10 +68,10 @@ def _of_letters(written: Mapping[str, Any]) -> dict[str, Any]:
     record = {key: value for key, value in written.items() if key not in {"answers", "letters", "ras"}}
     letters = written["letters"]
     if written["ras"] != "not defined":
-        raise ValueError(f"ras is {written['ras']!r}, which generated letters do not define")
+        raise ValueError(f"ras is {quoted(written['ras'])}, which generated letters do not define")
     for letter in letters:
         if letter is not None and letter not in tuple(LETTERS):
-            raise ValueError(f"letter {letter!r} is none of {LETTERS[0]} to {LETTERS[-1]}")
+            raise ValueError(f"letter {quoted(letter)} is none of {LETTERS[0]} to {LETTERS[-1]}")
     return record | {
         "obtained": "generated letters",
         "predictions": [None if letter is None else LETTERS.index(letter) for letter in letters],

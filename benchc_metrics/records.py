@@ -28,6 +28,7 @@ from pydantic import (
 from benchc_metrics.benchmark import LETTERS, fault_of_conditions
 from benchc_metrics.designs import FULL, conditions_per_sample, lite_conditions
 from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
+from benchc_metrics.messages import quoted
 from benchc_metrics.older_records import OLDER_SCHEMAS
 
 __all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "read_samples_log"]
@@ -160,9 +161,9 @@ class SampleRecord(BaseModel):
         if self.invalid.keys() != without_prediction:
             raise ValueError("invalid does not give a reason for exactly the conditions that have no prediction")
         if (self.log_likelihoods is not None) != self.has_distribution:
-            raise ValueError(f"log_likelihoods do not go together with obtained {self.obtained!r}")
+            raise ValueError(f"log_likelihoods do not go together with obtained {quoted(self.obtained)}")
         if (self.votes is not None) != (self.obtained == "votes"):
-            raise ValueError(f"votes do not go together with obtained {self.obtained!r}")
+            raise ValueError(f"votes do not go together with obtained {quoted(self.obtained)}")
         self._check_log_likelihoods()
         return self
 
@@ -214,12 +215,12 @@ class SampleRecord(BaseModel):
             raise ValueError(f"a sample's record must be a mapping of its fields, not {type(written).__name__}")
         fields = {key: value for key, value in written.items() if key != "schema"}
         schema = written.get("schema")
-        sample = f"sample {written.get('sample')!r}"
+        sample = f"sample {quoted(written.get('sample'))}"
         if schema != SCHEMA:
             convert = OLDER_SCHEMAS.get(schema) if isinstance(schema, str) else None
             if convert is None:
                 raise ValueError(
-                    f"{sample}: schema {schema!r} is not {SCHEMA!r}, the one that this version of benchc reads"
+                    f"{sample}: schema {quoted(schema)} is not {SCHEMA!r}, the one that this version of benchc reads"
                 )
             try:
                 fields = convert(fields)
@@ -241,7 +242,7 @@ class SampleRecord(BaseModel):
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as refusal:
-            raise ValueError(f"sample {fields.get('sample')!r}: {_first_fault(refusal)}") from None
+            raise ValueError(f"sample {quoted(fields.get('sample'))}: {_first_fault(refusal)}") from None
 
     def _check_design(self) -> None:
         """Refuse conditions that the design does not ask of this sample, so that nobody can pick easy ones."""
@@ -269,13 +270,13 @@ class SampleRecord(BaseModel):
         for condition, prediction in zip(self.conditions, self.predictions, strict=True):
             if prediction is not None and prediction >= self.option_count:
                 raise ValueError(
-                    f"prediction {prediction} under {condition!r} is none of its {self.option_count} options"
+                    f"prediction {prediction} under {quoted(condition)} is none of its {self.option_count} options"
                 )
         for name in ("log_likelihoods", "votes"):
             for condition, options in zip(self.conditions, getattr(self, name) or (), strict=False):
                 if options is not None and len(options) != self.option_count:
                     raise ValueError(
-                        f"{name} under {condition!r} are {len(options)}, "
+                        f"{name} under {quoted(condition)} are {len(options)}, "
                         f"where the sample has {self.option_count} options"
                     )
 
@@ -284,9 +285,11 @@ class SampleRecord(BaseModel):
             return
         for condition, options, prediction in zip(self.conditions, self.log_likelihoods, self.predictions, strict=True):
             if (options is None) != (prediction is None):
-                raise ValueError(f"condition {condition!r} has a prediction but no log-likelihoods, or the reverse")
+                raise ValueError(
+                    f"condition {quoted(condition)} has a prediction but no log-likelihoods, or the reverse"
+                )
             if options is not None and not max(options) > -inf:
-                raise ValueError(f"condition {condition!r} has no log-likelihood above -inf")
+                raise ValueError(f"condition {quoted(condition)} has no log-likelihood above -inf")
 
 
 def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:

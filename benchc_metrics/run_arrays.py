@@ -109,7 +109,7 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
             cell = row, *cells[condition]
             if answered[cell]:
                 raise ValueError(
-                    f"{place} has two answers of sample {record.sample!r} under {condition}: keep one task's log"
+                    f"{place} has two answers of sample {quoted(record.sample)} under {condition}: keep one task's log"
                 )
             answered[cell] = True
             prediction = record.predictions[number]
@@ -152,7 +152,7 @@ def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:
     seen: set[str] = set()
     for record in records:
         if record.sample in seen:
-            raise ValueError(f"{log} has sample {record.sample!r} twice: evaluate into an empty folder")
+            raise ValueError(f"{log} has sample {quoted(record.sample)} twice: evaluate into an empty folder")
         seen.add(record.sample)
 
 
@@ -261,12 +261,16 @@ class _SampleTable:
             first = facts.setdefault(record.sample, record)
             for name in ("answer", "source", "category"):
                 if getattr(first, name) != getattr(record, name):
-                    raise ValueError(f"{place}: sample {record.sample!r} has another {name} in another task's log")
+                    raise ValueError(
+                        f"{place}: sample {quoted(record.sample)} has another {name} in another task's log"
+                    )
             if record.option_count is not None:
                 counts[record.sample].add(record.option_count)
         wrong = next((sample for sample, found in counts.items() if len(found) > 1), None)
         if wrong is not None:
-            raise ValueError(f"{place}: sample {wrong!r} has {sorted(counts[wrong])} options in different tasks' logs")
+            raise ValueError(
+                f"{place}: sample {quoted(wrong)} has {sorted(counts[wrong])} options in different tasks' logs"
+            )
         ids = tuple(sorted(facts))
         return cls(
             ids=ids,
@@ -314,7 +318,7 @@ def _spread(place: Path, sample: str, given: Sequence[tuple[float, ...]]) -> flo
     spread = float(np.abs(probabilities - probabilities[0]).max())
     if spread > TOLERATED_PROBABILITY:
         raise ValueError(
-            f"{place}: the clean answers of sample {sample!r} differ between tasks by {spread:.2g} in "
+            f"{place}: the clean answers of sample {quoted(sample)} differ between tasks by {spread:.2g} in "
             "probability, more than batching explains: evaluate all tasks in one go"
         )
     return spread

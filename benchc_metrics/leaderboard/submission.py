@@ -41,6 +41,7 @@ from benchc_metrics.leaderboard.schema import (
     Versions,
     cell_metrics,
 )
+from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS
@@ -111,13 +112,14 @@ def what_is_missing(run: Run) -> list[str]:
     unanswered = Counter(condition for _, condition in run.missing)
     first = {condition: sample for sample, condition in reversed(run.missing)}
     missing += [
-        f"{condition} has no answer for {number} samples, {first[condition]!r} the first"
+        f"{condition} has no answer for {number} samples, {quoted(first[condition])} the first"
         for condition, number in unanswered.items()
     ]
     invalid = Counter(condition for _, condition in run.invalid)
     examples = {condition: (sample, reason) for (sample, condition), reason in reversed(list(run.invalid.items()))}
     missing += [
-        f"{condition} has {number} invalid answers, the first for {examples[condition][0]!r}: {examples[condition][1]}"
+        f"{condition} has {number} invalid answers, the first for {quoted(examples[condition][0])}: "
+        f"{examples[condition][1]}"
         for condition, number in invalid.items()
     ]
     return missing
@@ -259,7 +261,9 @@ def _record_without_files(
     facts = run.metadata
     model_id = details.model_id or facts.model
     if not _HUB_ID.fullmatch(model_id):
-        raise ValueError(f"the model's name {model_id!r} is not an id of the form ORG/NAME: give one with --model-id")
+        raise ValueError(
+            f"the model's name {quoted(model_id)} is not an id of the form ORG/NAME: give one with --model-id"
+        )
     figures, table = figures_of_run(run, bootstrap)
     try:
         return SubmissionRecord(
@@ -297,7 +301,9 @@ def _record_without_files(
         )
     except ValidationError as refusal:
         fault = refusal.errors(include_url=False, include_context=False)[0]
-        raise ValueError(f"{'.'.join(map(str, fault['loc']))} {fault['input']!r} is refused: {fault['msg']}") from None
+        raise ValueError(
+            f"{'.'.join(map(str, fault['loc']))} {quoted(fault['input'])} is refused: {fault['msg']}"
+        ) from None
 
 
 def _public_arguments(arguments: str, model: str, model_id: str) -> str:

@@ -171,7 +171,7 @@ def _opened(place: Path, accepted: Iterable[Check]) -> tuple[SubmissionRecord, d
         raise RefusedError([Finding(ANSWERS_FILE, str(fault))]) from None
     if answers.has_distributions != record.has_distributions:
         kind = "log-likelihoods" if answers.has_distributions else "chosen options only"
-        raise RefusedError([Finding(ANSWERS_FILE, f"it has {kind}, and the record says {record.obtained!r}")])
+        raise RefusedError([Finding(ANSWERS_FILE, f"it has {kind}, and the record says {quoted(record.obtained)}")])
     if faults := answers.faults(record.dataset.samples):
         raise RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
     return record, contents, answers.to_run(record.model.id, _metadata(record), record.obtained)
@@ -220,7 +220,7 @@ def _accepted(
             lambda record: (
                 None
                 if record.dataset.fingerprint == dataset
-                else f"its dataset {record.dataset.fingerprint!r} is not {dataset!r}"
+                else f"its dataset {quoted(record.dataset.fingerprint)} is not {quoted(dataset)}"
             )
         )
     if samples is not None:
@@ -250,7 +250,7 @@ def _read_files(folder: SubmissionFolder, record: SubmissionRecord) -> dict[str,
     """Read the files that the record lists, and compare path, size and hash."""
     listed = {facts.path: facts for facts in record.files}
     outside = [path for path in listed if _leaves_folder(path)]
-    findings = [Finding(RECORD_FILE, f"its path {path!r} leaves the folder") for path in outside]
+    findings = [Finding(RECORD_FILE, f"its path {quoted(path)} leaves the folder") for path in outside]
     if len(listed) != len(record.files):
         findings.append(Finding(RECORD_FILE, "it lists a file twice"))
     findings += [
@@ -319,7 +319,7 @@ def _findings_of_samples(run: Run, samples: Mapping[str, SampleFacts]) -> Iterat
         ),
     ):
         if found:
-            yield Finding(ANSWERS_FILE, f"{len(found)} {what}, {min(found)!r} the first")
+            yield Finding(ANSWERS_FILE, f"{len(found)} {what}, {quoted(min(found))} the first")
 
 
 def _findings_of_content(
@@ -327,7 +327,7 @@ def _findings_of_content(
 ) -> Iterator[Finding]:
     hidden = [caution for caution in run.cautions if caution.name not in record.cautions]
     for caution in hidden:
-        yield Finding(RECORD_FILE, f"it hides the caution {caution.name!r}: {caution.sentence}")
+        yield Finding(RECORD_FILE, f"it hides the caution {quoted(caution.name)}: {caution.sentence}")
     metrics, table = figures_of_run(run, bootstrap)
     differing = [*_findings_of_estimates("", record.figures, metrics), *_findings_of_table(record, table)]
     yield from differing

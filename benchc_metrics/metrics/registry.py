@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
 
@@ -172,7 +173,7 @@ def register(metric: Metric) -> Metric:
         If the name is taken.
     """
     if metric.name in _METRICS:
-        raise ValueError(f"there is a metric named {metric.name!r} already: choose another name")
+        raise ValueError(f"there is a metric named {quoted(metric.name)} already: choose another name")
     _METRICS[metric.name] = metric
     return metric
 

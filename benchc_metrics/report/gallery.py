@@ -18,6 +18,7 @@ from PIL import Image
 
 from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.findings.analysis import RunAnalysis
+from benchc_metrics.messages import quoted
 
 __all__ = ["Candidate", "Card", "OptionBars", "ShowSample", "ShownSample", "candidates", "show_card"]
 
@@ -171,7 +172,7 @@ def show_card(candidate: Candidate, show: ShowSample) -> Card:
     shown = show(candidate.sample, candidate.condition)
     if len(shown.options) != len(candidate.before):
         raise ValueError(
-            f"sample {candidate.sample!r} has {len(shown.options)} options in the dataset and "
+            f"sample {quoted(candidate.sample)} has {len(shown.options)} options in the dataset and "
             f"{len(candidate.before)} in the run: give the dataset that the run was made on"
         )
     return Card(

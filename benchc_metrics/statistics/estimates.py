@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.designs import FULL
+from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.metrics.registry import METRICS
@@ -235,8 +236,8 @@ def compare(
     one, other = (run if isinstance(run, PairValues) else PairValues.of_run(run, reading) for run in (first, second))
     if one.reading != other.reading:
         raise ValueError(
-            f"{one.run.name} and {other.run.name} cannot be compared: RAS is read as {one.reading!r} in one and as "
-            f"{other.reading!r} in the other"
+            f"{one.run.name} and {other.run.name} cannot be compared: RAS is read as {quoted(one.reading)} "
+            f"in one and as {quoted(other.reading)} in the other"
         )
     notes = check_comparable(one.run, other.run)
     *parts, note = asked_of_both(one.run, other.run)
@@ -324,15 +325,16 @@ def check_comparable(first: Run, second: Run) -> tuple[str, ...]:
     for name, words in (
         ("dataset", "they are over different datasets, {} and {}"),
         ("engine", "their images are of different corruption engines, {} and {}"),
-        ("prompt", "their prompts differ, {!r} and {!r}"),
+        ("prompt", "their prompts differ, {} and {}"),
     ):
         values = getattr(first.metadata, name), getattr(second.metadata, name)
         if values[0] != values[1]:
-            raise ValueError(f"{between}: {words.format(*values)}; evaluate both the same way")
+            raise ValueError(f"{between}: {words.format(*map(quoted, values))}; evaluate both the same way")
     alone = sorted(set(first.sample_ids) ^ set(second.sample_ids))
     if alone:
         raise ValueError(
-            f"{between}: {len(alone)} samples are in one of them only, first {alone[0]!r}; evaluate without --limit"
+            f"{between}: {len(alone)} samples are in one of them only, first {quoted(alone[0])}; evaluate "
+            "without --limit"
         )
     if first.corruptions != second.corruptions:
         apart = sorted(set(first.corruptions) ^ set(second.corruptions))

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchc_metrics.benchmark import CLEAN, LETTERS, Condition
 from benchc_metrics.escaping import for_terminal
+from benchc_metrics.messages import quoted
 
 if TYPE_CHECKING:
     from benchc_metrics.pages.tables import Table
@@ -81,7 +82,7 @@ def _questions(samples: SampleDataset, count: int) -> list[tuple[Condition, Ques
         letters = tuple(LETTERS[: len(sample["options"])])
         for condition in CONDITIONS:
             picture = ConditionedPicture(samples.fingerprint, sample["id"], condition)(sample)
-            name = f"sample {sample['id']!r} under {condition}"
+            name = f"sample {quoted(sample['id'])} under {condition}"
             questions.append((condition, Question(name, text, letters, tuple(picture))))
     return questions
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchc_metrics.benchmark import SEVERITIES
+from benchc_metrics.messages import quoted
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, Corruption
 
@@ -71,18 +72,18 @@ def _corruption(name: Any) -> Corruption:
     for known in (CORRUPTIONS, CONTROLS):
         if isinstance(name, str) and name in known:
             return known[name]
-    raise ValueError(f"There is no corruption {name!r}: choose one of {', '.join(CORRUPTIONS)}.")
+    raise ValueError(f"There is no corruption {quoted(name)}: choose one of {', '.join(CORRUPTIONS)}.")
 
 
 def _severity(severity: Any) -> int:
     if isinstance(severity, bool) or not isinstance(severity, int | np.integer) or severity not in SEVERITIES:
-        raise ValueError(f"Severity {severity!r} is none: choose a whole number from 1 to 5.")
+        raise ValueError(f"Severity {quoted(severity)} is none: choose a whole number from 1 to 5.")
     return int(severity)
 
 
 def _seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise ValueError(f"Seed {seed!r} is none: choose a whole number.")
+        raise ValueError(f"Seed {quoted(seed)} is none: choose a whole number.")
     return int(seed)
 
 

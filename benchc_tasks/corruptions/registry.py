@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import CONTROL, FAMILIES, SEVERITIES, Family
+from benchc_metrics.messages import quoted
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
 
@@ -59,12 +60,13 @@ class Corruption:
         categories = (*FAMILIES, CONTROL)
         if self.category not in categories:
             raise ValueError(
-                f"Corruption {self.name!r} has category {self.category!r}: choose one of {', '.join(categories)}."
+                f"Corruption {quoted(self.name)} has category {quoted(self.category)}: choose one of "
+                f"{', '.join(categories)}."
             )
         if len(self.parameters) != len(SEVERITIES):
             raise ValueError(
-                f"Corruption {self.name!r} has parameters for {len(self.parameters)} severities: give one set for each "
-                f"of the {len(SEVERITIES)}."
+                f"Corruption {quoted(self.name)} has parameters for {len(self.parameters)} severities: "
+                f"give one set for each of the {len(SEVERITIES)}."
             )
 
     @property
@@ -155,7 +157,7 @@ def register(added: Corruption) -> Corruption:
         `added`.
     """
     if added.name in _REGISTRY or added.name in _CONTROLS:
-        raise ValueError(f"There is a corruption named {added.name!r} already: choose another name.")
+        raise ValueError(f"There is a corruption named {quoted(added.name)} already: choose another name.")
     (_CONTROLS if added.category == "control" else _REGISTRY)[added.name] = added
     return added
 
@@ -217,7 +219,9 @@ def corruption(
 
     def decorate(function: Function) -> Function:
         if uneven:
-            raise ValueError(f"{function.__name__}: give {uneven[0]!r} one value for each severity, {len(SEVERITIES)}.")
+            raise ValueError(
+                f"{function.__name__}: give {quoted(uneven[0])} one value for each severity, {len(SEVERITIES)}."
+            )
         by_severity = tuple(
             MappingProxyType({name: values[i] for name, values in parameters.items()}) for i in range(len(SEVERITIES))
         )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets.fingerprint import fingerprint, image_digest
 from benchc_tasks.datasets.schema import IMAGE_COLUMN, DatasetError, sample_name
 from benchc_tasks.datasets.stores import ImageStore
@@ -134,7 +135,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
 
     def __repr__(self) -> str:
         """Show the source and the number of samples."""
-        return f"SampleDataset({self._source!r}, {len(self)} samples)"
+        return f"SampleDataset({quoted(self._source)}, {len(self)} samples)"
 
     def select(self, indices: Iterable[SupportsIndex]) -> SampleDataset:
         """Give the samples at `indices`, in their order.

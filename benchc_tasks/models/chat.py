@@ -14,6 +14,7 @@ import torch
 from loguru import logger
 from PIL import Image
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.questions import describe
 
 __all__ = ["ChatFormat"]
@@ -107,7 +108,9 @@ class ChatFormat:
         placeholder = self.image_token
         if not placeholder or placeholder not in context:
             return None
-        return f"its text holds {placeholder!r}, the model's own placeholder of an image: write that in another way"
+        return (
+            f"its text holds {quoted(placeholder)}, the model's own placeholder of an image: write that in another way"
+        )
 
     def prompt(self, context: str, images: int) -> str:
         """Write the text that the model reads before it answers, with one placeholder for each of `images` images."""
@@ -143,7 +146,7 @@ class ChatFormat:
             joins = whole[: len(before)] == before and len(whole) > len(before)
             tokens = whole[len(before) :] if joins else self._tokens(option)
         if not tokens:
-            raise ValueError(f"the option {option!r} has no token")
+            raise ValueError(f"the option {quoted(option)} has no token")
         return tokens
 
     def prompt_tokens(self, prompt: str) -> list[int]:
@@ -311,8 +314,8 @@ class ChatFormat:
             else "it has no setting enable_thinking, so close the block in the checkpoint's chat_template.jinja"
         )
         logger.warning(
-            f"the chat template of {self._name} opens a thinking block ({opened!r}) where the answer is scored, and "
-            f"the letters are not what comes next: {cure}"
+            f"the chat template of {self._name} opens a thinking block ({quoted(opened)}) where the answer "
+            f"is scored, and the letters are not what comes next: {cure}"
         )
 
     def _find_lead(self, prompt: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
@@ -282,8 +283,9 @@ class TransformersChoiceScorer:
             return
         if bool((here - there)[both].abs().max() <= SAME_NATS):
             raise EngineError(
-                f"model {self._model.name_or_path!r} answers the same whatever its pictures show: its processor or its "
-                "forward pass leaves them out, so name a checkpoint with the image processor that belongs to it"
+                f"model {quoted(self._model.name_or_path)} answers the same whatever its pictures show: "
+                "its processor or its forward pass leaves them out, so name a checkpoint with the image processor "
+                "that belongs to it"
             )
         self._has_looked = True
 

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets.schema import reason_of
 from benchc_tasks.models.processes import processes_on_this_machine
 
@@ -44,23 +45,25 @@ def choose_device(wanted: str | torch.device | None, accelerator: Accelerator) -
     try:
         device = torch.device(wanted)
     except RuntimeError as fault:
-        raise ValueError(f"device {wanted!r} is unknown to torch: name cpu, cuda, cuda:0 or mps") from fault
+        raise ValueError(f"device {quoted(wanted)} is unknown to torch: name cpu, cuda, cuda:0 or mps") from fault
     if device.type == "cpu" and accelerator.num_processes > 1 and accelerator.device.type != "cpu":
         raise ValueError(
-            f"device {wanted!r} was asked for, and the {accelerator.num_processes} processes of this run meet on "
+            f"device {quoted(wanted)} was asked for, and the {accelerator.num_processes} processes of this run meet on "
             f"{accelerator.device.type}: set ACCELERATE_USE_CPU=true so that they meet on the CPU"
         )
     if device.type != "cuda":
         _try_out(device)
         return device
     if not torch.cuda.is_available():
-        logger.warning(f"device {wanted!r} was asked for and torch sees no CUDA device: benchc runs on the CPU")
+        logger.warning(f"device {quoted(wanted)} was asked for and torch sees no CUDA device: benchc runs on the CPU")
         return torch.device("cpu")
     if accelerator.num_processes > 1:
         return torch.device(accelerator.device)
     # Counted and not tried out: an engine may want to be the first to open the device.
     if (device.index or 0) >= (present := torch.cuda.device_count()):
-        raise ValueError(f"device {wanted!r} was asked for and torch sees {present} CUDA devices: count from cuda:0")
+        raise ValueError(
+            f"device {quoted(wanted)} was asked for and torch sees {present} CUDA devices: count from cuda:0"
+        )
     return device
 
 
@@ -75,7 +78,7 @@ def _try_out(device: torch.device) -> None:
         torch.zeros(1, device=device).item()
     except Exception as fault:
         raise ValueError(
-            f"device {str(device)!r} computes nothing here ({reason_of(fault)}): name cpu, cuda, cuda:0 or mps"
+            f"device {quoted(str(device))} computes nothing here ({reason_of(fault)}): name cpu, cuda, cuda:0 or mps"
         ) from fault
 
 
@@ -105,7 +108,7 @@ def choose_dtype(wanted: str | torch.dtype | None, device: torch.device) -> torc
         return None
     dtype = wanted if isinstance(wanted, torch.dtype) else getattr(torch, str(wanted).removeprefix("torch."), None)
     if not isinstance(dtype, torch.dtype) or dtype not in PRECISIONS:
-        raise ValueError(f"dtype {wanted!r} is not a precision: name float32, bfloat16, float16 or auto")
+        raise ValueError(f"dtype {quoted(wanted)} is not a precision: name float32, bfloat16, float16 or auto")
     return dtype
 
 

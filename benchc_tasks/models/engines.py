@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
@@ -146,7 +147,7 @@ def served_scorer(settings: EngineSettings, without_effect: Collection[str] = ()
     from benchc_tasks.models.served.scoring import load_served_scorer  # the client library, a second's import
 
     if settings.dtype:
-        raise ValueError(f"dtype has no meaning for backend {settings.backend!r}: the server decides it")
+        raise ValueError(f"dtype has no meaning for backend {quoted(settings.backend)}: the server decides it")
     named = {"pretrained": settings.pretrained} if settings.pretrained else {}
     return load_served_scorer(
         str(settings.backend),
@@ -160,9 +161,9 @@ def served_scorer(settings: EngineSettings, without_effect: Collection[str] = ()
 def _batch_size(wanted: int | str, limit: int | None, automatic: int) -> int:
     """Choose a batch size; lmms-eval's own `auto:N` is `auto`."""
     if not re.fullmatch(r"auto(:\d+)?|0*[1-9]\d*", str(wanted)):
-        raise ValueError(f"batch_size is {wanted!r}: give a number of 1 or more, or auto")
+        raise ValueError(f"batch_size is {quoted(wanted)}: give a number of 1 or more, or auto")
     if limit is not None and not re.fullmatch(r"0*[1-9]\d*", str(limit)):
-        raise ValueError(f"max_batch_size is {limit!r}: give a number of 1 or more, or leave it out")
+        raise ValueError(f"max_batch_size is {quoted(limit)}: give a number of 1 or more, or leave it out")
     if not str(wanted).startswith("auto"):
         return int(wanted)
     return automatic if limit is None else min(automatic, int(limit))

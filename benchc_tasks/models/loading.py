@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets.schema import reason_of
 
 __all__ = [
@@ -102,7 +103,7 @@ def load_checkpoint(
     for_model = {name: value for name, value in said.items() if name in MODEL_ARGUMENTS}
     for_processor = {name: value for name, value in said.items() if name in PROCESSOR_ARGUMENTS}
     for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
-    called = f"model {pretrained!r}"
+    called = f"model {quoted(pretrained)}"
     with one_sentence(called, pretrained, arguments):
         processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
     if not hasattr(processor, "tokenizer"):
@@ -188,7 +189,7 @@ def one_sentence(called: str, pretrained: str, arguments: Mapping[str, Any]) -> 
     except Exception as fault:
         if pretrained and not os.path.isdir(pretrained) and not HUB_ID.fullmatch(pretrained):
             raise ValueError(
-                f"{called} could not be loaded: {pretrained!r} is neither a folder on this machine nor a hub id "
+                f"{called} could not be loaded: {quoted(pretrained)} is neither a folder on this machine nor a hub id "
                 "OWNER/NAME, so correct pretrained"
             ) from fault
         built_with = f" with {', '.join(sorted(arguments))}" if arguments else ""
@@ -247,7 +248,8 @@ def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
             close = difflib.get_close_matches(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], n=3)
             cure = f"close to it: {', '.join(close)}" if close else "leave it out"
             raise ValueError(
-                f"argument {name!r} is unknown to benchc and to the image processor {type(images).__name__}; {cure}"
+                f"argument {quoted(name)} is unknown to benchc and to the image processor "
+                f"{type(images).__name__}; {cure}"
             )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from numbers import Real
 from typing import TypeVar
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.questions import Question, ScoringError
 
@@ -96,15 +97,17 @@ def refuse_improbable(name: str, shown: Sequence[tuple[Hashable, object]], *, sh
     values: list[float] = []
     for token, value in shown:
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise ScoringError(f"{name}: the engine gives token {token!r} the log-probability {value!r}, not a number")
+            raise ScoringError(
+                f"{name}: the engine gives token {quoted(token)} the log-probability {quoted(value)}, not a number"
+            )
         if math.isnan(number := float(value)) or number > ROUNDING:
-            raise ScoringError(f"{name}: the engine gives token {token!r} the log-probability {value}")
+            raise ScoringError(f"{name}: the engine gives token {quoted(token)} the log-probability {value}")
         values.append(number)
     if not shown:
         raise ScoringError(f"{name}: the engine shows no log-probabilities")
     token, count = Counter(token for token, _ in shown).most_common(1)[0]
     if count > 1:
-        raise ScoringError(f"{name}: the engine shows token {token!r} {count} times")
+        raise ScoringError(f"{name}: the engine shows token {quoted(token)} {count} times")
     total = math.fsum(map(math.exp, values))
     if total > 1 + SUM_ROUNDING:
         raise ScoringError(
@@ -133,7 +136,7 @@ def only_token(question: Question, option: str, tokens: Sequence[Token]) -> Toke
     """
     if len(tokens) != 1:
         raise ScoringError(
-            f"{question.name}: the option {option!r} has {len(tokens)} tokens, and engines are asked for one: "
+            f"{question.name}: the option {quoted(option)} has {len(tokens)} tokens, and engines are asked for one: "
             "ask for letters, or leave backend out"
         )
     return tokens[0]

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
@@ -89,7 +90,7 @@ def start_engine(model: str, arguments: Mapping[str, Any], start: EngineStarter,
     # It may fail in any way; its arguments are named without their values.
     except Exception as fault:
         raise ValueError(
-            f"vLLM could not start model {model!r} with {', '.join(sorted(settings))}: {_reason(fault)}"
+            f"vLLM could not start model {quoted(model)} with {', '.join(sorted(settings))}: {_reason(fault)}"
         ) from fault
     _refuse_without_images(client.model_config)
     return StartedEngine(client, _load_processor(model, arguments), chat_template)
@@ -249,8 +250,8 @@ class VllmChoiceScorer:
         ]
         if differences and max(differences) <= SAME_NATS:
             raise EngineError(
-                f"model {self._engine.model_config.model!r} answers the same in vLLM whatever its pictures show: name "
-                "a checkpoint with the image processor that belongs to it"
+                f"model {quoted(self._engine.model_config.model)} answers the same in vLLM whatever its "
+                "pictures show: name a checkpoint with the image processor that belongs to it"
             )
 
     def _generate(self, ready: Sequence[PreparedQuestion]) -> Sequence[Any]:
@@ -308,11 +309,14 @@ def _device_type() -> str:
 def _refuse_what_would_change_scores(arguments: Mapping[str, Any]) -> None:
     mode = arguments.get("logprobs_mode", "raw_logprobs")
     if mode != "raw_logprobs":
-        raise ValueError(f"logprobs_mode is {mode!r}, and benchc needs the model's own log-probabilities: leave it out")
+        raise ValueError(
+            f"logprobs_mode is {quoted(mode)}, and benchc needs the model's own log-probabilities: leave it out"
+        )
     for name in WITHOUT_EFFECT:
         if name in arguments:
             raise ValueError(
-                f"argument {name!r} has no effect on images in vLLM: give mm_processor_kwargs, a JSON object with it"
+                f"argument {quoted(name)} has no effect on images in vLLM: give mm_processor_kwargs, a "
+                "JSON object with it"
             )
 
 
@@ -323,7 +327,7 @@ def _most_shown(engine: Any) -> int:
 
 def _refuse_without_images(config: Any) -> None:
     if not config.is_multimodal_model:
-        raise ValueError(f"model {config.model!r} takes no images in vLLM: name a vision-language model")
+        raise ValueError(f"model {quoted(config.model)} takes no images in vLLM: name a vision-language model")
 
 
 def _tokens_can_be_asked_for() -> bool:
@@ -341,7 +345,7 @@ def _load_processor(model: str, arguments: Mapping[str, Any]) -> Any:
         settings = {"trust_remote_code": True, **{name: arguments[name] for name in names if name in arguments}}
         return AutoProcessor.from_pretrained(model, **settings)
     except Exception as fault:
-        raise ValueError(f"the processor of model {model!r} could not be loaded: {_reason(fault)}") from fault
+        raise ValueError(f"the processor of model {quoted(model)} could not be loaded: {_reason(fault)}") from fault
 
 
 def _reason(fault: BaseException) -> str:

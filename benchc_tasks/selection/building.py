@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import LETTERS
 from benchc_metrics.escaping import for_csv
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import SampleDataset, load_dataset, write_dataset
 from benchc_tasks.selection.answers import AnswerSource, ReadingCounts, Tally, bytes_to_read, tally_answers
 from benchc_tasks.selection.encoders import Encoders, embed
@@ -366,7 +367,9 @@ def rebuild_subset(
 
 def _check_output(output: Path) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"the output {str(output)!r} is there already and not empty; name another folder with -o")
+        raise ValueError(
+            f"the output {quoted(str(output))} is there already and not empty; name another folder with -o"
+        )
 
 
 def _sizes(size: int, candidates: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import SampleDataset, decode_image
 
 __all__ = [
@@ -173,7 +174,8 @@ def embed_by_sentence_transformer(name: str, texts: Sequence[str], report: Calla
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
         raise ValueError(
-            f"encoder {name!r} needs sentence-transformers: run `pip install sentence-transformers`, or take tfidf"
+            f"encoder {quoted(name)} needs sentence-transformers: run `pip install sentence-transformers`, "
+            "or take tfidf"
         ) from error
     model = _loaded(name, lambda: SentenceTransformer(name), "a sentence-transformers model")
     parts = []
@@ -235,7 +237,7 @@ def _loaded(name: str, load: Callable[[], Any], kind: str) -> Any:
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"encoder {name!r} cannot be loaded as {kind} ({reason}); give a name or path of one"
+            f"encoder {quoted(name)} cannot be loaded as {kind} ({reason}); give a name or path of one"
         ) from error
 
 

@@ -301,7 +301,7 @@ def read_manifest(path: str | Path) -> Manifest:
     schema = written.get("schema") if isinstance(written, dict) else None
     if schema not in (SCHEMA, FIRST_SCHEMA):
         raise ValueError(
-            f"{path} has the schema {schema!r}, and this version of benchc reads {SCHEMA!r} and {FIRST_SCHEMA!r}"
+            f"{path} has the schema {quoted(schema)}, and this version of benchc reads {SCHEMA!r} and {FIRST_SCHEMA!r}"
         )
     try:
         return Manifest.model_validate_json(json.dumps(_upgraded(written) if schema == FIRST_SCHEMA else written))
@@ -311,7 +311,7 @@ def read_manifest(path: str | Path) -> Manifest:
         more = f" ({error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
         raise ValueError(f"{path}: {place}: {fault['msg'].lower()}{more}; take the file as benchc wrote it") from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is not a manifest of {schema!r}; take the file as benchc wrote it") from error
+        raise ValueError(f"{path} is not a manifest of {quoted(schema)}; take the file as benchc wrote it") from error
 
 
 def _upgraded(first: dict[str, Any]) -> dict[str, Any]:

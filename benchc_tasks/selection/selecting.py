@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.selection.answers.tally import Tally
 from benchc_tasks.selection.diversity import choose
 from benchc_tasks.selection.filling import fill_cells
@@ -187,7 +188,7 @@ def check_seen(tally: Tally, pool: Pool) -> IntArray:
     """
     if len(tally.models) < 2:
         raise ValueError(
-            f"all answers are of the model {tally.models[0]!r}, and a selection compares models: "
+            f"all answers are of the model {quoted(tally.models[0])}, and a selection compares models: "
             "give answers of two or more"
         )
     return np.flatnonzero((tally.answers > 0).sum(axis=0) < 2)

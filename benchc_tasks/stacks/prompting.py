@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchc_metrics.benchmark import INSTRUCTION, LETTERS
+from benchc_metrics.messages import quoted
 
 __all__ = ["Prompt", "question_with_options", "task_prompt"]
 
@@ -60,7 +61,7 @@ class Prompt:
         for key, value in chosen.items():
             if key not in {"pre_prompt", "post_prompt"} or not isinstance(value, str):
                 raise ValueError(
-                    f"lmms_eval_specific_kwargs has {key}: {value!r}, but takes only the texts pre_prompt and "
+                    f"lmms_eval_specific_kwargs has {key}: {quoted(value)}, but takes only the texts pre_prompt and "
                     "post_prompt: correct the task's YAML"
                 )
         return cls(pre_prompt=str(chosen.get("pre_prompt", "")), post_prompt=str(chosen.get("post_prompt", "")))

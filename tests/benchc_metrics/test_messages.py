@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from benchc_metrics.messages import MOST_QUOTED, quoted, reason_of
@@ -57,3 +60,18 @@ def test_a_reason_is_one_clause():
     assert reason_of(OSError(2, "No such file or directory", "x")) == "No such file or directory"
     assert reason_of(ValueError()) == "ValueError"
     assert len(reason_of(ValueError("word " * 9000))) <= 300
+
+
+def test_messages_quote_what_they_did_not_write_with_a_limit():
+    """`!r` shows a value whole: a picture in base64 as a sample's id would flood the screen."""
+    checkout = Path(__file__).parents[2]
+    unlimited = re.compile(r"\{(?![A-Z_]+!)[^{}]*!r\}")
+    product = [*checkout.glob("benchc_metrics/**/*.py"), *checkout.glob("benchc_tasks/**/*.py")]
+    assert len(product) > 100
+    found = [
+        f"{path.relative_to(checkout)}: {line.strip()}"
+        for path in product
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if unlimited.search(line) and "has no attribute" not in line
+    ]
+    assert found == []

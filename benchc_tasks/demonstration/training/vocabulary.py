@@ -13,6 +13,7 @@ from tokenizers.trainers import BpeTrainer
 from transformers import CLIPImageProcessor, LlavaProcessor, PreTrainedTokenizerFast
 
 from benchc_metrics.benchmark import INSTRUCTION
+from benchc_metrics.messages import quoted
 from benchc_tasks.demonstration.drawing.questions import COUNTS, phrases
 from benchc_tasks.demonstration.drawing.scenes import COLOURS, DIGITS, IMAGE_SIZE, PLACES
 from benchc_tasks.demonstration.drawing.shapes import SHAPES
@@ -121,5 +122,5 @@ def word_id(tokenizer: Any, word: str) -> int:
     """Return the one token of a word with a space before it, as options and answers have it."""
     tokens = tokenizer.encode(f" {word}", add_special_tokens=False)
     if len(tokens) != 1:
-        raise ValueError(f"the tokenizer splits {word!r} into {len(tokens)} tokens")
+        raise ValueError(f"the tokenizer splits {quoted(word)} into {len(tokens)} tokens")
     return int(tokens[0])

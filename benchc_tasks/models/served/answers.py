@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from benchc_metrics.messages import quoted
+
 __all__ = ["LARGEST_ANSWER", "OversizedAnswerError", "bounded_http_client"]
 
 LARGEST_ANSWER = 32 * 1024**2
@@ -58,7 +60,7 @@ class _BoundedStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._packed not in ("identity", "", "gzip", "x-gzip", "deflate"):
-            raise OversizedAnswerError(f"the answer is packed with {self._packed!r}, which was not asked for")
+            raise OversizedAnswerError(f"the answer is packed with {quoted(self._packed)}, which was not asked for")
         unpack = None if self._packed in ("identity", "") else zlib.decompressobj(GZIP_OR_ZLIB)
         size = 0
         async for piece in self._stream:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import openai
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.served.answers import bounded_http_client
 
 __all__ = ["PLACEHOLDER_KEY", "ServedBackend", "load_served_backend"]
@@ -103,7 +104,7 @@ def load_served_backend(name: str, arguments: Arguments, without_effect: Collect
     _check_address(unquote(address))
     if not (address or os.getenv("OPENAI_API_KEY") or _as_bool(arguments.get("azure_openai"))):
         raise ValueError(
-            f"backend {name!r} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
+            f"backend {quoted(name)} has neither a key nor an address: set OPENAI_API_KEY for OpenAI's own server, or "
             "give base_url=http://HOST:PORT/v1"
         )
     try:
@@ -111,7 +112,7 @@ def load_served_backend(name: str, arguments: Arguments, without_effect: Collect
     # The address may be wrong in many ways; arguments are named without their values.
     except Exception as fault:
         raise ValueError(
-            f"backend {name!r} could not be built with {', '.join(arguments)}: {type(fault).__name__}: "
+            f"backend {quoted(name)} could not be built with {', '.join(arguments)}: {type(fault).__name__}: "
             f"{str(fault).strip().partition(chr(10))[0]}"
         ) from None
     _check_address(str(client.base_url))
@@ -163,18 +164,20 @@ def _refuse_unknown(name: str, arguments: Arguments, known: set[str]) -> None:
         if argument not in known:
             close = difflib.get_close_matches(argument, sorted(known), n=3)
             raise ValueError(
-                f"argument {argument!r} is unknown to benchc and to the backend {name!r}; close to it: "
+                f"argument {quoted(argument)} is unknown to benchc and to the backend {quoted(name)}; close to it: "
                 f"{', '.join(close) or 'none'}"
             )
     if unused := sorted(arguments.keys() - USED_ARGUMENTS):
-        logger.warning(f"backend {name!r}: {', '.join(unused)} changes nothing where options are scored")
+        logger.warning(f"backend {quoted(name)}: {', '.join(unused)} changes nothing where options are scored")
 
 
 def _model_name(name: str, arguments: Arguments) -> str:
     given = [argument for argument in MODEL_ARGUMENTS if arguments.get(argument) not in (None, "")]
     if len(given) != 1:
         what = f"{' and '.join(given)} are given" if given else "none is named"
-        raise ValueError(f"backend {name!r} scores one model, and {what}: give model=NAME, as the server calls it")
+        raise ValueError(
+            f"backend {quoted(name)} scores one model, and {what}: give model=NAME, as the server calls it"
+        )
     return str(arguments[given[0]])
 
 
@@ -189,7 +192,7 @@ def _check_address(address: str) -> None:
             "it: set OPENAI_API_KEY in the environment"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"base_url {address!r} is not an address: give http://HOST:PORT/v1")
+        raise ValueError(f"base_url {quoted(address)} is not an address: give http://HOST:PORT/v1")
 
 
 def _first_set(variables: tuple[str, ...]) -> str | None:
@@ -205,7 +208,7 @@ def _number(name: str, given: Any, default: float, *, least: float = -math.inf, 
         number = math.nan
     if not (math.isfinite(number) and number >= least and number > above):
         bound = f"of {least:g} or more" if math.isfinite(least) else f"above {above:g}"
-        raise ValueError(f"{name} is {given!r}: give a number {bound}")
+        raise ValueError(f"{name} is {quoted(given)}: give a number {bound}")
     return number
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.questions import EngineError
 from benchc_tasks.models.served.requests import RequestFault, ServedModel
 
@@ -46,7 +47,7 @@ def is_final(fault: RequestFault) -> bool:
 def engine_error(model: ServedModel, fault: RequestFault) -> EngineError:
     """Say in one sentence why a server will answer nothing, and the cure."""
     said = fault.message.replace(model.name, "")
-    it, where = f"model {model.name!r} at {model.address}", f"the server at {model.address}"
+    it, where = f"model {quoted(model.name)} at {model.address}", f"the server at {model.address}"
     if concerns_logprobs(fault):
         return without_logprobs(model, str(fault))
     if _concerns_the_key(fault):
@@ -77,8 +78,9 @@ def server_is_gone(model: ServedModel, fault: RequestFault) -> EngineError:
 def without_logprobs(model: ServedModel, reason: str) -> EngineError:
     """Say that a model gives no log-probabilities, and what can be run all the same."""
     return EngineError(
-        f"model {model.name!r} at {model.address} gives no log-probabilities ({reason}): run the benchc-gen tasks with "
-        f"--model openai --model_args model={model.name},base_url={model.address}, which need none"
+        f"model {quoted(model.name)} at {model.address} gives no log-probabilities ({reason}): run the "
+        f"benchc-gen tasks with --model openai --model_args model={model.name},base_url={model.address}, "
+        "which need none"
     )
 
 
@@ -120,10 +122,10 @@ def _not_found(model: ServedModel, fault: RequestFault) -> str:
     if model.name in names:
         another = f", or give model= one of {some}" if some else ""
         return (
-            f"the server at {model.address} lists model {model.name!r}, and what stands behind it has no such model "
-            f"({fault}): correct the configuration of that server{another}"
+            f"the server at {model.address} lists model {quoted(model.name)}, and what stands behind it "
+            f"has no such model ({fault}): correct the configuration of that server{another}"
         )
-    return f"the server at {model.address} has no model {model.name!r} ({fault}): give model= one of {some}"
+    return f"the server at {model.address} has no model {quoted(model.name)} ({fault}): give model= one of {some}"
 
 
 def _mentions(message: str, pattern: str) -> bool:

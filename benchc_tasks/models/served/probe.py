@@ -9,6 +9,7 @@ from typing import Any
 
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.questions import EngineError, ScoringError
 from benchc_tasks.models.served.faults import concerns_logprobs, engine_error, without_logprobs
 from benchc_tasks.models.served.identity import server_identity
@@ -112,7 +113,7 @@ def probe(model: ServedModel, chat: ServedChat, tokens: OptionTokens, *, exact: 
         If nothing answers, or the server refuses the key, has no such model, takes no images or does not look at them,
         leaves the system message out, or gives no log-probabilities of the model's own.
     """
-    logger.info(f"model {model.name!r} at {model.address} is asked a tiny question first")
+    logger.info(f"model {quoted(model.name)} at {model.address} is asked a tiny question first")
     try:
         model.reach()
     except RequestFault as fault:
@@ -200,7 +201,7 @@ def _answers_without_system_prompt(question: TinyQuestion, reading: Reading) -> 
 
 def _no_system_prompt(model: ServedModel, what: str) -> EngineError:
     return EngineError(
-        f"model {model.name!r} at {model.address} takes no system message, its chat template {what}: leave "
+        f"model {quoted(model.name)} at {model.address} takes no system message, its chat template {what}: leave "
         "system_prompt out, or write the text into the task's pre_prompt"
     )
 
@@ -211,8 +212,8 @@ def _refuse_improbable(answers: _Answers) -> None:
         answers.reading.check("the tiny question", answers.first)
     except ScoringError as fault:
         raise EngineError(
-            f"model {answers.model.name!r} at {answers.model.address} shows numbers that are not log-probabilities "
-            f"({fault}): {RAW}, or serve it with another engine"
+            f"model {quoted(answers.model.name)} at {answers.model.address} shows numbers that are not "
+            f"log-probabilities ({fault}): {RAW}, or serve it with another engine"
         ) from None
 
 
@@ -230,7 +231,7 @@ def _refuse_blindness(answers: _Answers) -> Difference:
     answers.others += again[1:]
     if not differs:
         raise EngineError(
-            f"model {answers.model.name!r} at {answers.model.address} answers the same whatever the picture shows"
+            f"model {quoted(answers.model.name)} at {answers.model.address} answers the same whatever the picture shows"
             f"{_tokens_with_and_without_picture(answers)}: serve a model that takes images, with its image processor, "
             "and send pictures past what takes them out on the way"
         )
@@ -270,7 +271,7 @@ def _refuse_processed(answers: _Answers, noise: Difference, *, is_vllm: bool) ->
         return
     neutral = answers.ask_if_possible(**SAMPLING_NEUTRAL)
     is_penalised = neutral is not None and difference(plain, _by_text(neutral)).exceeds(noise)
-    called = f"model {answers.model.name!r} at {answers.model.address}"
+    called = f"model {quoted(answers.model.name)} at {answers.model.address}"
     if is_penalised:
         raise EngineError(
             f"{called} shows log-probabilities behind a repetition penalty or another default setting of sampling: "
@@ -288,9 +289,9 @@ def _warn_of_few_letters(answers: _Answers) -> None:
     ]
     if max(masses) < LEAST_LETTER_MASS:
         chosen = answers.first.chosen
-        begins = f" and begins with {chosen.text!r}" if chosen is not None else ""
+        begins = f" and begins with {quoted(chosen.text)}" if chosen is not None else ""
         logger.warning(
-            f"model {answers.model.name!r} at {answers.model.address} gives the letters {max(masses):.1%} of the "
+            f"model {quoted(answers.model.name)} at {answers.model.address} gives the letters {max(masses):.1%} of the "
             f"probability at a tiny question{begins}: if its chat template opens a thinking block, give "
             "enable_thinking=False, or what its template calls it; else change the prompt"
         )
@@ -302,11 +303,11 @@ def _names(answers: _Answers) -> frozenset[str]:
     names = frozenset(completion.model for completion in answers if completion.model)
     if len(names) > 1:
         raise EngineError(
-            f"{model.address} answers for {model.name!r} as {' and '.join(map(repr, sorted(names)))} in turns: give "
-            "model= one that stays the same"
+            f"{model.address} answers for {quoted(model.name)} as {' and '.join(map(repr, sorted(names)))} "
+            "in turns: give model= one that stays the same"
         )
     if names and model.name not in names:
-        logger.info(f"model {model.name!r} at {model.address} answers as {', '.join(names)}")
+        logger.info(f"model {quoted(model.name)} at {model.address} answers as {', '.join(names)}")
     return names
 
 

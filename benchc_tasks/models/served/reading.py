@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.questions import Question, ScoringError
 from benchc_tasks.models.visible_tokens import refuse_improbable, score_visible_options
@@ -221,7 +222,7 @@ class Reading:
                 and abs(entry.logprob - chosen.logprob) > CONTRADICTION
             ):
                 raise ScoringError(
-                    f"{name}: the engine gives token {chosen.token!r} the log-probabilities {chosen.logprob} and "
+                    f"{name}: the engine gives token {quoted(chosen.token)} the log-probabilities {chosen.logprob} and "
                     f"{entry.logprob}"
                 )
 

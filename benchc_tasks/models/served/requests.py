@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.nap import sleep_using_event
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.questions import describe
 from benchc_tasks.models.served.answers import OversizedAnswerError
 from benchc_tasks.models.served.backend import PLACEHOLDER_KEY, ServedBackend
@@ -202,7 +203,7 @@ class ServedModel:
             first = fault.errors()[0]
             reason = ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
             said = self._one_line(text)[:LONGEST_QUOTATION]
-            raise RequestFault(f"the answer {said!r} is no {kind.__name__}: {self._one_line(reason)}") from None
+            raise RequestFault(f"the answer {quoted(said)} is no {kind.__name__}: {self._one_line(reason)}") from None
 
     def _ask_when_loaded(self, url: str, body: Body | None, purpose: str) -> str:
         """Ask, and wait as long as the server says that it is still loading its model."""

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.checkpoints import library_versions
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
@@ -62,7 +63,7 @@ class ServedChoiceScorer:
         self._reading = self._found.reading
         self._lost = 0
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="benchc-served")
-        logger.info(f"model {model.name!r} at {model.address}: options are known by {self._reading}")
+        logger.info(f"model {quoted(model.name)} at {model.address}: options are known by {self._reading}")
 
     @property
     def fingerprint(self) -> str:
@@ -149,13 +150,13 @@ class ServedChoiceScorer:
         names, name = self._found.names, completion.model
         if names and name and name not in names:
             raise ScoringError(
-                f"{question.name}: the answer is of model {name!r}, and those before were of {', '.join(names)}"
+                f"{question.name}: the answer is of model {quoted(name)}, and those before were of {', '.join(names)}"
             )
         system = completion.system_fingerprint or ""
         if self._found.system and system.startswith("vllm-") and system != self._found.system:
             raise ScoringError(
-                f"{question.name}: the server answers with the configuration {system!r}, and before it was "
-                f"{self._found.system!r}"
+                f"{question.name}: the server answers with the configuration {quoted(system)}, and before it was "
+                f"{quoted(self._found.system)}"
             )
 
 

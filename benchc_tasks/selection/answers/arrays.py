@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchc_metrics.messages import reason_of, shortened
+from benchc_metrics.messages import quoted, reason_of, shortened
 from benchc_tasks.selection.answers.batches import CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
 from benchc_tasks.selection.pool import Pool
@@ -69,12 +69,12 @@ class ArrayAnswers:
                 f"{self.name} cannot be read as an npz file ({reason_of(error)}); write it again"
             ) from error
         if dtype.kind not in "fiu":
-            raise ValueError(f"{self.name}: {self._array!r} is of type {dtype}; give real numbers")
+            raise ValueError(f"{self.name}: {quoted(self._array)} is of type {dtype}; give real numbers")
         expected = (len(self._models), len(self._ids))
         if len(shape) != 3 or shape[:2] != expected or len(self._conditions.codes) != len(self._ids):
             raise ValueError(
-                f"{self.name}: {self._array!r} has the shape {shape} for {expected[0]} models and {expected[1]} items; "
-                "give (models, items, options), and one id and condition an item"
+                f"{self.name}: {quoted(self._array)} has the shape {shape} for {expected[0]} models and "
+                f"{expected[1]} items; give (models, items, options), and one id and condition an item"
             )
 
     def batches(self, pool: Pool, only_clean: bool) -> Iterator[tuple[AnswerBatch, int]]:
@@ -104,9 +104,11 @@ class ArrayAnswers:
             found = stored[name]
         # numpy refuses to unpickle objects.
         except ValueError as error:
-            raise ValueError(f"{self.name}: {name!r} holds objects; save it as an array of texts") from error
+            raise ValueError(f"{self.name}: {quoted(name)} holds objects; save it as an array of texts") from error
         if found.ndim != 1 or found.dtype.kind not in "USTiu":
-            raise ValueError(f"{self.name}: {name!r} is of type {found.dtype} and shape {found.shape}; give texts")
+            raise ValueError(
+                f"{self.name}: {quoted(name)} is of type {found.dtype} and shape {found.shape}; give texts"
+            )
         return [entry.decode(errors="replace") if isinstance(entry, bytes) else str(entry) for entry in found.tolist()]
 
     def _header(self) -> tuple[tuple[int, ...], Any, bool]:
@@ -118,7 +120,7 @@ class ArrayAnswers:
         with zipfile.ZipFile(self._path) as archive, archive.open(f"{self._array}.npy") as member:
             shape, dtype, is_fortran = _read_header(member)
             if is_fortran:
-                raise ValueError(f"{self.name}: {self._array!r} is in Fortran order; save it in C order")
+                raise ValueError(f"{self.name}: {quoted(self._array)} is in Fortran order; save it in C order")
             size = shape[1] * shape[2] * dtype.itemsize
             for _ in range(shape[0]):
                 try:
@@ -126,7 +128,7 @@ class ArrayAnswers:
                 except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
                     raise ValueError(f"{self.name} is damaged ({reason_of(error)}); write it again") from error
                 if len(stored) < size:
-                    raise ValueError(f"{self.name}: {self._array!r} is cut off; write it again")
+                    raise ValueError(f"{self.name}: {quoted(self._array)} is cut off; write it again")
                 yield np.frombuffer(stored, dtype).reshape(shape[1:]).astype(np.float64)
 
 

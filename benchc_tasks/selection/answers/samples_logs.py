@@ -38,7 +38,7 @@ class LogAnswers:
     repeats_clean = True
 
     def __init__(self, model: str, paths: Sequence[Path]) -> None:
-        self.name = f"the logs of {model!r}"
+        self.name = f"the logs of {quoted(model)}"
         self._model = model
         self._paths = sorted(paths)
         self._sizes = [path.stat().st_size for path in self._paths]

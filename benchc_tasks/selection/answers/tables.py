@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
 
 from benchc_metrics.benchmark import LETTERS
-from benchc_metrics.messages import reason_of, shortened
+from benchc_metrics.messages import quoted, reason_of, shortened
 from benchc_tasks.datasets.features import Feature, class_names, declared_beside, features_of_schema
 from benchc_tasks.selection.answers.batches import BATCH_ROWS, CLEAN, AnswerBatch, Kind, Labels, SampleLookup
 from benchc_tasks.selection.answers.checks import checked_values
@@ -225,7 +225,7 @@ def _strings(column: pa.Array) -> pa.Array:
 
 def _labels(column: pa.Array, origin: str, name: str) -> Labels:
     if column.null_count:
-        raise ValueError(f"{origin} has a row without {name!r}; give each row its {name}")
+        raise ValueError(f"{origin} has a row without {quoted(name)}; give each row its {name}")
     encoded = _strings(column)
     encoded = encoded if pa.types.is_dictionary(encoded.type) else encoded.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)

@@ -16,6 +16,7 @@ from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import NO_ANSWER, checked_response, checked_text
 from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, AnswerStore, answer_key
@@ -68,7 +69,9 @@ class AnswerCache:
         if global_rank == 0 and any(root.glob("runs/*benchc-*")):
             logger.warning(f"{root}/cache.db has answers of an earlier version of benchc, which are not used")
         if global_rank == 0 and identity is None:
-            logger.warning(f"the answers of {model!r} are not kept: give it a __repr__ that tells it from other models")
+            logger.warning(
+                f"the answers of {quoted(model)} are not kept: give it a __repr__ that tells it from other models"
+            )
         cache = cls(root, identity or "", task_configurations(task_dict or {}))
         # What cannot be merged on this disk is found all the same.
         with suppress(OSError):

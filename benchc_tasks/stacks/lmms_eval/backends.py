@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from benchc_metrics.messages import quoted
 from benchc_tasks.models.engines import EngineSettings, served_scorer, transformers_scorer, vllm_scorer
 from benchc_tasks.models.loading import LoadedModel, named_reason, one_sentence, refuse_missing_weights, with_head
 from benchc_tasks.models.questions import ChoiceScorer
@@ -109,7 +110,7 @@ def load_backend(
     """
     backend_class = find_backend(name)
     settings = {**_defaults(backend_class, device), **arguments}
-    called = f"backend {name!r}"
+    called = f"backend {quoted(name)}"
     with one_sentence(called, str(arguments.get("pretrained", "")), settings):
         backend = backend_class(**settings)
     loaded = with_head(_parts_of(name, backend), called)
@@ -137,21 +138,21 @@ def find_backend(name: str) -> type:
         raise ValueError("backend 'benchc' is this model itself: leave backend out, or name another")
     if name in HEADLESS_BACKENDS:
         raise ValueError(
-            f"backend {name!r} loads models without their language-model head: leave backend out, and benchc loads "
-            "pretrained by transformers itself"
+            f"backend {quoted(name)} loads models without their language-model head: leave backend out, "
+            "and benchc loads pretrained by transformers itself"
         )
     if name not in known:
         close = difflib.get_close_matches(str(name), known, n=3)
         cure = f"close to it: {', '.join(close)}" if close else "`benchc info` lists them"
-        raise ValueError(f"backend {name!r} is none of lmms-eval's models; {cure}")
+        raise ValueError(f"backend {quoted(name)} is none of lmms-eval's models; {cure}")
     try:
         with _without_video("decord"):
             backend_class: type = get_model(name)
             return backend_class
     except ImportError as fault:
-        raise ValueError(f"backend {name!r} needs {fault.name or 'a package'}, which is not installed") from fault
+        raise ValueError(f"backend {quoted(name)} needs {fault.name or 'a package'}, which is not installed") from fault
     except Exception as fault:
-        raise ValueError(f"backend {name!r} could not be imported: {named_reason(fault)}") from fault
+        raise ValueError(f"backend {quoted(name)} could not be imported: {named_reason(fault)}") from fault
 
 
 def _defaults(backend_class: type, device: torch.device) -> dict[str, Any]:
@@ -171,12 +172,13 @@ def _parts_of(name: str, backend: Any) -> LoadedModel:
     tokenizer = _first_attribute(backend, TOKENIZER_NAMES) or getattr(processor, "tokenizer", None)
     if not isinstance(model, torch.nn.Module):
         raise ValueError(
-            f"backend {name!r} holds no transformers model in this process, whose logits benchc would read: name the "
-            "backend of one, or leave backend out"
+            f"backend {quoted(name)} holds no transformers model in this process, whose logits benchc "
+            "would read: name the backend of one, or leave backend out"
         )
     if tokenizer is None or not hasattr(processor, "apply_chat_template"):
         raise ValueError(
-            f"backend {name!r} has no processor with a chat template: name the backend of the model's transformers port"
+            f"backend {quoted(name)} has no processor with a chat template: name the backend of the "
+            "model's transformers port"
         )
     return LoadedModel(model.eval(), processor, getattr(processor, "tokenizer", tokenizer))
 
@@ -201,7 +203,7 @@ def _refuse_other_family(model: Any, called: str) -> None:
     family = stored.get("model_type")
     if family and expected and family != expected:
         raise ValueError(
-            f"{called} is made for {expected}, and {model.name_or_path!r} is a checkpoint of {family}: "
+            f"{called} is made for {expected}, and {quoted(model.name_or_path)} is a checkpoint of {family}: "
             "leave backend out, or name one for this family"
         )
 

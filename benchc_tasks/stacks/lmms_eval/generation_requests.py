@@ -18,6 +18,7 @@ from typing import Any, SupportsIndex, overload
 from PIL import Image
 
 from benchc_metrics.benchmark import Condition
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import DatasetError, SampleDataset
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt
@@ -115,8 +116,8 @@ class SettingsAndPictures(dict[str, Any]):
         picture: ConditionedPicture | None = doc.get(PICTURE_KEY)
         if picture is None:
             raise ValueError(
-                f"sample {doc['id']!r} was looked up without its condition: the model changes lmms-eval's doc ids, "
-                "and benchc-gen tasks cannot be run with it"
+                f"sample {quoted(doc['id'])} was looked up without its condition: the model changes "
+                "lmms-eval's doc ids, and benchc-gen tasks cannot be run with it"
             )
         try:
             return picture(doc)

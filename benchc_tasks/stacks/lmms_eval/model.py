@@ -13,6 +13,7 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from loguru import logger
 
+from benchc_metrics.messages import quoted
 from benchc_metrics.responses import NO_ANSWER
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.models.engines import EngineSettings
@@ -109,7 +110,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         self._render_threads = _positive("render_threads", threads)
         self._look_ahead = _positive("look_ahead", look_ahead)
         if not isinstance(heartbeat, (int, float)) or heartbeat <= 0:
-            raise ValueError(f"heartbeat is {heartbeat!r}: give a number of seconds above 0")
+            raise ValueError(f"heartbeat is {quoted(heartbeat)}: give a number of seconds above 0")
         self._heartbeat = heartbeat
         system = self._resolve_system_prompt(system_prompt)
         settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
@@ -256,5 +257,5 @@ def _answer(outcome: Outcome, option: int) -> Answer:
 
 def _positive(name: str, number: object) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ValueError(f"{name} is {number!r}: give a number of 1 or more")
+        raise ValueError(f"{name} is {quoted(number)}: give a number of 1 or more")
     return number

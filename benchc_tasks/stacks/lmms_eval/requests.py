@@ -13,6 +13,7 @@ from lmms_eval.caching.response_cache import extract_gen_kwargs, is_deterministi
 from PIL import Image
 
 from benchc_metrics.benchmark import Condition
+from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.models.questions import Question, ScoringError, describe
 from benchc_tasks.stacks.answer_store import answer_key
@@ -130,10 +131,10 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
         asked = _shown_question(request) or (context, (task, split, doc_id, doc_to_visual))
         inquiry = inquiries.get(asked)
         if inquiry is None:
-            sample = f"doc {doc_id} of task {task!r}"
+            sample = f"doc {doc_id} of task {quoted(task)}"
             name = sample
             if _knows_itself(doc_to_visual):
-                sample = f"sample {doc_to_visual.sample!r}"
+                sample = f"sample {quoted(doc_to_visual.sample)}"
                 name = f"{sample} under {doc_to_visual.condition}"
             inquiry = Inquiry(name, sample, context, doc_to_visual, _DocFinder(documents, task, split, doc_id))
             inquiries[asked] = inquiry

@@ -15,6 +15,7 @@ from lmms_eval.api.task import ConfigurableTask
 
 from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition
+from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord
@@ -221,8 +222,8 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         unknown = [name for name in named if name not in METRICS and name not in self.other_metrics]
         if unknown:
             raise ValueError(
-                f"metric_list names {unknown[0]!r}, which is none of {', '.join((*METRICS, *self.other_metrics))}: "
-                "correct the task's YAML"
+                f"metric_list names {quoted(unknown[0])}, which is none of "
+                f"{', '.join((*METRICS, *self.other_metrics))}: correct the task's YAML"
             )
         self.registered_metrics = [name for name in named if name in METRICS]
         self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
@@ -266,7 +267,8 @@ class BenchCTask(SampleTask):
 def _reading(written: object) -> Reading:
     if written not in READINGS:
         raise ValueError(
-            f"metadata.ras_reading is {written!r}, which is none of {', '.join(READINGS)}: correct the task's YAML"
+            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct "
+            "the task's YAML"
         )
     return cast(Reading, written)
 

@@ -59,8 +59,8 @@ def changed(**metadata):
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (changed(dataset="x"), "they are over different datasets, f1.* and x"),
-        (changed(engine="2"), "their images are of different corruption engines, 1 and 2"),
+        (changed(dataset="x"), "they are over different datasets, 'f1.*' and 'x'"),
+        (changed(engine="2"), "their images are of different corruption engines, '1' and '2'"),
         (changed(prompt="?"), "their prompts differ"),
         (made_run(61, corruptions=CORRUPTIONS), "1 samples are in one of them only, first 'sample-0060'"),
         (made_run(60, corruptions=("gaussian_noise", "snow")), "fog was run in one of them only"),

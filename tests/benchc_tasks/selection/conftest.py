@@ -83,6 +83,19 @@ class World:
         pq.write_table(self.long_table(**settings), path)
         return str(path)
 
+    def write_generated_logs(self) -> str:
+        """The same logs of models whose letters were generated, under a folder of their own."""
+        logs = Path(self.write_logs())
+        for path in logs.rglob("*.jsonl"):
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            records = [SampleRecord.from_json_dict(row["benchc"]) for row in rows]
+            lines = [json.dumps({"doc_id": row["doc_id"], "benchc": generated(record).to_json_dict()})
+                     for row, record in zip(rows, records, strict=True)]  # fmt: skip
+            target = self.folder / "generated" / path.relative_to(logs)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return str(self.folder / "generated")
+
     def write_logs(self, compressed: bool = False, fingerprint: str | None = None, **changes: Any) -> str:
         """Samples logs as lmms-eval writes them: a folder a model, a file a task, clean in each of them."""
         fingerprint = fingerprint or self.dataset.fingerprint
@@ -110,6 +123,15 @@ class World:
                 else:
                     path.write_bytes(text)
         return str(self.folder / "runs")
+
+
+def generated(record: SampleRecord) -> SampleRecord:
+    """The record of a model that wrote the letter of its prediction."""
+    fields = {name: getattr(record, name) for name in type(record).model_fields}
+    texts = [None if option is None else LETTERS[option] for option in record.predictions]
+    return SampleRecord.from_fields(
+        {**fields, "obtained": "generated letters", "log_likelihoods": None, "texts": texts}
+    )
 
 
 def make_world(folder: Path, samples: int = 40, models: int = 5, seed: int = 0) -> World:

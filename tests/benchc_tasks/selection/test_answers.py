@@ -142,6 +142,15 @@ def test_letters_alone_give_what_letters_can(world: Any, as_text: bool) -> None:
     assert counts.without_prediction == 0
 
 
+def test_logs_of_generated_letters_give_what_letters_can(world: Any) -> None:
+    expected, _ = read(world, world.write_table("reference.parquet"))
+    found, counts = read(world, world.write_generated_logs())
+    assert_same(found, expected, with_probabilities=False)
+    assert not found.has_probabilities
+    assert (counts.used, counts.without_prediction) == (5 * 4 * 40, 0)
+    assert counts.repeated_clean == 5 * 40
+
+
 def test_letters_are_read_as_people_write_them(world: Any) -> None:
     rows = [
         {"model": model, "sample": "s002", "condition": condition, "prediction": text}

@@ -47,6 +47,15 @@ def test_the_subset_loads_as_a_dataset_with_the_pools_bytes(world: Any, monkeypa
     ]  # fmt: skip
 
 
+def test_logs_of_generated_letters_select_what_a_table_of_letters_selects(world: Any) -> None:
+    assert select(world, answers=world.write_generated_logs(), output="logs") == 0
+    assert select(world, answers=world.write_table(kind="prediction"), output="table") == 0
+    subset = load_dataset(world.folder / "logs")
+    assert subset.fingerprint == load_dataset(world.folder / "table").fingerprint
+    assert len(subset) == 12
+    assert {model["notes"]["likelihood"] for model in manifest_of(world, "logs")["models"]} == {"generated letters"}
+
+
 def test_the_manifest_says_what_was_done(world: Any) -> None:
     assert select(world, "--seed", "3", "--diversity", "0.25", "--clusters", "5", "--score", "inconsistency") == 0
     found = manifest_of(world)
