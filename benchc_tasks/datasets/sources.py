@@ -162,6 +162,11 @@ def choose_files(names: Sequence[str], split: str | None, source: str) -> list[s
         If nothing is left, or files of two kinds or several splits are.
     """
     files = sorted(_at_top(names))
+    if not files and any(name.endswith(".arrow") for name in names):
+        raise DatasetError(
+            f"dataset {quoted(source)} has Arrow files, as `save_to_disk` writes them; "
+            "write it with Dataset.to_parquet('data.parquet') in their place"
+        )
     if not files:
         raise DatasetError(
             f"dataset {quoted(source)} has no parquet or JSONL file; put its rows in data.parquet or data.jsonl"
