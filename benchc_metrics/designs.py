@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import CLEAN, CORRUPTION_FAMILIES, SEVERITIES, Condition
+from benchc_metrics.messages import quoted
 
 __all__ = [
     "FULL",
@@ -69,7 +70,7 @@ def lite_design(conditions: int = LITE_CONDITIONS) -> str:
         If there are not so many conditions.
     """
     if not isinstance(conditions, int) or isinstance(conditions, bool) or not 1 <= conditions <= MOST_CONDITIONS:
-        raise ValueError(f"conditions_per_sample is {conditions!r}: give a number from 1 to {MOST_CONDITIONS}")
+        raise ValueError(f"conditions_per_sample is {quoted(conditions)}: give a number from 1 to {MOST_CONDITIONS}")
     return {LITE_CONDITIONS: LITE, MOST_CONDITIONS: FULL}.get(conditions, f"{LITE}-{conditions}")
 
 
@@ -94,7 +95,9 @@ def conditions_per_sample(design: str) -> int:
         conditions = int(number)
         if 1 <= conditions <= MOST_CONDITIONS and lite_design(conditions) == design:
             return conditions
-    raise ValueError(f"design {design!r} is neither {FULL!r} nor {LITE!r} nor {LITE!r} with a number, as 'lite-10'")
+    raise ValueError(
+        f"design {quoted(design)} is neither {FULL!r} nor {LITE!r} nor {LITE!r} with a number, as 'lite-10'"
+    )
 
 
 def check_design(design: str) -> str:

@@ -252,7 +252,7 @@ class SampleRecord(BaseModel):
         if self.design == FULL:
             raise ValueError(f"design {FULL!r} is not written: leave it out")
         if self.conditions != tuple(map(str, lite_conditions(self.sample, number))):
-            raise ValueError(f"conditions are not those that the design {self.design!r} asks of this sample")
+            raise ValueError(f"conditions are not those that the design {quoted(self.design)} asks of this sample")
 
     def _check_lengths(self) -> None:
         for name in ("predictions", "log_likelihoods", "letter_mass", "missing_mass", "votes", "unparsed", "texts"):

@@ -237,7 +237,7 @@ class TransformersChoiceScorer:
         self._way = tried.way
         self._tolerance = tried.tolerance
         if tried.finding:
-            logger.warning(f"model {self._model.name_or_path!r}: {tried.finding}")
+            logger.warning(f"model {quoted(self._model.name_or_path)}: {tried.finding}")
 
     def _checked(self, prepared: PreparedQuestions, outcomes: list[Outcome]) -> list[Outcome]:
         """Compare the first batch, and the first one with padding, with its questions alone; return what holds."""
@@ -256,8 +256,8 @@ class TransformersChoiceScorer:
             return outcomes
         self._way = Way.WHOLE if self._way is Way.WHOLE_REST else Way.ALONE
         logger.warning(
-            f"model {self._model.name_or_path!r} answers {difference:.2g} nats otherwise in a batch than alone: its "
-            "questions are asked one by one, which is slower"
+            f"model {quoted(self._model.name_or_path)} answers {difference:.2g} nats otherwise in a batch "
+            "than alone: its questions are asked one by one, which is slower"
         )
         return alone
 

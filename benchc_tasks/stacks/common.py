@@ -157,7 +157,7 @@ def _design_of(metadata: Mapping[str, Any]) -> str | None:
     if metadata.get("corruption") is not None:
         raise ValueError("metadata has a corruption and a design: leave one of them out")
     if metadata["design"] != LITE:
-        raise ValueError(f"metadata.design is {metadata['design']!r}: write {LITE}")
+        raise ValueError(f"metadata.design is {quoted(metadata['design'])}: write {LITE}")
     try:
         design = lite_design(metadata.get("conditions_per_sample", LITE_CONDITIONS))
     except ValueError as fault:
