@@ -14,6 +14,7 @@ __all__ = [
     "CLEAN",
     "CONDITIONS",
     "CONTROL",
+    "CONTROL_CHANGES",
     "CORRUPTION_FAMILIES",
     "DEMONSTRATION_FINGERPRINT",
     "FAMILIES",
@@ -41,6 +42,9 @@ STANDARD_PROMPT = f"{{question}}\nA. {{option}}\n{INSTRUCTION}"
 
 CONTROL: Literal["control"] = "control"
 """Name of the control in conditions (`control@1`): changes of a picture that no person sees, in no family."""
+
+CONTROL_CHANGES = ("dither", "jpeg", "brighter", "resize", "shift")
+"""What stands in place of each severity of the control; they do not rise from mild to strong."""
 
 CORRUPTION_FAMILIES: Mapping[str, Family] = MappingProxyType(
     {

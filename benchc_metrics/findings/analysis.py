@@ -15,7 +15,7 @@ from benchc_metrics.metrics.calibration import CalibrationBins
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading, confidence, correctness
 from benchc_metrics.metrics.registry import METRICS, headline_metrics
-from benchc_metrics.metrics.views import corruption_views, severity_views
+from benchc_metrics.metrics.views import condition_views, corruption_views, severity_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import (
     ComparedRuns,
@@ -25,12 +25,14 @@ from benchc_metrics.statistics.estimates import (
     compare,
     estimate,
 )
+from benchc_metrics.statistics.floor import EstimatedFloor, estimate_floor
 from benchc_metrics.statistics.resampling import Intervals, bootstrap_intervals, holm
 
 __all__ = [
     "CELL_METRICS",
     "DETAIL_RESAMPLES",
     "Contest",
+    "FloorAnalysis",
     "RunAnalysis",
     "analyse",
     "check_all_comparable",
@@ -47,6 +49,36 @@ _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
+class FloorAnalysis:
+    """The floor of a run that has the control, and the distance of its parts from it.
+
+    Attributes
+    ----------
+    whole, corruptions, cells : EstimatedFloor
+        Distances of the run, of its corruptions, and of its conditions; each is one family for Holm's correction.
+    """
+
+    whole: EstimatedFloor
+    corruptions: EstimatedFloor
+    cells: EstimatedFloor
+
+    @classmethod
+    def of_pairs(cls, pairs: PairValues) -> FloorAnalysis | None:
+        """Estimate all of it; None where there is no floor."""
+        run = pairs.run
+        views = (None, corruption_views(run), condition_views(run))
+        whole, corruptions, cells = (estimate_floor(pairs, each) for each in views)
+        if whole is None or corruptions is None or cells is None:
+            return None
+        return cls(whole, corruptions, cells)
+
+    def cells_at_floor(self, metric: str) -> NDArray[np.bool_]:
+        """Mark the conditions that cannot be told from the floor, shape (corruptions, severities)."""
+        run = self.cells.run
+        return ~self.cells.is_told(metric).reshape(len(run.corruptions), len(run.severities))
+
+
+@dataclass(frozen=True, eq=False)
 class RunAnalysis:
     """One run with everything that is shown of it.
 
@@ -60,6 +92,8 @@ class RunAnalysis:
         For each of `CELL_METRICS` that is defined for the run arrays of shape (corruptions, severities).
     clean_bins, corrupted_bins : CalibrationBins
         For the reliability diagrams; empty for a run without probabilities.
+    floor : FloorAnalysis or None
+        None for a run without the control.
     """
 
     run: Run
@@ -70,6 +104,7 @@ class RunAnalysis:
     cells: dict[str, Intervals]
     clean_bins: CalibrationBins
     corrupted_bins: CalibrationBins
+    floor: FloorAnalysis | None = None
 
     @property
     def name(self) -> str:
@@ -104,6 +139,7 @@ def analyse(run: Run, reading: Reading = DEFAULT_READING) -> RunAnalysis:
         cells={name: _cell_intervals(pairs, name) for name in CELL_METRICS if METRICS[name].is_defined_for(run)},
         clean_bins=_calibration_bins(run, run.clean_distributions()),
         corrupted_bins=_calibration_bins(run, run.corrupted_distributions(), pairs.valid),
+        floor=FloorAnalysis.of_pairs(pairs),
     )
 
 

@@ -39,6 +39,7 @@ WIDTH = 440.0
 _LABEL_WIDTH = 128.0
 _ROW_HEIGHT = 21.0
 _COLUMN_LETTERS = 9
+_LEGEND_HEIGHT = 26.0
 _DASHES = ("solid", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 2, 2, 2, 2, 2)), (0, (1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -152,6 +153,8 @@ def heat_map(
     description: str,
     column_title: str = "",
     details: Sequence[Sequence[str]] | None = None,
+    marks: NDArray[np.bool_] | None = None,
+    mark_title: str = "",
 ) -> Chart:
     """Draw a table of coloured cells with the number in each.
 
@@ -172,6 +175,10 @@ def heat_map(
         What the columns are.
     details : sequence of sequences of str, optional
         Cells of the table of numbers, with intervals; the numbers as drawn by default.
+    marks : ndarray of bool, shape (rows, columns), optional
+        Cells with a ring; cells without a number have none.
+    mark_title : str
+        What a ring means, for the legend below the cells.
 
     Returns
     -------
@@ -180,11 +187,16 @@ def heat_map(
     is_slanted = any(len(column) > _COLUMN_LETTERS for column in columns)
     top, right = (104.0, 64.0) if is_slanted else (38.0 if column_title else 22.0, 8.0)
     width = max(WIDTH, _LABEL_WIDTH + 46.0 * len(columns) + right)
-    height = top + _ROW_HEIGHT * len(rows) + 6
+    ringed = np.zeros(values.shape, dtype=bool) if marks is None else marks & np.isfinite(values)
+    bottom = _LEGEND_HEIGHT if ringed.any() else 6.0
+    height = top + _ROW_HEIGHT * len(rows) + bottom
     with styled():
-        axes = new_axes(width, height, left=_LABEL_WIDTH, right=right, top=top, bottom=6)
+        axes = new_axes(width, height, left=_LABEL_WIDTH, right=right, top=top, bottom=bottom)
         axes.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
         _draw_cells(axes, values, scale, written)
+        if ringed.any():
+            _draw_rings(axes, ringed, values, scale)
+            _draw_ring_legend(axes, len(rows), mark_title)
         _place_labels(axes, rows, columns, is_slanted)
         if column_title:
             axes.text(
@@ -215,6 +227,19 @@ def _draw_cells(axes: Axes, values: NDArray[np.float64], scale: Scale, written: 
             color=colour(f"{shade}-text" if shade else "muted"),
         )
     axes.add_collection(PolyCollection(boxes, facecolors=shades, edgecolors="none"), autolim=False)
+
+
+def _draw_rings(axes: Axes, ringed: NDArray[np.bool_], values: NDArray[np.float64], scale: Scale) -> None:
+    """Draw a ring into the corner of each marked cell, in the colour of its text."""
+    for row, column in np.argwhere(ringed).tolist():
+        shade = colour(f"{scale.colour_name(float(values[row, column]))}-text")
+        axes.plot(column + 0.88, row + 0.5, "o", markersize=5, markerfacecolor="none", markeredgecolor=shade)
+
+
+def _draw_ring_legend(axes: Axes, rows: int, title: str) -> None:
+    below = rows + 0.62
+    axes.plot(0.1, below, "o", markersize=5, markerfacecolor="none", markeredgecolor=colour("ink"), clip_on=False)
+    axes.text(0.25, below + 0.02, title, va="center_baseline", color=colour("muted"), fontsize=10)
 
 
 def _place_labels(axes: Axes, rows: Sequence[str], columns: Sequence[str], is_slanted: bool) -> None:

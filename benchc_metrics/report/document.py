@@ -8,8 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from benchc_metrics.benchmark import CONTROL_CHANGES
 from benchc_metrics.designs import describe_design
-from benchc_metrics.findings.analysis import DETAIL_RESAMPLES, Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.analysis import (
+    DETAIL_RESAMPLES,
+    Contest,
+    FloorAnalysis,
+    RunAnalysis,
+    analyse,
+    check_all_comparable,
+)
 from benchc_metrics.findings.designs import note_on_design, note_on_designs
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
@@ -28,6 +36,7 @@ from benchc_metrics.pages.charts import (
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.gallery import Card, ShowSample, candidates, show_card
 from benchc_metrics.runs import Run
+from benchc_metrics.statistics.floor import FLOOR_METRICS
 from benchc_metrics.statistics.resampling import RESAMPLES
 from benchc_metrics.wording import MISSING, joined, number, percent, with_interval
 
@@ -36,6 +45,8 @@ __all__ = [
     "charts_of_all",
     "charts_of_model",
     "curves",
+    "floor_metrics",
+    "floor_rows",
     "headline_columns",
     "render_report",
     "report_steps",
@@ -155,6 +166,9 @@ def render_report(
         has_probabilities=runs[0].has_distributions,
         notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses)],
         columns=headline_columns(analyses, winners),
+        floors=floor_rows(analyses),
+        floor_metrics=floor_metrics(analyses),
+        changes=CONTROL_CHANGES,
         metrics=[METRICS[name] for name in headline_metrics()],
         names=[analysis.name for analysis in analyses],
         findings=findings,
@@ -256,6 +270,45 @@ def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | N
         }
         for name in headline_metrics()
     ]
+
+
+def floor_metrics(analyses: Sequence[RunAnalysis]) -> list[str]:
+    """Say in words which metrics have a floor, as `floor_rows` orders them."""
+    known = [analysis.floor.whole.metrics for analysis in analyses if analysis.floor is not None]
+    return [FLOOR_METRICS[metric] for metric in (known[0] if known else ())]
+
+
+def floor_rows(analyses: Sequence[RunAnalysis]) -> list[dict[str, Any]]:
+    """Prepare the table of floors, model by model.
+
+    Parameters
+    ----------
+    analyses : sequence of RunAnalysis
+
+    Returns
+    -------
+    list of dict
+        `name`, and `cells`: for each metric its `floor`, the `distance` of all corruptions together from it, how many
+        conditions are `told` from it, of how many in `all`, and `changes`, the metric under each change. No cells for
+        a run without the control, and no row if no run has it.
+    """
+    rows: list[dict[str, Any]] = []
+    for analysis in analyses:
+        floor = analysis.floor
+        cells = [
+            {
+                "floor": floor.whole.of(metric),
+                "digits": 3 if metric == "acc_corrupted" else 4,
+                "distance": floor.whole.distance(metric),
+                "told": int(np.count_nonzero(floor.cells.is_told(metric))),
+                "all": len(floor.cells.views),
+                "changes": [floor.whole.of_change(metric, severity) for severity in analysis.run.severities],
+            }
+            for metric in (floor.whole.metrics if floor is not None else ())
+            if floor is not None
+        ]
+        rows.append({"name": analysis.name, "cells": cells})
+    return rows if any(row["cells"] for row in rows) else []
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -427,7 +480,7 @@ def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
         return ModelCharts(
             name=analysis.name,
             heat_maps=[_cell_map(analysis, *_ACCURACY, f"{prefix}-accuracy")],
-            parts=[_patterns(analysis, f"{prefix}-patterns")],
+            parts=[*_floor_charts(analysis, f"{prefix}-floor"), _patterns(analysis, f"{prefix}-patterns")],
             reliability=[],
         )
     return ModelCharts(
@@ -436,7 +489,11 @@ def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
             _cell_map(analysis, "ras", "RAS", f"{prefix}-ras"),
             _cell_map(analysis, "acc_corrupted", "Accuracy", f"{prefix}-accuracy"),
         ],
-        parts=[_parts(analysis, f"{prefix}-parts"), _patterns(analysis, f"{prefix}-patterns")],
+        parts=[
+            *_floor_charts(analysis, f"{prefix}-floor"),
+            _parts(analysis, f"{prefix}-parts"),
+            _patterns(analysis, f"{prefix}-patterns"),
+        ],
         reliability=[
             _reliability(analysis, "clean", f"{prefix}-reliability-clean"),
             _reliability(analysis, "corrupted", f"{prefix}-reliability-corrupted"),
@@ -446,14 +503,19 @@ def charts_of_model(analysis: RunAnalysis, prefix: str) -> ModelCharts:
 
 def _cell_map(analysis: RunAnalysis, metric: str, title: str, name: str) -> Chart:
     values = analysis.cells[metric].estimate
+    floor = analysis.floor if analysis.floor is not None and metric in analysis.floor.cells.metrics else None
+    at_floor = np.zeros(values.shape, dtype=bool) if floor is None else floor.cells_at_floor(metric)
+    of_floor = "" if floor is None else f" {_at_floor_in_words(floor, metric)}"
     corruptions, severities = analysis.run.corruptions, analysis.run.severities
     intervals = analysis.cells[metric]
     details = [
         [
-            f"{number(value)} [{number(low)}, {number(high)}]" if np.isfinite(value) else MISSING
-            for value, low, high in zip(*rows, strict=True)
+            f"{number(value)} [{number(low)}, {number(high)}]{', at the floor' if is_at_floor else ''}"
+            if np.isfinite(value)
+            else MISSING
+            for value, low, high, is_at_floor in zip(*rows, strict=True)
         ]
-        for rows in zip(*(each.tolist() for each in intervals), strict=True)
+        for rows in zip(*(each.tolist() for each in (*intervals, at_floor)), strict=True)
     ]
     return heat_map(
         name,
@@ -463,10 +525,44 @@ def _cell_map(analysis: RunAnalysis, metric: str, title: str, name: str) -> Char
         [str(severity) for severity in severities],
         Scale.around_zero(values) if metric == "ras" else Scale("sequential", 0.0, 1.0),
         _short,
-        f"{title} of each corruption at each severity. {_extremes(values, corruptions)}",
+        f"{title} of each corruption at each severity. {_extremes(values, corruptions)}{of_floor}",
         column_title="severity",
         details=details,
+        marks=at_floor,
+        mark_title="cannot be told from the floor",
     )
+
+
+def _at_floor_in_words(floor: FloorAnalysis, metric: str) -> str:
+    at_floor, value = floor.cells_at_floor(metric), floor.whole.of(metric)
+    marked, cells = int(np.count_nonzero(at_floor)), at_floor.size
+    under = f"that under the control, {with_interval(value)}"
+    if not marked:
+        return f"Every cell can be told from {under}."
+    return f"A ring marks the {marked} of {cells} cells that cannot be told from {under}."
+
+
+def _floor_charts(analysis: RunAnalysis, name: str) -> list[Chart]:
+    """Draw each corruption's distance from the floor."""
+    floor = analysis.floor
+    if floor is None:
+        return []
+    corruptions, metrics = analysis.run.corruptions, floor.corruptions.metrics
+    said = joined([f"{FLOOR_METRICS[metric]} {with_interval(floor.whole.of(metric))}" for metric in metrics])
+    return [
+        interval_rows(
+            name,
+            "Distance from the floor",
+            _spoken(corruptions),
+            [
+                (FLOOR_METRICS[metric], [floor.corruptions.distance(metric, corruption) for corruption in corruptions])
+                for metric in metrics
+            ],
+            f"What each corruption adds to changes that no person sees. Zero is the floor: {said} under the control. "
+            "Paired over samples, with 95 % intervals.",
+            "under corruption less under the control",
+        )
+    ]
 
 
 def _parts(analysis: RunAnalysis, name: str) -> Chart:

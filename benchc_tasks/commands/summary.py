@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchc_metrics.benchmark import CONTROL
 from benchc_metrics.findings.designs import note_on_designs, note_on_run
+from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import headline_metrics
+from benchc_metrics.metrics.registry import METRICS, headline_metrics
 from benchc_metrics.metrics.views import (
     View,
     category_views,
@@ -17,9 +19,10 @@ from benchc_metrics.metrics.views import (
     severity_views,
     whole_run,
 )
-from benchc_metrics.pages.tables import Cell, Column, Table, metric_cell, metric_column
+from benchc_metrics.pages.tables import Cell, Column, Probability, Table, metric_cell, metric_column
 from benchc_metrics.runs import Run, read_runs
-from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
+from benchc_metrics.statistics.estimates import Estimate, EstimatedRun, estimate, kind_of_predictions
+from benchc_metrics.statistics.floor import FLOOR_METRICS, EstimatedFloor, estimate_floor
 from benchc_tasks.commands.output import (
     add_bootstrap_arguments,
     add_format_arguments,
@@ -28,7 +31,9 @@ from benchc_tasks.commands.output import (
     print_in_format,
 )
 
-__all__ = ["add_parser", "run", "summary_table"]
+__all__ = ["add_parser", "floor_table", "run", "summary_table"]
+
+TASK_OF_CONTROL = f"benchc-{CONTROL}"
 
 VIEWS: dict[str, Callable[[Run], tuple[View, ...]]] = {
     "corruption": corruption_views,
@@ -43,6 +48,11 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("summary", help="print the metrics of runs, each with its 95 %% interval")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a model's folder, as lmms-eval wrote it")
     parser.add_argument("--by", choices=VIEWS, help="a row for each of these instead of one a run")
+    parser.add_argument(
+        "--floor",
+        action="store_true",
+        help="only the floor of runs that have the control, and the distance of each corruption from it",
+    )
     add_metrics_argument(parser, headline_metrics(), "which metrics")
     add_reading_argument(parser)
     add_format_arguments(parser)
@@ -51,8 +61,15 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table."""
+    """Print the tables."""
     runs = read_runs(arguments.runs)
+    floors = _floor_tables(runs, arguments)
+    notes = notes_on_runs(runs, arguments.ras_reading)
+    if arguments.floor:
+        if not floors:
+            raise ValueError(f"{runs[0].name} has no control: evaluate with --tasks benchc,{TASK_OF_CONTROL}")
+        print_in_format(floors, notes, arguments, cautions_of_runs(runs))
+        return 0
     estimated = [
         estimate(
             each,
@@ -75,8 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
         summary_table(of_kind, tuple(arguments.metrics), arguments.by, "" if len(kinds) == 1 else kind)
         for kind, of_kind in kinds.items()
     ]
-    notes = notes_on_runs(runs, arguments.ras_reading)
-    print_in_format(tables, notes, arguments, cautions_of_runs(runs))
+    if floors and arguments.format == "csv":
+        # Its columns are others than those of the metrics.
+        notes.append("The floor and the distances from it are another table: --floor --csv writes it.")
+        floors = []
+    print_in_format([*tables, *floors], notes, arguments, cautions_of_runs(runs))
     return 0
 
 
@@ -109,6 +129,64 @@ def summary_table(
     return Table(title, (*labels, *map(metric_column, metrics)), tuple(rows), labels=len(labels))
 
 
+def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str) -> Table:
+    """Put floors and the distances from them into a table, one row a run and one for each of its parts.
+
+    Parameters
+    ----------
+    floors : sequence of pair of EstimatedFloor
+        For each run that of the whole and that of its parts; all with the same metrics.
+    by : str
+        The head of the parts' column.
+
+    Returns
+    -------
+    Table
+    """
+    metrics = floors[0][0].metrics
+    columns = [
+        column
+        for metric in metrics
+        for label in (FLOOR_METRICS.get(metric, METRICS[metric].label),)
+        for column in (
+            Column(f"{metric}_floor", f"{label}: floor"),
+            Column(f"{metric}_distance", f"{label}: distance"),
+            Column(f"{metric}_p_holm", "p (Holm)"),
+        )
+    ]
+    rows: list[tuple[Cell, ...]] = []
+    for whole, parts in floors:
+        of_whole = [(whole.of(metric), Estimate(*whole.distance(metric)[:3]), None) for metric in metrics]
+        rows.append((whole.run.name, "all", *(cell for cells in of_whole for cell in cells)))
+        for view in parts.views:
+            found = [parts.distance(metric, view.name) for metric in metrics]
+            cells = [(None, Estimate(*each[:3]), Probability(each.p_adjusted)) for each in found]
+            rows.append((parts.run.name, view.name, *(cell for of_metric in cells for cell in of_metric)))
+    title = (
+        "The floor, under changes that no person sees, and the distance from it: each with a 95 % interval of its own, "
+        f"p corrected for the number of rows by {by}"
+    )
+    return Table(title, (Column("run", "model"), Column(by, by), *columns), tuple(rows), labels=2)
+
+
+def _floor_tables(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Table]:
+    """Make a table for each kind of predictions among the runs that have the control."""
+    by = arguments.by or "corruption"
+    first = list(FLOOR_METRICS)
+    means = [name for name in arguments.metrics if METRICS[name].computed.of_pairs is not None]
+    metrics = sorted(means, key=lambda name: first.index(name) if name in first else len(first))
+    kinds: dict[tuple[str, ...], list[tuple[EstimatedFloor, EstimatedFloor]]] = {}
+    for each in runs:
+        pairs = PairValues.of_run(each, arguments.ras_reading)
+        of_whole, of_parts = (
+            estimate_floor(pairs, views, metrics=metrics, resamples=arguments.resamples, seed=arguments.seed)
+            for views in (None, _views(each, by))
+        )
+        if of_whole is not None and of_parts is not None:
+            kinds.setdefault(of_whole.metrics, []).append((of_whole, of_parts))
+    return [floor_table(floors, by) for floors in kinds.values()]
+
+
 def cautions_of_runs(runs: Sequence[Run]) -> list[str]:
     """Say why a reader should doubt these runs, a sentence each."""
     return [f"CAUTION ({caution.name}): {each.name}: {caution.sentence}" for each in runs for caution in each.cautions]
@@ -125,12 +203,21 @@ def notes_on_runs(runs: list[Run], reading: Reading = DEFAULT_READING) -> list[s
             notes.append(f"{each.name}: the bundled demonstration set was evaluated; this is no Bench-C result.")
         if each.missing:
             notes.append(f"{each.name}: {len(each.missing)} answers are missing.")
+        if each.control is not None and (lost := len(each.control.missing) + len(_of_control_alone(each))):
+            notes.append(f"{each.name}: {lost} answers under the control are missing or invalid.")
+        if each.corruptions == (CONTROL,):
+            notes.append(f"{each.name}: only the control was run; the metrics under corruption are its floor.")
         size = each.metadata.dataset_size
         if size is not None and size > len(each.sample_ids):
             notes.append(f"{each.name}: {len(each.sample_ids)} of the {size} samples were evaluated.")
     if len({(each.metadata.dataset, each.metadata.engine, each.metadata.prompt) for each in runs}) > 1:
         notes.append("The runs differ in dataset, corruption engine or prompt: their metrics cannot be compared.")
     return notes
+
+
+def _of_control_alone(each: Run) -> list[tuple[str, str]]:
+    """List the invalid answers under the control, without the clean ones, which are the run's too."""
+    return [] if each.control is None else [key for key in each.control.invalid if key not in each.invalid]
 
 
 def _views(each: Run, by: str | None) -> tuple[View, ...]:

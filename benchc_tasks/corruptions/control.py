@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchc_metrics.benchmark import CONTROL_CHANGES
 from benchc_tasks.corruptions import random_draws
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.random_draws import Key
@@ -58,7 +59,7 @@ _FUNCTIONS: Mapping[str, Callable[[NDArray[np.uint8], NDArray[np.int8] | None], 
     }
 )
 
-CHANGES = tuple(_FUNCTIONS)
+CHANGES = CONTROL_CHANGES
 """The changes in the order of the severities that they stand for."""
 
 

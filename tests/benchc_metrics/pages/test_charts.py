@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from math import isnan, nan
 from xml.etree import ElementTree
@@ -86,6 +87,33 @@ class TestHeatMap:
             "none", "RAS", nothing, ["a", "b"], ["1", "2", "3"], Scale.around_zero(nothing), number, "Told."
         )
         assert texts(chart.drawing).count(MISSING) == 6
+
+    def test_marked_cells_have_a_ring_and_the_legend_says_what_it_means(self) -> None:
+        marks = np.array([[True, False, True], [True, False, False]])
+        settings = {"marks": marks, "mark_title": "at the floor"}
+        scale = Scale.around_zero(self.values)
+        chart = heat_map("map", "RAS", self.values, ["a", "b"], ["1", "2", "3"], scale, number, "Told.", **settings)
+        rings = r"<use [^>]*fill-opacity: 0; stroke: var\(--([a-z0-9-]+)\)"
+        # One for the legend; a cell without a number has none.
+        assert sorted(re.findall(rings, chart.drawing)) == ["diverging-0-text", "diverging-8-text", "ink"]
+        assert "at the floor" in texts(chart.drawing)
+
+    def test_without_marks_there_is_no_legend(self) -> None:
+        for marks in (None, np.zeros((2, 3), dtype=bool)):
+            scale = Scale.around_zero(self.values)
+            chart = heat_map(
+                "map",
+                "RAS",
+                self.values,
+                ["a", "b"],
+                ["1", "2", "3"],
+                scale,
+                number,
+                "Told.",
+                marks=marks,
+                mark_title="at the floor",
+            )
+            assert "at the floor" not in chart.drawing
 
 
 @given(st.floats(-3, 3))

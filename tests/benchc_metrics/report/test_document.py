@@ -11,15 +11,22 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
-from run_folders import made_run, without_distributions
+from run_folders import made_run, with_control, without_distributions
 
 from benchc_metrics.benchmark import Condition
-from benchc_metrics.findings.analysis import RunAnalysis
+from benchc_metrics.findings.analysis import RunAnalysis, analyse
 from benchc_metrics.metrics.registry import headline_metrics
-from benchc_metrics.report.document import charts_of_all, curves, render_report, report_steps, short_names
+from benchc_metrics.report.document import (
+    charts_of_all,
+    charts_of_model,
+    curves,
+    render_report,
+    report_steps,
+    short_names,
+)
 from benchc_metrics.report.gallery import ShownSample, ShowSample
 from benchc_metrics.runs import Run
-from benchc_metrics.wording import number
+from benchc_metrics.wording import number, with_interval
 
 HOSTILE = "</script><script>alert('run')</script><img src=x onerror=alert(1)> & \"quoted\" <b>bold</b>"
 
@@ -274,3 +281,59 @@ def test_cautions_stand_at_the_top_of_the_page() -> None:
     (caution, *_) = blind.cautions
     shown = page.index(f"<strong>Caution: {caution.name}.</strong>")
     assert shown < page.index('id="headline"')
+
+
+@pytest.fixture(scope="module")
+def controlled() -> list[Run]:
+    """A run with the control, under whose mildest corruption nothing happens but what happens under the control."""
+    run = with_control(made_run(30, seed=3, corruptions=("fog", "snow"), model="lab/with"))
+    corrupted = run.corrupted.copy()
+    corrupted[:, 1, 0] = run.control.corrupted[:, 0, 2]
+    without = made_run(30, seed=3, noise=0.6, corruptions=("fog", "snow"), model="lab/without")
+    return [replace(run, corrupted=corrupted), without]
+
+
+def test_where_a_run_has_the_control_its_floor_and_the_distances_from_it_are_shown(controlled: list[Run]) -> None:
+    page = render_report(controlled)
+    analysis = analyse(controlled[0])
+    assert analysis.floor is not None
+    table = page[page.index('id="floor"') : page.index("Change by change")]
+    for metric, digits in (("ras", 4), ("acc_corrupted", 3)):
+        assert number(analysis.floor.whole.of(metric).value, digits) in table
+        assert number(analysis.floor.whole.distance(metric).value) in table
+        assert f"<td>{int(analysis.floor.cells.is_told(metric).sum())} of 10</td>" in table
+    assert re.search(r'without</th><td class="text" colspan="6">not run under the control', table)
+    changes = page[page.index("Change by change") :]
+    assert number(analysis.floor.whole.of_change("ras", 5).value, 4) in changes
+    chart = charts_of_model(analysis, "m").parts[0]
+    assert chart.title == "Distance from the floor"
+    assert list(chart.rows[0])[:2] == ["fog", with_interval(analysis.floor.corruptions.distance("ras", "fog"))]
+    assert page.count("<h4>Distance from the floor</h4>") == 1
+
+
+def test_the_heat_map_marks_what_cannot_be_told_from_the_floor(controlled: list[Run]) -> None:
+    analysis = analyse(controlled[0])
+    assert analysis.floor is not None
+    at_floor = analysis.floor.cells_at_floor("ras")
+    assert at_floor[1, 0]
+    assert not at_floor[:, 2:].any()
+    heat_map = charts_of_model(analysis, "m").heat_maps[0]
+    cells = [[", at the floor" in cell for cell in row[1:]] for row in heat_map.rows]
+    np.testing.assert_array_equal(cells, at_floor)
+    assert "cannot be told from the floor" in heat_map.drawing
+    assert f"A ring marks the {at_floor.sum()} of 10 cells that cannot be told from" in heat_map.description
+
+
+def test_without_the_control_the_page_says_that_the_floor_is_not_known(controlled: list[Run]) -> None:
+    page = render_report(controlled[1:])
+    assert "their floor is not known" in page
+    for absent in ('id="floor"', "Distance from the floor", "cannot be told from the floor"):
+        assert absent not in page
+
+
+def test_letters_have_a_floor_of_accuracy(controlled: list[Run]) -> None:
+    page = render_report([without_distributions(controlled[0])])
+    table = page[page.index('id="floor"') : page.index("Change by change")]
+    assert "accuracy: floor" in table
+    assert "RAS" not in table
+    assert "Distance from the floor" in page

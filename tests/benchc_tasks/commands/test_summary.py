@@ -8,15 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_folders import made_run, without_distributions, write_run
+from run_folders import made_run, with_control, without_distributions, write_run
 
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
-from benchc_metrics.metrics.views import severity_views
+from benchc_metrics.metrics.views import corruption_views, severity_views
 from benchc_metrics.runs import read_run
 from benchc_metrics.statistics.estimates import compare as compare_runs
 from benchc_metrics.statistics.estimates import estimate
+from benchc_metrics.statistics.floor import estimate_floor
 from benchc_tasks.commands import compare, summary
 from benchc_tasks.commands.cli import main
 
@@ -270,3 +271,60 @@ def test_readings_are_not_compared_with_one_another(folders):
     first, second = (PairValues.of_run(read_run(folders[0]), reading) for reading in ("brier", "confidence"))
     with pytest.raises(ValueError, match="RAS is read as 'brier' in one and as 'confidence' in the other"):
         compare_runs(first, second)
+
+
+@pytest.fixture
+def controlled(tmp_path):
+    return write_run(with_control(made_run(30, corruptions=CORRUPTIONS, model="lab/with")), tmp_path / "with")
+
+
+def test_summary_shows_the_floor_and_each_corruptions_distance_from_it(folders, controlled, capsys):
+    assert run_command(summary, controlled, folders[0], "--json") == 0
+    metrics, floor = json.loads(capsys.readouterr().out)["tables"]
+    run = read_run(controlled)
+    alone = estimate(replace(run, control=None), resamples=200)
+    for metric in headline_metrics():
+        assert metrics["rows"][0][metric] == alone.of(metric)._asdict()
+    assert [(row["run"], row["corruption"]) for row in floor["rows"]] == [
+        ("lab/with", part) for part in ("all", *CORRUPTIONS)
+    ]
+    whole, parts = (estimate_floor(run, views, resamples=200) for views in (None, corruption_views(run)))
+    for metric in ("ras", "acc_corrupted"):
+        first, second = floor["rows"][:2]
+        assert first[f"{metric}_floor"] == whole.of(metric)._asdict()
+        assert first[f"{metric}_distance"]["value"] == whole.distance(metric).value
+        assert (second[f"{metric}_floor"], first[f"{metric}_p_holm"]) == (None, None)
+        assert second[f"{metric}_distance"]["low"] == parts.distance(metric, CORRUPTIONS[0]).low
+        assert second[f"{metric}_p_holm"] == parts.distance(metric, CORRUPTIONS[0]).p_adjusted
+
+
+def test_the_floor_by_itself_in_any_form(controlled, capsys):
+    assert run_command(summary, controlled, "--floor", "--csv", "--by", "severity", "--metrics", "flip") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["severity"] for row in rows] == ["all", *(f"severity {severity}" for severity in range(1, 6))]
+    assert float(rows[0]["flip_floor"]) >= 0
+    assert {"flip_distance_low", "flip_p_holm"} <= set(rows[0])
+
+
+def test_csv_of_the_metrics_says_where_the_floor_is(controlled, capsys):
+    assert run_command(summary, controlled, "--csv") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 2
+    assert "--floor --csv writes it" in captured.err
+
+
+def test_a_floor_that_no_run_has_is_refused_with_the_cure(folders):
+    with pytest.raises(ValueError, match=r"lab/steady has no control: evaluate with --tasks benchc,benchc-control"):
+        run_command(summary, folders[0], "--floor")
+
+
+def test_what_lacks_under_the_control_is_said(tmp_path, capsys):
+    run = with_control(made_run(6, corruptions=CORRUPTIONS))
+    moved = run.control.corrupted.copy()
+    moved[2, 0, 3] = np.nan
+    alone = replace(run.control, corrupted=moved)
+    folder = write_run(replace(run, control=alone), tmp_path / "part")
+    assert run_command(summary, folder, write_run(alone, tmp_path / "alone"), "--json") == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert "lab/model: 1 answers under the control are missing or invalid." in notes
+    assert "lab/model (alone): only the control was run; the metrics under corruption are its floor." in notes

@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES
 from benchc_tasks.corruptions import CONTROLS, CORRUPTIONS, SEVERITIES, corrupt
-from benchc_tasks.corruptions.control import CHANGES
+from benchc_tasks.corruptions.control import _FUNCTIONS, CHANGES
 from benchc_tasks.datasets import decode_image, load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_SET
 
@@ -26,6 +26,7 @@ def test_it_is_no_corruption_of_the_benchmark() -> None:
     assert list(CONTROLS) == ["control"]
     assert "control" not in CORRUPTIONS
     assert "control" not in CORRUPTION_FAMILIES
+    assert tuple(_FUNCTIONS) == CHANGES
     assert len(CHANGES) == len(SEVERITIES)
 
 
