@@ -14,6 +14,7 @@ from benchc_metrics.responses import OptionResponse
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
+from benchc_tasks.models.costs import Usage
 from benchc_tasks.models.passes import Prefix, Reader, Tokens
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.sight import contrast
@@ -76,6 +77,7 @@ class TransformersChoiceScorer:
 
     def __init__(self, model: Any, chat: ChatFormat, batch_size: int) -> None:
         self.batch_size = batch_size
+        self.usage = Usage()
         self._model = model
         self._chat = chat
         self._reader = Reader(model)
@@ -125,6 +127,7 @@ class TransformersChoiceScorer:
             if len(questions) > 1 and self._way in (Way.ALONE, Way.WHOLE):
                 return self._alone(questions)
             outcomes: list[Outcome] = [*self._score(prepared)]
+            self.usage.add(int(prepared.inputs["attention_mask"].sum()), passes=len(questions))
             return self._checked(prepared, outcomes)
         except EngineError:
             raise

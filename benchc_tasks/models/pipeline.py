@@ -10,10 +10,11 @@ from math import isnan
 from typing import Any, Protocol, TypeVar
 
 from benchc_tasks.batching import in_batches
+from benchc_tasks.models.costs import Limits, StoppedError, Usage
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.rendering import map_ahead
 
-__all__ = ["MOST_FAILING_SAMPLES", "Inquiry", "score_ahead"]
+__all__ = ["MOST_FAILING_SAMPLES", "Inquiry", "score_ahead", "score_within"]
 
 MOST_FAILING_SAMPLES = 20
 """Abort after this many consecutive samples without one response."""
@@ -82,6 +83,42 @@ def score_ahead(
                     f"the last of them: {list(failing.values())[-1]}"
                 )
             yield list(zip(batch, outcomes, strict=True))
+
+
+def score_within(
+    limits: Limits, inquiries: Sequence[AnyInquiry], scorer: ChoiceScorer[Any], *, threads: int, look_ahead: int
+) -> Generator[list[tuple[AnyInquiry, Outcome]], None, None]:
+    """Score inquiries as `score_ahead` does, up to a limit.
+
+    Parameters
+    ----------
+    limits : Limits
+        No more is prepared, and so sent to a server, than they allow.
+    inquiries, scorer, threads, look_ahead
+        As in `score_ahead`.
+
+    Yields
+    ------
+    list of (Inquiry, Outcome)
+        As `score_ahead`.
+
+    Raises
+    ------
+    StoppedError
+        If the limit is reached before the end; all that was scored has been yielded.
+    EngineError
+        As in `score_ahead`.
+    """
+    usage = getattr(scorer, "usage", None) or Usage()
+    made = 0
+    while made < len(inquiries):
+        allowed = limits.allowance(made, usage, scorer.batch_size)
+        if allowed == 0:
+            raise StoppedError(limits.reached(made, len(inquiries) - made, usage))
+        some = inquiries[made:] if allowed is None else inquiries[made : made + allowed]
+        with closing(score_ahead(some, scorer, threads=threads, look_ahead=look_ahead)) as batches:
+            yield from batches
+        made += len(some)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ class ChoiceScorer(Protocol[Prepared]):
     fingerprint : str
         What its answers depend on beside the arguments of `--model_args`: the state of the checkpoint, the precision
         that is in force, the chat format. Two scorers of one fingerprint and the same arguments answer alike.
+    usage : Usage
+        The tokens of its passes; an engine that cannot count them has no such attribute.
     """
 
     batch_size: int

@@ -17,6 +17,7 @@ from loguru import logger
 from benchc_metrics.messages import quoted
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
+from benchc_tasks.models.costs import Usage
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.sight import contrast
 from benchc_tasks.models.visible_tokens import only_token, score_visible_options
@@ -140,6 +141,7 @@ class VllmChoiceScorer:
 
     def __init__(self, engine: Any, chat: ChatFormat, batch_size: int = BATCH_SIZE, *, top: int | None = None) -> None:
         self.batch_size = batch_size
+        self.usage = Usage()
         self._engine = engine
         self._chat = chat
         self._top = _most_shown(engine) if top is None and not _tokens_can_be_asked_for() else top
@@ -277,6 +279,8 @@ class VllmChoiceScorer:
 
     def _outcome(self, asked: PreparedQuestion, output: Any) -> Outcome:
         (generated,) = output.outputs
+        # Of a picture the engine has as many tokens as the model reads, where the prompt has one.
+        self.usage.add(len(getattr(output, "prompt_token_ids", None) or asked.prompt["prompt_token_ids"]), 1)
         shown = generated.logprobs[0] if generated.logprobs else {}
         try:
             return score_visible_options(

@@ -20,6 +20,7 @@ PACKAGES = ("benchc", "lmms-eval", "torch", "torchvision", "transformers", "vllm
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SECRET = re.compile(r"(^|_)(api_key|secret|password)$|^(hf_)?token$", re.IGNORECASE)
+_CHANGE_NO_ANSWER = frozenset({"max_passes", "budget", "price_input", "price_output"})
 # A Jupyter hub's variables of such a name differ from session to session.
 _SERVER = re.compile(
     r"(ANTHROPIC|AZURE|DASHSCOPE|GEMINI|GOOGLE|LITELLM|OPENAI|REKA)\w*_(API_BASE|API_URL|API_VERSION|BASE_URL|ENDPOINT)"
@@ -39,13 +40,16 @@ def model_identity(model: object, arguments: Mapping[str, object]) -> str | None
     Returns
     -------
     str or None
-        The name; the arguments in any order, without keys to a server, which change no answer; the state of each file
-        and checkpoint that they name; the servers that environment variables name; and the versions of `PACKAGES`.
+        The name; the arguments in any order, without keys to a server and limits of a run, which change no answer; the
+        state of each file and checkpoint that they name; the servers that environment variables name; and the versions
+        of `PACKAGES`.
         None for an object whose `repr` is an address, which tells it from no other.
     """
     if not isinstance(model, str) and _ADDRESS.search(repr(model)):
         return None
-    said = {name: value for name, value in arguments.items() if not _SECRET.search(name)}
+    said = {
+        name: value for name, value in arguments.items() if not _SECRET.search(name) and name not in _CHANGE_NO_ANSWER
+    }
     states = {name: _named(value, arguments.get("revision")) for name, value in said.items()}
     servers = {name: value for name, value in os.environ.items() if _SERVER.fullmatch(name)}
     versions = library_versions(*PACKAGES)

@@ -84,6 +84,12 @@ class Completion(BaseModel):
         return count if isinstance(count, int) and count > 0 else None
 
     @property
+    def completion_tokens(self) -> int:
+        """How many tokens the server wrote; one, which was asked for, where it does not say."""
+        count = self.usage.get("completion_tokens") if isinstance(self.usage, dict) else None
+        return count if isinstance(count, int) and count > 0 else 1
+
+    @property
     def chosen(self) -> ChosenToken | None:
         """The first token that was generated, if it is shown."""
         logprobs = self.choices[0].logprobs

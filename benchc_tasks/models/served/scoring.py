@@ -12,6 +12,7 @@ from loguru import logger
 from benchc_metrics.messages import quoted
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.checkpoints import library_versions
+from benchc_tasks.models.costs import Usage
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.faults import engine_error, is_final, server_is_gone
@@ -56,6 +57,7 @@ class ServedChoiceScorer:
     def __init__(self, model: ServedModel, chat: ServedChat, *, concurrency: int, exact: bool = True) -> None:
         # Half, so that the next batch is on its way while the last answers of this one are waited for.
         self.batch_size = max(1, concurrency // 2)
+        self.usage = Usage()
         self._model = model
         self._chat = chat
         self._tokens = OptionTokens(model, chat)
@@ -142,6 +144,8 @@ class ServedChoiceScorer:
         body = {**self._chat.body(question.context, images), **self._reading.body(tokens)}
         completion = self._model.complete(body, purpose=question.name)
         self._lost = 0
+        if completion.prompt_tokens is not None:
+            self.usage.add(completion.prompt_tokens, completion.completion_tokens)
         self._refuse_another_model(question, completion)
         return self._reading.scores(question, completion, tokens)
 

@@ -15,9 +15,10 @@ from loguru import logger
 
 from benchc_metrics.messages import quoted
 from benchc_metrics.responses import NO_ANSWER
+from benchc_tasks.models.costs import Limits, Prices
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.models.engines import EngineSettings
-from benchc_tasks.models.pipeline import score_ahead
+from benchc_tasks.models.pipeline import score_within
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
 from benchc_tasks.stacks.common import AnsweringModel
@@ -70,6 +71,12 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         Batches that may wait rendered.
     heartbeat : float
         Seconds between two lines in the log that say how far the run is, where there is no terminal.
+    max_passes : int, optional
+        Stop after so many forward passes; the same command goes on from the answers that `--use_cache` keeps.
+    budget : float, optional
+        Stop before more than this is spent, in the currency of the prices.
+    price_input, price_output : float
+        Price of a million tokens that the model reads and writes, of a served model.
     **arguments
         The backend's; without a backend, those of `benchc_tasks.models.loading.load_checkpoint`.
 
@@ -97,6 +104,10 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         render_threads: int | None = None,
         look_ahead: int = 3,
         heartbeat: float = HEARTBEAT_SECONDS,
+        max_passes: int | None = None,
+        budget: float | None = None,
+        price_input: float = 0.0,
+        price_output: float = 0.0,
         **arguments: Any,
     ) -> None:
         super().__init__()
@@ -112,6 +123,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         if not isinstance(heartbeat, (int, float)) or heartbeat <= 0:
             raise ValueError(f"heartbeat is {quoted(heartbeat)}: give a number of seconds above 0")
         self._heartbeat = heartbeat
+        self._prices = Prices(price_input, price_output)
+        self._limits = Limits(max_passes, budget, self._prices).share(self.world_size)
         system = self._resolve_system_prompt(system_prompt)
         settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
         self._scorer: ChoiceScorer[Any] | None = build_scorer(
@@ -174,9 +187,16 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 
         Raises
         ------
+        ValueError
+            If there is a limit at which the run is to stop, since nothing is kept here.
         EngineError
             If the engine answers nothing more.
         """
+        if self._limits.are_given:
+            raise ValueError(
+                "max_passes and budget stop a run that goes on later, and without a cache nothing is kept for that: "
+                "add --use_cache DIR"
+            )
         return list(self.stream_loglikelihood(requests))
 
     def stream_loglikelihood(self, requests: Sequence[Instance]) -> Generator[Answer, None, None]:
@@ -196,6 +216,8 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         ------
         EngineError
             If the engine answers nothing more.
+        StoppedError
+            If the limit of the run is reached.
         """
         scorer = self._working_scorer()
         if not requests:
@@ -207,8 +229,14 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
             rank=self.rank,
             world_size=self.world_size,
             heartbeat=self._heartbeat,
+            samples=len({inquiry.sample for inquiry in inquiries}),
+            pictures=sum(inquiry.doc_to_visual is not None for inquiry in inquiries),
+            usage=getattr(scorer, "usage", None),
+            prices=self._prices,
         )
-        batches = score_ahead(inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead)
+        batches = score_within(
+            self._limits, inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead
+        )
         waiting: dict[int, Answer] = {}
         following = 0
         with fail_together(), progress, closing(batches):

@@ -12,11 +12,16 @@ from typing import Protocol
 from loguru import logger
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from benchc_tasks.models.costs import Prices, Usage
 from benchc_tasks.models.questions import Outcome, ScoringError
 
 __all__ = ["HEARTBEAT_SECONDS", "Asked", "Progress"]
 
 HEARTBEAT_SECONDS = 60.0
+ESTIMATE_SECONDS = 20.0
+ESTIMATE_SHARE = 0.1
+"""The time left is first estimated after so many seconds behind the first batch, or this share of the run."""
+
 MOST_WARNINGS = 10
 """How many samples that could not be scored are named, each once; the samples log has the reasons of all."""
 
@@ -50,6 +55,12 @@ class Progress:
         Seconds between two lines in the log where standard error is not a terminal.
     clock : callable
         Returns seconds.
+    samples, pictures : int
+        How many samples and pictures the conditions are of; without samples, the costs are not said.
+    usage : Usage, optional
+        What the engine counts of its tokens.
+    prices : Prices
+        Of tokens.
     """
 
     def __init__(
@@ -61,6 +72,10 @@ class Progress:
         world_size: int = 1,
         heartbeat: float = HEARTBEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        samples: int = 0,
+        pictures: int = 0,
+        usage: Usage | None = None,
+        prices: Prices | None = None,
     ) -> None:
         self._conditions = conditions
         self._whose = f" of rank {rank} of {world_size}" if world_size > 1 else ""
@@ -72,6 +87,10 @@ class Progress:
         self._task_of_place = tasks
         self._left = Counter(self._task_of_place)
         self._tasks = len(self._left)
+        self._samples, self._pictures = samples, pictures
+        self._usage, self._prices = usage, prices or Prices()
+        self._first_batch: tuple[float, int] | None = None
+        self._has_estimated = not samples
         self._unanswered = 0
         self._first_fault = ""
         self._failed_samples: set[str] = set()
@@ -81,6 +100,11 @@ class Progress:
     def __enter__(self) -> Progress:
         """Begin to count the time."""
         self._started = self._last_line = self._clock()
+        if self._speaks and self._samples:
+            self._say(
+                f"benchc: {self._conditions:,} forward passes to make{self._whose}: {self._samples:,} samples, "
+                f"{self._conditions / self._samples:.3g} conditions a sample, {self._pictures:,} pictures"
+            )
         return self
 
     def __exit__(
@@ -110,6 +134,8 @@ class Progress:
                 self._note(asked.sample, outcome)
             for place, _ in asked.places:
                 self._finish(self._task_of_place[place])
+        if self._speaks and not self._has_estimated:
+            self._estimate()
         if self._speaks and self._bar.disable and self._clock() - self._last_line >= self._heartbeat:
             self._say(f"benchc: {self.standing()}")
 
@@ -122,6 +148,34 @@ class Progress:
             return text
         left = tqdm.format_interval((self._conditions - self._done) / rate)
         return f"{text}, {rate:,.1f} conditions/s, {left} left"
+
+    def _estimate(self) -> None:
+        """Say what the whole run takes, once the first batches tell; the very first one also warms up."""
+        now = self._clock()
+        if self._first_batch is None:
+            self._first_batch = now, self._done
+            self._say_tokens()
+            return
+        began, before = self._first_batch
+        enough = now - began >= ESTIMATE_SECONDS or self._done >= ESTIMATE_SHARE * self._conditions
+        if self._done == before or now <= began or not enough:
+            return
+        self._has_estimated = True
+        rate = (self._done - before) / (now - began)
+        hours = (self._conditions - self._done) / rate / 3600
+        self._say(f"benchc: {rate:,.3g} passes a second so far{self._whose}: {hours:,.3g} hours left")
+
+    def _say_tokens(self) -> None:
+        usage = self._usage
+        if usage is None or not usage.passes:
+            return
+        read, written = (round(each * self._conditions) for each in (usage.read_per_pass, usage.written_per_pass))
+        text = f"benchc: about {read:,} tokens to read{self._whose}, {usage.read_per_pass:,.0f} a pass"
+        if written:
+            text += f", and {written:,} to write"
+        if self._prices.are_given:
+            text += f": {self._prices.of(read, written):,.2f} at the given prices"
+        self._say(text)
 
     def _note(self, sample: str, fault: ScoringError) -> None:
         self._unanswered += 1

@@ -22,6 +22,7 @@ from benchc_tasks.datasets import decode_image, write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import checkpoints, engines
 from benchc_tasks.models.choice import TransformersChoiceScorer
+from benchc_tasks.models.costs import StoppedError
 from benchc_tasks.stacks import pictures
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from support import encoded, rows_of_samples
@@ -36,12 +37,12 @@ class Runs:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.rows = rows_of_samples(2)
-        self._scored = 0
+        self.scored = 0
         score = TransformersChoiceScorer.score
 
         def counted(scorer: Any, prepared: Any) -> Any:
             outcomes = score(scorer, prepared)
-            self._scored += len(outcomes)
+            self.scored += len(outcomes)
             return outcomes
 
         monkeypatch.setattr(TransformersChoiceScorer, "score", counted)
@@ -51,7 +52,7 @@ class Runs:
         self, model_args: str = "", task: type[BenchCTask] = BenchCTask, name: str = "benchc_fog", **prompts: str
     ) -> int:
         write_dataset(self.folder / "data" / "samples.parquet", self.rows)
-        self._scored = 0
+        self.scored = 0
         config = load_yaml_config(str(tasks_path() / f"{name}.yaml"), mode="full")
         if prompts:
             config["lmms_eval_specific_kwargs"] = {"default": prompts}
@@ -66,7 +67,7 @@ class Runs:
             use_cache=str(self.folder / "cache"),
         )
         assert results is not None
-        return self._scored
+        return self.scored
 
 
 @functools.cache
@@ -136,6 +137,17 @@ def test_a_lite_run_is_completed_by_a_full_one(run):
     assert run() == fog == 2 * 4
     # The other corruptions of the full set: 4 severities each, and no clean picture.
     assert run(name="benchc_snow") == 2 * 4
+
+
+def test_a_run_that_stops_at_a_limit_goes_on_from_there(run):
+    stopped = r"stopped by max_passes=15 after 15 forward passes, 25 are left: the answers are kept"
+    with pytest.raises(StoppedError, match=stopped):
+        run("max_passes=15", name="benchc-lite")
+    assert run.scored == 15
+    with pytest.raises(StoppedError, match=stopped.replace("25", "10")):
+        run("max_passes=15", name="benchc-lite")
+    assert run("max_passes=15", name="benchc-lite") == 10
+    assert run(name="benchc-lite") == 0
 
 
 @pytest.mark.parametrize("change", [one_pixel, one_option, the_answer])

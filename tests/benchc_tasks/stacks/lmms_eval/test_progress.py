@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchc_metrics.responses import OptionResponse
+from benchc_tasks.models.costs import Prices, Usage
 from benchc_tasks.models.questions import Outcome, ScoringError
 from benchc_tasks.stacks.lmms_eval.progress import Progress
 from benchc_tasks.stacks.lmms_eval.requests import Inquiry
@@ -127,3 +128,33 @@ def test_a_bar_on_a_terminal_with_rate_and_time_left_and_no_heartbeat(
     assert "conditions/s" in shown
     assert len(lines) == 1
     assert "benchc_fog is done, 1 of 2 tasks" in lines[0]
+
+
+def test_what_the_run_takes_is_said_before_it_and_behind_the_first_batches(lines: list[str]) -> None:
+    clock, usage = Clock(), Usage()
+    progress = Progress(
+        REQUESTS,
+        8000,
+        clock=clock,
+        heartbeat=1e9,
+        samples=400,
+        pictures=8000,
+        usage=usage,
+        prices=Prices(2.0, 10.0),
+    )
+    with progress:
+        for seconds in (30, 31, 45, 56):
+            clock.seconds = seconds
+            usage.add(1230 * 10, 10, passes=10)
+            progress.update([(asked(), SCORES)] * 10)
+    assert lines == [
+        "INFO benchc: 8,000 forward passes to make: 400 samples, 20 conditions a sample, 8,000 pictures",
+        "INFO benchc: about 9,840,000 tokens to read, 1,230 a pass, and 8,000 to write: 19.76 at the given prices",
+        "INFO benchc: 1.15 passes a second so far: 1.92 hours left",
+    ]
+
+
+def test_an_engine_that_counts_no_tokens_has_no_line_of_them(lines: list[str]) -> None:
+    with Progress(REQUESTS, 40, samples=2, pictures=40) as progress:
+        progress.update([(asked(), SCORES)])
+    assert lines == ["INFO benchc: 40 forward passes to make: 2 samples, 20 conditions a sample, 40 pictures"]
