@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from threading import Lock
 
+from benchc_metrics.messages import quoted
+
 __all__ = ["Limits", "Prices", "StoppedError", "Usage"]
 
 MILLION = 1_000_000
@@ -67,7 +69,9 @@ class Prices:
         """Refuse what is no price."""
         for name, price in (("price_input", self.read), ("price_output", self.written)):
             if not _is_number(price) or price < 0:
-                raise ValueError(f"{name} is {price!r}: give the price of a million tokens, a number of 0 or more")
+                raise ValueError(
+                    f"{name} is {quoted(price)}: give the price of a million tokens, a number of 0 or more"
+                )
 
     @property
     def are_given(self) -> bool:
@@ -108,9 +112,9 @@ class Limits:
         """Refuse what is no limit, and a budget without prices."""
         passes, budget = self.max_passes, self.budget
         if passes is not None and (not isinstance(passes, int) or isinstance(passes, bool) or passes < 1):
-            raise ValueError(f"max_passes is {passes!r}: give a number of 1 or more")
+            raise ValueError(f"max_passes is {quoted(passes)}: give a number of 1 or more")
         if budget is not None and (not _is_number(budget) or budget <= 0):
-            raise ValueError(f"budget is {budget!r}: give a number above 0")
+            raise ValueError(f"budget is {quoted(budget)}: give a number above 0")
         if budget is not None and not self.prices.are_given:
             raise ValueError(
                 "budget needs prices: give price_input=..., and price_output=..., for a million tokens each"
