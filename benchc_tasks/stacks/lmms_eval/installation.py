@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from benchc_tasks.demonstration import KNOWN_LOG_LIKELIHOODS
 from task_yamls import tasks_path
 
-__all__ = ["CHECKS", "backends", "check_evaluation", "check_plugin", "check_version"]
+__all__ = ["CHECKS", "REGISTERED", "backends", "check_evaluation", "check_plugin", "check_version"]
 
 VERSIONS = SpecifierSet(">=0.7.3,<0.8")
 TRIAL_TASK = "benchc_brightness"
@@ -24,6 +24,8 @@ TRIAL_SECONDS = 600
 
 # Engines and devices differ by less; a model that lacks weights differs by more.
 TOLERATED_DIFFERENCE = 0.05
+
+REGISTERED = "lmms-eval knows the model `benchc` and indexes its tasks"
 
 ERROR = re.compile(r"^(?:[\w.]+(?:Error|Exception)\b|.*Error during evaluation).*$", re.MULTILINE)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -55,6 +57,11 @@ def check_plugin() -> tuple[bool, str]:
             False,
             "the entry point `benchc` is not registered; install benchc again with `pip install --force benchc`",
         )
+    return check_registration()
+
+
+def check_registration() -> tuple[bool, str]:
+    """Check by importing lmms-eval that it took the model and the tasks."""
     import lmms_eval.models
 
     from benchc_tasks.stacks.lmms_eval.plugin import tasks_are_registered
@@ -63,7 +70,7 @@ def check_plugin() -> tuple[bool, str]:
         return False, "lmms-eval did not take the model `benchc`; install benchc again"
     if not tasks_are_registered():
         return False, f"lmms-eval does not index the tasks by itself; add --include_path {tasks_path()}"
-    return True, "lmms-eval knows the model `benchc` and indexes its tasks"
+    return True, REGISTERED
 
 
 def check_evaluation() -> tuple[bool, str]:

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
+import yaml
 from loguru import logger
 
 from task_yamls import tasks_path
 
-__all__ = ["add_answer_cache", "add_task_folder", "manifests", "tasks_are_registered"]
+__all__ = ["add_answer_cache", "add_task_folder", "fast_yaml", "manifests", "tasks_are_registered"]
 
 MODEL_CLASS = "benchc_tasks.stacks.lmms_eval.model.BenchCModel"
 _WRAPPED_PARAMETERS = ("self", "include_path", "include_defaults")
@@ -105,6 +108,29 @@ def add_answer_cache(response_cache: type) -> bool:
     return True
 
 
+@contextmanager
+def fast_yaml() -> Iterator[None]:
+    """Let lmms-eval read YAML by libyaml inside the block, where PyYAML was built with it."""
+    from lmms_eval import utils
+
+    loader = getattr(yaml, "CFullLoader", None)
+    if loader is None or getattr(utils, "yaml", None) is not yaml:
+        yield
+        return
+
+    class TaskLoader(loader):  # type: ignore[misc, valid-type]  # the class that PyYAML has or not
+        """A loader of its own, whose constructors no other reader of YAML sees."""
+
+    utils.yaml = SimpleNamespace(
+        add_constructor=TaskLoader.add_constructor,
+        full_load=lambda stream: yaml.load(stream, Loader=TaskLoader),
+    )
+    try:
+        yield
+    finally:
+        utils.yaml = yaml
+
+
 def tasks_are_registered() -> bool:
     """Tell whether lmms-eval's task manager, as it is in this process, indexes the Bench-C tasks by itself."""
     from lmms_eval.tasks import TaskManager
@@ -118,7 +144,8 @@ def _with_task_folder(original: Callable[..., dict[str, Any]]) -> Callable[..., 
         self: Any, include_path: str | list[str] | None = None, include_defaults: bool = True
     ) -> dict[str, Any]:
         given = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        return original(self, include_path=[*given, str(tasks_path())], include_defaults=include_defaults)
+        with fast_yaml():
+            return original(self, include_path=[*given, str(tasks_path())], include_defaults=include_defaults)
 
     setattr(initialize_tasks, _MARK, True)
     return initialize_tasks

@@ -56,6 +56,22 @@ def test_a_sound_installation_passes():
     assert "lmms-eval evaluated demonstration-000, and the answer is the known one" in output
 
 
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_the_plugin_is_imported_only_where_the_trial_failed(is_sound, monkeypatch):
+    imported = []
+
+    def check_plugin():
+        imported.append(True)
+        return False, "not there"
+
+    monkeypatch.setattr(installation, "check_plugin", check_plugin)
+    monkeypatch.setattr(installation, "check_evaluation", lambda: (is_sound, "as it went"))
+    monkeypatch.setattr(doctor, "CHECKS", {"plugin": check_plugin, "evaluation": installation.check_evaluation})
+    plugin, trial = doctor.examine()
+    assert (plugin.is_sound, trial.is_sound) == (is_sound, is_sound)
+    assert bool(imported) is not is_sound
+
+
 # filelock 4.3 as lmms-eval 0.7.3 sees it: all there but filelock._api. lmms-eval then ends with exit status 0.
 FILELOCK_WITHOUT_ITS_API = """
     import sys

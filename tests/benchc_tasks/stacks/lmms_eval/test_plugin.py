@@ -7,14 +7,17 @@ import subprocess
 import sys
 
 import pytest
+import yaml
+from lmms_eval import utils
 from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 
 from benchc_tasks.stacks.lmms_eval.answer_cache import AnswerCache
-from benchc_tasks.stacks.lmms_eval.plugin import add_answer_cache, add_task_folder
+from benchc_tasks.stacks.lmms_eval.plugin import add_answer_cache, add_task_folder, fast_yaml
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from support import logged
+from task_yamls import tasks_path
 
 METRICS = {
     "acc_clean",
@@ -210,3 +213,21 @@ def test_a_run_of_other_tasks_is_lmms_evals_own_throughout(tmp_path, monkeypatch
     for run in (tmp_path / "cache" / "runs").iterdir():
         assert not run.name.startswith((".benchc", "benchc"))
         assert (run / ".merged").exists()
+
+
+def test_tasks_are_indexed_by_libyaml_as_by_pyyaml():
+    folder = str(tasks_path())
+    by_pyyaml = TaskManager.initialize_tasks.__wrapped__(TaskManager(include_defaults=False), include_path=folder)
+    with fast_yaml():
+        assert utils.yaml is not yaml
+        by_libyaml = TaskManager._get_task_and_group(TaskManager(include_defaults=False), folder)
+    assert utils.yaml is yaml
+    assert len(by_pyyaml) > 38
+    assert by_libyaml.items() <= by_pyyaml.items()
+    assert by_libyaml["benchc_fog"]["yaml_path"].endswith("benchc_fog.yaml")
+
+
+def test_yaml_is_read_as_before_where_lmms_eval_reads_it_another_way(monkeypatch):
+    monkeypatch.setattr(utils, "yaml", None)
+    with fast_yaml():
+        assert utils.yaml is None
