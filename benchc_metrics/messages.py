@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import reprlib
 import textwrap
+from collections.abc import Iterable
 
-__all__ = ["MOST_QUOTED", "quoted", "reason_of", "shortened"]
+__all__ = ["MOST_QUOTED", "close_to_it", "closest", "quoted", "reason_of", "shortened"]
 
 MOST_QUOTED = 100
 """Characters that a message shows of a value."""
@@ -40,6 +42,42 @@ def shortened(text: str, most: int = MOST_QUOTED) -> str:
         return text
     kept = most - 3
     return f"{text[: kept - kept // 3]}...{text[-(kept // 3) :]}"
+
+
+def closest(word: object, known: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
+    """Return the known words that a mistyped one may stand for, the likeliest first.
+
+    Parameters
+    ----------
+    word : object
+    known : iterable of str
+    most : int
+        How many are returned at most.
+    likeness : float
+        From 0 to 1, as `difflib.SequenceMatcher.ratio`.
+
+    Examples
+    --------
+    >>> closest("sumary", ["summary", "submit", "report"])
+    ['summary', 'submit']
+    """
+    words = {name.lower(): name for name in known}
+    return [words[name] for name in difflib.get_close_matches(str(word).lower(), words, n=most, cutoff=likeness)]
+
+
+def close_to_it(word: object, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of a message: the known words that were probably meant, or else another cure.
+
+    Examples
+    --------
+    >>> close_to_it("fogg", ["snow", "fog"])
+    '; close to it: fog'
+    >>> close_to_it("rain", ["snow", "fog"], "`benchc info` lists them")
+    '; `benchc info` lists them'
+    """
+    found = closest(word, known)
+    cure = f"close to it: {', '.join(found)}" if found else otherwise
+    return f"; {cure}" if cure else ""
 
 
 def reason_of(error: Exception) -> str:

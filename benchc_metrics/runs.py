@@ -42,6 +42,10 @@ __all__ = [
 ]
 
 
+BUNDLED_MODEL = "benchc-demo"
+"""How tables call the bundled demonstration model, whose folder has no name of its own."""
+
+
 @dataclass(frozen=True)
 class RunMetadata:
     """Facts about a run.
@@ -337,7 +341,15 @@ def _assemble(files: RunFiles) -> Run:
         answered_by=arrays.models,
         design=arrays.design,
     )
-    return _run_of_arrays(metadata.model or files.place.resolve().name, metadata, arrays, files.notes)
+    return _run_of_arrays(metadata.model or _unnamed(files), metadata, arrays, files.notes)
+
+
+def _unnamed(files: RunFiles) -> str:
+    """Name a run whose model has no name: the model `benchc` without arguments is the bundled one."""
+    config = _mapping(files.results.get("config"))
+    arguments = _model_arguments(config.get("model_args"))
+    is_bundled = config.get("model") == "benchc" and not {"backend", "model"} & arguments.keys()
+    return BUNDLED_MODEL if is_bundled else files.place.resolve().name
 
 
 def run_of_records(name: str, logs: Mapping[str, Sequence[SampleRecord]]) -> Run:

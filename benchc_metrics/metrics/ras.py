@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.metrics.calibration import brier_score
 from benchc_metrics.responses import answer_indices, option_counts
 
@@ -213,7 +213,9 @@ def calibration_alignment(
         return np.asarray(1.0 - np.abs(correctness(p, answer) - confidence(p)))
     if reading == "certainty":
         return np.asarray(1.0 - np.abs(correctness(p, answer) - (1.0 - uncertainty(p, option_count))))
-    raise ValueError(f"reading {quoted(reading)} of RAS is none of {', '.join(READINGS)}")
+    raise ValueError(
+        f"reading {quoted(reading)} of RAS is none of {', '.join(READINGS)}{close_to_it(reading, READINGS)}"
+    )
 
 
 def robustness_alignment_score(

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from benchc_metrics.escaping import for_terminal
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
@@ -151,8 +151,9 @@ def _metric_names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
+        wrong = unknown[0] if unknown else text
         raise argparse.ArgumentTypeError(
-            f"{quoted(unknown[0] if unknown else text)} is not one of {', '.join(METRICS)}"
+            f"{quoted(wrong)} is not one of {', '.join(METRICS)}{close_to_it(wrong, METRICS)}"
         )
     return names
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchc_metrics.benchmark import SEVERITIES
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_tasks.corruptions.picture import Picture
 from benchc_tasks.corruptions.registry import CONTROLS, CORRUPTIONS, Corruption
 
@@ -72,7 +72,9 @@ def _corruption(name: Any) -> Corruption:
     for known in (CORRUPTIONS, CONTROLS):
         if isinstance(name, str) and name in known:
             return known[name]
-    raise ValueError(f"There is no corruption {quoted(name)}: choose one of {', '.join(CORRUPTIONS)}.")
+    raise ValueError(
+        f"There is no corruption {quoted(name)}: choose one of {', '.join(CORRUPTIONS)}{close_to_it(name, CORRUPTIONS)}."
+    )
 
 
 def _severity(severity: Any) -> int:

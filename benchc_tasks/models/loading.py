@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,8 +11,9 @@ from typing import Any
 
 import torch
 
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_tasks.datasets.schema import reason_of
+from benchc_tasks.models.arguments import BENCHC_ARGUMENTS, MODEL_ARGUMENTS, PROCESSOR_ARGUMENTS
 
 __all__ = [
     "LoadedModel",
@@ -23,30 +23,6 @@ __all__ = [
     "refuse_missing_weights",
     "with_head",
 ]
-
-MODEL_ARGUMENTS = (
-    "attn_implementation",
-    "device_map",
-    "low_cpu_mem_usage",
-    "max_memory",
-    "revision",
-    "trust_remote_code",
-)
-PROCESSOR_ARGUMENTS = ("revision", "trust_remote_code")
-BENCHC_ARGUMENTS = (
-    "backend",
-    "batch_size",
-    "device",
-    "dtype",
-    "enable_thinking",
-    "heartbeat",
-    "look_ahead",
-    "max_batch_size",
-    "pretrained",
-    "render_threads",
-    "system_prompt",
-)
-"""What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""
 
 IMAGE_CLASS, MULTIMODAL_CLASS = "AutoModelForImageTextToText", "AutoModelForMultimodalLM"
 TEXT_CLASS = "AutoModelForCausalLM"
@@ -245,11 +221,9 @@ def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
     known = set(getattr(getattr(images, "valid_kwargs", None), "__annotations__", {}))
     for name in settings:
         if name not in known and not hasattr(images, name):
-            close = difflib.get_close_matches(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], n=3)
-            cure = f"close to it: {', '.join(close)}" if close else "leave it out"
+            cure = close_to_it(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], "leave it out")
             raise ValueError(
-                f"argument {quoted(name)} is unknown to benchc and to the image processor "
-                f"{type(images).__name__}; {cure}"
+                f"argument {quoted(name)} is unknown to benchc and to the image processor {type(images).__name__}{cure}"
             )
 
 

@@ -16,7 +16,7 @@ from loguru import logger
 
 from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, Condition, conditions_under
 from benchc_metrics.designs import FULL, LITE, LITE_CONDITIONS, conditions_per_sample, lite_conditions, lite_design
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
@@ -110,8 +110,8 @@ def conditions_of(corruption: str, module: str | None = None) -> tuple[Condition
             entry.load()
     if corruption not in CORRUPTIONS and corruption != CONTROL:
         raise ValueError(
-            f"metadata.corruption is {quoted(corruption)}, which is none of {', '.join(CORRUPTIONS)}: "
-            "correct the task's YAML, or name the module that registers it with metadata.module"
+            f"metadata.corruption is {quoted(corruption)}, which is none of {', '.join(CORRUPTIONS)}: correct the task's "
+            f"YAML, or name the module that registers it with metadata.module{close_to_it(corruption, CORRUPTIONS)}"
         )
     return conditions_under(corruption)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -14,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import openai
 from loguru import logger
 
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_tasks.models.served.answers import bounded_http_client
 
 __all__ = ["PLACEHOLDER_KEY", "ServedBackend", "load_served_backend"]
@@ -162,10 +161,9 @@ def _refuse_secrets(arguments: Arguments) -> None:
 def _refuse_unknown(name: str, arguments: Arguments, known: set[str]) -> None:
     for argument in arguments:
         if argument not in known:
-            close = difflib.get_close_matches(argument, sorted(known), n=3)
             raise ValueError(
-                f"argument {quoted(argument)} is unknown to benchc and to the backend {quoted(name)}; close to it: "
-                f"{', '.join(close) or 'none'}"
+                f"argument {quoted(argument)} is unknown to benchc and to the backend {quoted(name)}"
+                f"{close_to_it(argument, sorted(known), 'leave it out')}"
             )
     if unused := sorted(arguments.keys() - USED_ARGUMENTS):
         logger.warning(f"backend {quoted(name)}: {', '.join(unused)} changes nothing where options are scored")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.machinery
 import importlib.util
 import inspect
@@ -15,22 +14,13 @@ from typing import Any, NoReturn
 
 import torch
 
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, quoted
 from benchc_tasks.models.engines import EngineSettings, served_scorer, transformers_scorer, vllm_scorer
 from benchc_tasks.models.loading import LoadedModel, named_reason, one_sentence, refuse_missing_weights, with_head
 from benchc_tasks.models.questions import ChoiceScorer
+from benchc_tasks.stacks.lmms_eval.server_names import SERVED_BACKENDS
 
 __all__ = ["SERVED_BACKENDS", "build_scorer", "find_backend", "load_backend"]
-
-SERVED_BACKENDS = (
-    "openai",
-    "openai_compatible",
-    "openai_compatible_chat",
-    "async_openai",
-    "async_openai_compatible",
-    "async_openai_compatible_chat",
-)
-"""lmms-eval's names of its backends for OpenAI-compatible servers."""
 
 HEADLESS_BACKENDS = ("huggingface", "async_hf_model", "async_hf")
 MODEL_NAMES = ("model", "_model")
@@ -142,9 +132,8 @@ def find_backend(name: str) -> type:
             "and benchc loads pretrained by transformers itself"
         )
     if name not in known:
-        close = difflib.get_close_matches(str(name), known, n=3)
-        cure = f"close to it: {', '.join(close)}" if close else "`benchc info` lists them"
-        raise ValueError(f"backend {quoted(name)} is none of lmms-eval's models; {cure}")
+        cure = close_to_it(name, known, "`benchc info` lists them")
+        raise ValueError(f"backend {quoted(name)} is none of lmms-eval's models{cure}")
     try:
         with _without_video("decord"):
             backend_class: type = get_model(name)

@@ -6,16 +6,18 @@ in `benchc_tasks.stacks.lmms_eval.generation_task` for a text.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
+from loguru import logger
 
 from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import close_to_it, closest, quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord
@@ -33,6 +35,24 @@ from benchc_tasks.stacks.prompting import Prompt
 __all__ = ["BenchCTask", "SampleTask"]
 
 _END = EvaluationEnd()
+
+TASK_OPTIONS = (
+    "conditions_per_sample",
+    "corruption",
+    "dataset",
+    "demonstration",
+    "design",
+    "engine",
+    "module",
+    "ras_reading",
+    "version",
+)
+"""Keys of a task's `metadata` that are read here, or written for lmms-eval's response cache."""
+
+LOST_ANSWERS = (
+    "without --log_samples the answers of this run are lost when it ends, and with them intervals, reports and "
+    "submissions: add --log_samples --output_path runs, or start it by `benchc run`"
+)
 
 
 class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
@@ -61,6 +81,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def __init__(self, config: Mapping[str, Any]) -> None:
         settings = {key: value for key, value in config.items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
+        _refuse_misspelt(str(settings.get("task")), metadata)
         _refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
         asked = AskedConditions.of_metadata(metadata)
         self.conditions, self.design = asked.conditions, asked.design
@@ -123,7 +144,10 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         _refuse_settings(self.task_name, self.config.num_fewshot, settings)
         _END.begin(self.task_name, (type(self), self.samples.fingerprint, self.design))
         super().build_all_requests(**settings)
-        output_path = getattr(getattr(self, "args", None), "output_path", None)
+        arguments = getattr(self, "args", None)
+        if settings.get("rank", 0) == 0 and not getattr(arguments, "log_samples", True):
+            _warn_of_lost_answers()
+        output_path = getattr(arguments, "output_path", None)
         if output_path and settings.get("rank", 0) == 0:
             check_output_folder(Path(output_path), len(self._instances))
 
@@ -219,11 +243,12 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
         named = [entry["metric"] for entry in self.config.metric_list]
-        unknown = [name for name in named if name not in METRICS and name not in self.other_metrics]
+        known = (*METRICS, *self.other_metrics)
+        unknown = [name for name in named if name not in known]
         if unknown:
             raise ValueError(
-                f"metric_list names {quoted(unknown[0])}, which is none of "
-                f"{', '.join((*METRICS, *self.other_metrics))}: correct the task's YAML"
+                f"metric_list names {quoted(unknown[0])}, which is none of {', '.join(known)}: correct the task's YAML"
+                f"{close_to_it(unknown[0], known)}"
             )
         self.registered_metrics = [name for name in named if name in METRICS]
         self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
@@ -264,11 +289,16 @@ class BenchCTask(SampleTask):
         return {**super().metrics_of_record(record), "length_normalised": float(record.length_normalised)}
 
 
+@functools.lru_cache(maxsize=1)
+def _warn_of_lost_answers() -> None:
+    logger.warning(LOST_ANSWERS)
+
+
 def _reading(written: object) -> Reading:
     if written not in READINGS:
         raise ValueError(
-            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct "
-            "the task's YAML"
+            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct the task's YAML"
+            f"{close_to_it(written, READINGS)}"
         )
     return cast(Reading, written)
 
@@ -280,6 +310,13 @@ def _split(dataset_kwargs: Mapping[str, Any]) -> str | None:
             f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split: leave the rest out"
         )
     return dataset_kwargs.get("split")
+
+
+def _refuse_misspelt(task: str, metadata: Mapping[str, Any]) -> None:
+    """Refuse an option that was probably meant for one of ours; other keys are the user's own notes."""
+    for name in metadata.keys() - set(TASK_OPTIONS):
+        if meant := closest(name, TASK_OPTIONS, most=1, likeness=0.8):
+            raise ValueError(f"metadata of {task} has {name!r}: write {meant[0]}, or another name for a note of yours")
 
 
 def _refuse_examples(task: str, num_fewshot: object) -> None:

@@ -1,0 +1,164 @@
+"""`benchc run`: evaluate a model by lmms-eval, with checks before it and a true exit status after it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchc_metrics.benchmark import SEVERITIES
+from benchc_metrics.escaping import for_terminal
+from benchc_tasks.commands.output import whole_number
+from benchc_tasks.datasets import load_dataset
+from benchc_tasks.stacks.lmms_eval import preflight
+from benchc_tasks.stacks.lmms_eval.launching import Launch, Outcome, outcome_of, results_in, start
+
+__all__ = ["add_parser", "dataset_source", "run"]
+
+CACHE = ".answers"
+"""The folder for kept answers, inside the output folder; `runs/*` does not match it."""
+
+CONTROL_TASK = "benchc-control"
+INTERRUPTED = 130
+MOST_SAMPLES = 10**9
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand to the `benchc` parser."""
+    parser = subparsers.add_parser(
+        "run",
+        help="evaluate a model, with checks before it starts and answers that are kept",
+        description="Evaluate a model by lmms-eval. Options that are not listed here are handed to lmms-eval.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--model_args",
+        "--model-args",
+        default="",
+        metavar="NAME=VALUE,...",
+        help="the model, such as backend=qwen2_5_vl,pretrained=Qwen/Qwen2.5-VL-7B-Instruct; the bundled one by default",
+    )
+    parser.add_argument("--model", default="benchc", metavar="NAME", help="lmms-eval's model (%(default)s)")
+    parser.add_argument("--dataset", metavar="PATH", help="a folder, a file or a hub id (that of BENCHC_DATASET)")
+    design = parser.add_mutually_exclusive_group()
+    design.add_argument("--lite", action="store_true", help="20 passes a sample instead of 96, for a first look")
+    design.add_argument("--tasks", metavar="NAME,...", help="other tasks than all 19 corruptions")
+    parser.add_argument("--no-control", action="store_true", help=f"leave out {CONTROL_TASK}, 5 passes a sample")
+    parser.add_argument(
+        "--limit", type=whole_number(1, MOST_SAMPLES), metavar="N", help="only the first N samples, to try it"
+    )
+    parser.add_argument("-o", "--output_path", "--output-path", default="runs", metavar="FOLDER", help="(%(default)s)")
+    parser.add_argument(
+        "--use_cache", "--use-cache", metavar="FOLDER", help=f"where answers are kept ({CACHE} in the output folder)"
+    )
+    parser.add_argument("--print-command", action="store_true", help="print lmms-eval's command, and run nothing")
+    parser.set_defaults(run=run, others_allowed=True, others=())
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, say what it will take, evaluate, and say what came of it."""
+    launch = launch_of(arguments)
+    if arguments.print_command:
+        print(launch.line())
+        return 0
+    try:
+        lines = check(launch)
+        for line in lines:
+            print(f"benchc: {for_terminal(line)}", flush=True)
+        before = results_in(launch.output)
+        error = start(launch)
+    except KeyboardInterrupt:
+        print(f"\nStopped. The answers so far are kept in {launch.cache}.", file=sys.stderr)
+        print(f"Continue with: {shlex.join(['benchc', *arguments.words])}", file=sys.stderr)
+        return INTERRUPTED
+    return tell(outcome_of(launch.output, before, error))
+
+
+def launch_of(arguments: argparse.Namespace) -> Launch:
+    """Make lmms-eval's command of our own options."""
+    return Launch(
+        output=arguments.output_path,
+        model=arguments.model,
+        model_args=arguments.model_args,
+        tasks=",".join(_tasks(arguments)),
+        dataset=dataset_source(arguments.dataset),
+        limit=arguments.limit,
+        cache=arguments.use_cache or str(Path(arguments.output_path) / CACHE),
+        options=[word for word in arguments.others if word != "--log_samples"],
+    )
+
+
+def dataset_source(named: str | None) -> str | None:
+    """Return what BENCHC_DATASET is to be for `--dataset`; sets by name are resolved here."""
+    return named
+
+
+def check(launch: Launch) -> list[str]:
+    """Check all that can be checked without loading the model; the quickest comes first.
+
+    Returns
+    -------
+    list of str
+        What will be done, a line each.
+
+    Raises
+    ------
+    ValueError, OSError
+        One sentence with the cure.
+    """
+    preflight.check_installation()
+    tasks = launch.tasks.split(",")
+    preflight.check_options(launch.options)
+    preflight.check_tasks(tasks)
+    preflight.check_arguments(launch.model, preflight.parse_arguments(launch.model_args))
+    samples = load_dataset(launch.dataset)
+    asked = len(samples) if launch.limit is None else min(launch.limit, len(samples))
+    conditions = conditions_of_tasks(tasks)
+    options = sum(len(samples.without_images()[number]["options"]) for number in range(asked))
+    preflight.check_output_folder(Path(launch.output), options * conditions)
+    passes = asked * conditions
+    return [
+        f"{asked:,} samples of {samples.source} under {conditions} conditions are {passes:,} forward passes"
+        if conditions
+        else f"{asked:,} samples of {samples.source}",
+        f"results go to {launch.output}, answers are kept in {launch.cache}; importing lmms-eval takes some seconds",
+    ]
+
+
+def conditions_of_tasks(tasks: Sequence[str]) -> int:
+    """Count the conditions of a sample in some of our tasks, the clean one once; 0 for tasks that are not known."""
+    known = preflight.task_names()
+    corrupted = [_corrupted_conditions(known[task]) for task in tasks if task in known]
+    return 1 + sum(corrupted) if corrupted else 0
+
+
+def tell(outcome: Outcome) -> int:
+    """Say what came of a run, and return the exit status: 0 only for a whole one."""
+    for caution in outcome.cautions:
+        print(f"benchc: CAUTION: {for_terminal(caution)}", file=sys.stderr)
+    for fault in outcome.faults:
+        print(f"benchc: {for_terminal(fault)}", file=sys.stderr)
+    if outcome.run is not None:
+        place = shlex.quote(str(outcome.folder))
+        print(f"\nLook at it:\n  benchc summary {place}\n  benchc report {place} -o report.html")
+    return 1 if outcome.faults else 0
+
+
+def _tasks(arguments: argparse.Namespace) -> list[str]:
+    if arguments.tasks:
+        return [name.strip() for name in str(arguments.tasks).split(",") if name.strip()]
+    return ["benchc-lite" if arguments.lite else "benchc", *([] if arguments.no_control else [CONTROL_TASK])]
+
+
+def _corrupted_conditions(path: Path) -> int:
+    """Count the conditions beside the clean one that a task or a group asks of a sample."""
+    definition = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    if "group" in definition:
+        return len(SEVERITIES) * len(definition["task"])
+    asked = definition.get("metadata", {}).get("conditions_per_sample")
+    return int(asked) if asked else len(SEVERITIES)
