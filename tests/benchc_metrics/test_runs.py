@@ -235,9 +235,18 @@ def test_what_was_run_is_read_from_the_results_file(tmp_path, results, expected)
     assert {name: getattr(metadata, name) for name in expected} == expected
 
 
-def test_a_run_without_a_name_is_called_by_its_folder(tmp_path):
-    results = {"config": {"model": "benchc", "model_args": ""}, "model_name": ""}
-    assert read_run(write_run(RUN, tmp_path / "first", results=results)).name == "first"
+@pytest.mark.parametrize(
+    ("model", "model_args", "name"),
+    [
+        ("llava", "", "first"),
+        ("benchc", "backend=llava", "first"),
+        ("benchc", "", "benchc-demo"),
+        ("benchc", "device=cpu", "benchc-demo"),
+    ],
+)
+def test_a_run_without_a_name_is_called_by_its_folder_or_is_the_bundled_model(tmp_path, model, model_args, name):
+    results = {"config": {"model": model, "model_args": model_args}, "model_name": ""}
+    assert read_run(write_run(RUN, tmp_path / "first", results=results)).name == name
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):
