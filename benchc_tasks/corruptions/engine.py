@@ -72,9 +72,8 @@ def _corruption(name: Any) -> Corruption:
     for known in (CORRUPTIONS, CONTROLS):
         if isinstance(name, str) and name in known:
             return known[name]
-    raise ValueError(
-        f"There is no corruption {quoted(name)}: choose one of {', '.join(CORRUPTIONS)}{close_to_it(name, CORRUPTIONS)}."
-    )
+    close = close_to_it(name, CORRUPTIONS)
+    raise ValueError(f"There is no corruption {quoted(name)}: choose one of {', '.join(CORRUPTIONS)}{close}.")
 
 
 def _severity(severity: Any) -> int:

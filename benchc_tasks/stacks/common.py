@@ -110,8 +110,9 @@ def conditions_of(corruption: str, module: str | None = None) -> tuple[Condition
             entry.load()
     if corruption not in CORRUPTIONS and corruption != CONTROL:
         raise ValueError(
-            f"metadata.corruption is {quoted(corruption)}, which is none of {', '.join(CORRUPTIONS)}: correct the task's "
-            f"YAML, or name the module that registers it with metadata.module{close_to_it(corruption, CORRUPTIONS)}"
+            f"metadata.corruption is {quoted(corruption)}, which is none of {', '.join(CORRUPTIONS)}: "
+            f"correct the task's YAML, or name the module that registers it with metadata.module"
+            f"{close_to_it(corruption, CORRUPTIONS)}"
         )
     return conditions_under(corruption)
 

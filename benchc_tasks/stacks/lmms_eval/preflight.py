@@ -104,7 +104,7 @@ def check_arguments(model: str, arguments: Mapping[str, str]) -> None:
         # An engine and an image processor have names that only they know.
         is_certain = taken is not None and not taken.takes_others
         if is_certain or closest(name, ours | theirs):
-            called = f"the backend {backend!r}" if backend else "benchc"
+            called = f"the backend {quoted(backend)}" if backend else "benchc"
             cure = close_to_it(name, sorted(ours | theirs), "leave it out")
             raise ValueError(f"argument {quoted(name)} is unknown to {called}{cure}")
     if backend in (None, *IN_THIS_PROCESS) or (taken is not None and "pretrained" in taken.names):

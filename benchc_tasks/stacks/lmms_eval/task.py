@@ -297,8 +297,8 @@ def _warn_of_lost_answers() -> None:
 def _reading(written: object) -> Reading:
     if written not in READINGS:
         raise ValueError(
-            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct the task's YAML"
-            f"{close_to_it(written, READINGS)}"
+            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct "
+            f"the task's YAML{close_to_it(written, READINGS)}"
         )
     return cast(Reading, written)
 
@@ -316,7 +316,9 @@ def _refuse_misspelt(task: str, metadata: Mapping[str, Any]) -> None:
     """Refuse an option that was probably meant for one of ours; other keys are the user's own notes."""
     for name in metadata.keys() - set(TASK_OPTIONS):
         if meant := closest(name, TASK_OPTIONS, most=1, likeness=0.8):
-            raise ValueError(f"metadata of {task} has {name!r}: write {meant[0]}, or another name for a note of yours")
+            raise ValueError(
+                f"metadata of {task} has {quoted(name)}: write {meant[0]}, or another name for a note of yours"
+            )
 
 
 def _refuse_examples(task: str, num_fewshot: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 import os
@@ -33,7 +34,8 @@ from benchc_tasks.stacks.answer_store import Row
 from benchc_tasks.stacks.common import AnsweringModel, conditions_of
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
 from benchc_tasks.stacks.lmms_eval.requests import task_configurations
-from benchc_tasks.stacks.lmms_eval.task import BenchCTask
+from benchc_tasks.stacks.lmms_eval.task import LOST_ANSWERS, BenchCTask
+from benchc_tasks.stacks.lmms_eval.task import _warn_of_lost_answers as lost_answers
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from support import encoded, logged, rows_of_samples
 from task_yamls import tasks_path
@@ -556,3 +558,19 @@ def test_a_wrong_design_is_refused(dataset, metadata, fault):
 def test_a_number_of_conditions_without_a_design_is_refused(dataset):
     with pytest.raises(ValueError, match=r"conditions_per_sample needs a design: write metadata\.design: lite"):
         make_task(metadata={"corruption": "fog", "conditions_per_sample": 10})
+
+
+def test_a_misspelt_option_of_a_task_is_refused_and_a_note_is_not():
+    with pytest.raises(ValueError, match=r"^metadata of benchc_fog has 'ras_readng': write ras_reading, or another"):
+        make_task(metadata={"corruption": "fog", "ras_readng": "brier"})
+    assert make_task(metadata={"corruption": "fog", "author": "me"}).config.metadata["author"] == "me"
+
+
+def test_answers_that_would_be_lost_are_warned_of_before_the_model_is_asked(dataset):
+    lost_answers.cache_clear()
+    for log_samples in (True, False):
+        task = make_task()
+        task.args = argparse.Namespace(log_samples=log_samples, output_path=None)
+        with logged() as lines:
+            built(task)
+        assert any(LOST_ANSWERS in line for line in lines) is not log_samples
