@@ -1,7 +1,8 @@
 """The files of a run: which results file and which samples logs belong together, and what is missing of them.
 
-lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation and, with `--log_samples`, one
-`DATE_samples_TASK.jsonl` a task. A log of ours is known by its content: a task may have any name.
+lmms-eval and lm-evaluation-harness write into `OUTPUT_PATH/MODEL/` one results file an evaluation and, with
+`--log_samples`, one samples log a task; inspect_ai writes both into one log. `benchc_metrics.run_layouts` has their
+names. A log of ours is known by its content: a task may have any name.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchc_metrics.inspect_logs import InspectLog, read_inspect_log
 from benchc_metrics.json_lines import JsonLinesError, read_json_lines
 from benchc_metrics.records import RECORD_KEY, SampleRecord, read_samples_log
+from benchc_metrics.run_layouts import date_of_results, is_samples_log, order_of_date, split_log_name
 
-__all__ = ["RESULTS_SUFFIX", "RunFiles", "files_of_folder", "files_of_logs", "is_results_file", "is_samples_log"]
-
-RESULTS_SUFFIX = "_results.json"
-SAMPLES_INFIX = "_samples_"
-LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
+__all__ = ["RunFiles", "files_of_folder", "files_of_inspect_logs", "files_of_logs", "is_results_file"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,8 @@ class RunFiles:
 
 
 def is_results_file(path: Path) -> bool:
-    """Tell by its name whether a file is a results file of lmms-eval."""
-    return path.name.endswith(RESULTS_SUFFIX)
-
-
-def is_samples_log(path: Path) -> bool:
-    """Tell by its name whether a file may be a samples log."""
-    return path.name.endswith(LOG_SUFFIXES)
+    """Tell by its name whether a file is a results file of a stack."""
+    return date_of_results(path) is not None
 
 
 def files_of_folder(place: Path) -> RunFiles:
@@ -69,7 +63,7 @@ def files_of_folder(place: Path) -> RunFiles:
     """
     results_file, notes = _newest_results(place)
     results = _read_results(results_file)
-    date = results_file.name.removesuffix(RESULTS_SUFFIX)
+    date = str(date_of_results(results_file))
     known = _tasks_of_ours(results)
     logs = [log for log in _logs_of(place, date) if _task_of(log) in known or _holds_records(log)]
     if not logs:
@@ -94,9 +88,9 @@ def files_of_logs(logs: Sequence[Path]) -> RunFiles:
         As in `files_of_folder`.
     """
     place = logs[0].parent
-    dates = {log.name.partition(SAMPLES_INFIX)[0] for log in logs}
-    results_files = [place / f"{date}{RESULTS_SUFFIX}" for date in sorted(dates)]
-    results = _read_results(results_files[-1]) if results_files[-1].is_file() else {}
+    dates = {split_log_name(log).date for log in logs}
+    results_files = [file for file in _results_files(place) if date_of_results(file) in dates]
+    results = _read_results(results_files[-1]) if results_files else {}
     _check_one_log_a_task(place, logs)
     names = ", ".join(log.name for log in logs[:3]) + (f" and {len(logs) - 3} more" if len(logs) > 3 else "")
     records = {log.name: _sorted_records(log) for log in logs}
@@ -110,13 +104,51 @@ def files_of_logs(logs: Sequence[Path]) -> RunFiles:
     return RunFiles(place, results, records, (f"Only {names} was read, as given.",), tuple(gaps))
 
 
+def files_of_inspect_logs(paths: Sequence[Path]) -> RunFiles:
+    """Read some logs of inspect_ai, of one model.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a log is missing.
+    ValueError
+        If a log cannot be read, or they are of several models.
+    """
+    place = paths[0].parent
+    logs = sorted(map(read_inspect_log, paths), key=lambda log: (log.date, log.path.name))
+    models = sorted({log.model for log in logs})
+    if len(models) > 1:
+        raise ValueError(f"{place} has logs of {len(models)} models, {', '.join(models)}: give the files of one")
+    newest: dict[frozenset[str], InspectLog] = {}
+    for log in logs:
+        newest[frozenset(condition for record in log.records[:1] for condition in record.conditions)] = log
+    kept = list(newest.values())
+    notes = [note for log in kept for note in log.notes]
+    if len(kept) < len(logs):
+        notes.append(f"{place} holds {len(logs)} evaluations; of those that ask the same, the newest was read.")
+    empty = [log.path.name for log in kept if not log.records]
+    if len(empty) == len(kept):
+        raise FileNotFoundError(f"{place} has no record of a sample: did the evaluation fail?")
+    facts = dict(kept[-1].facts)
+    facts["n-samples"] = {f"benchc in {log.path.name}": next(iter(log.facts["n-samples"].values())) for log in kept}
+    records = {log.path.name: log.records for log in kept if log.records}
+    return RunFiles(place, facts, records, tuple(notes), tuple(gap for log in kept for gap in log.gaps))
+
+
+def _results_files(place: Path) -> list[Path]:
+    """List the results files in a folder, the newest last."""
+    files = [path for path in place.iterdir() if is_results_file(path)]
+    return sorted(files, key=lambda path: (order_of_date(str(date_of_results(path))), path.name))
+
+
 def _newest_results(place: Path) -> tuple[Path, list[str]]:
     if not place.is_dir():
-        raise FileNotFoundError(f"there is no folder {place}: give the folder that lmms-eval wrote for a model")
-    files = sorted(place.glob(f"*{RESULTS_SUFFIX}"))
+        raise FileNotFoundError(f"there is no folder {place}: give the folder that the stack wrote for a model")
+    files = _results_files(place)
     if not files:
         raise FileNotFoundError(
-            f"{place} has no *{RESULTS_SUFFIX}: give the folder that lmms-eval wrote for a model, OUTPUT_PATH/MODEL"
+            f"{place} has no *_results.json, nor the results of another stack: give the folder that the stack wrote "
+            "for a model, OUTPUT_PATH/MODEL"
         )
     if len(files) == 1:
         return files[0], []
@@ -129,19 +161,17 @@ def _read_results(file: Path) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise ValueError(f"{file} is not JSON ({fault}): was the evaluation cut off?") from None
     if not isinstance(results, dict) or not isinstance(results.get("config"), dict):
-        raise ValueError(f"{file} is not a results file of lmms-eval: it has no `config`")
+        raise ValueError(f"{file} is not a results file of a stack: it has no `config`")
     return results
 
 
 def _logs_of(place: Path, date: str) -> list[Path]:
     """List the samples logs of one evaluation."""
-    prefix = f"{date}{SAMPLES_INFIX}"
-    return sorted(path for path in place.iterdir() if path.name.startswith(prefix) and is_samples_log(path))
+    return sorted(path for path in place.iterdir() if is_samples_log(path) and split_log_name(path).date == date)
 
 
 def _task_of(log: Path) -> str:
-    name = log.name.removesuffix(".gz").removesuffix(".jsonl")
-    return name.partition(SAMPLES_INFIX)[2] or name
+    return split_log_name(log).task
 
 
 def _tasks_of_ours(results: Mapping[str, Any]) -> dict[str, int | None]:
@@ -167,7 +197,7 @@ def _holds_records(log: Path) -> bool:
     except (OSError, JsonLinesError):
         first = None
     if first is None or first.fault is not None:
-        return SAMPLES_INFIX + "benchc" in log.name
+        return _task_of(log).startswith("benchc")
     return isinstance(first.value, dict) and RECORD_KEY in first.value
 
 

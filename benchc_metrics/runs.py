@@ -22,12 +22,20 @@ from numpy.typing import ArrayLike, NDArray
 from benchc_metrics.benchmark import CONTROL, SEVERITIES, Condition
 from benchc_metrics.cautions import Caution, cautions_of
 from benchc_metrics.designs import FULL
+from benchc_metrics.inspect_logs import is_inspect_log, model_of_inspect_log
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import answer_indices, option_distribution
 from benchc_metrics.responses import option_counts as as_option_counts
 from benchc_metrics.run_arrays import RunArrays, arrays_of_records
-from benchc_metrics.run_files import RunFiles, files_of_folder, files_of_logs, is_results_file, is_samples_log
+from benchc_metrics.run_files import (
+    RunFiles,
+    files_of_folder,
+    files_of_inspect_logs,
+    files_of_logs,
+    is_results_file,
+)
+from benchc_metrics.run_layouts import is_samples_log
 
 __all__ = [
     "GivenPredictions",
@@ -61,7 +69,7 @@ class RunMetadata:
     date : str or None
         Start of the evaluation, ISO 8601; in UTC where lmms-eval's time zone is known.
     benchc, lmms_eval : str
-        Versions.
+        Versions, of benchc and of the stack.
     engine : str
         Version of the corruption engine.
     dataset : str
@@ -84,6 +92,8 @@ class RunMetadata:
         The names that the model's server or checkpoint gave with its responses, where known.
     design : str
         Which conditions each sample was asked, see `benchc_metrics.designs`.
+    stack : str
+        The evaluation framework.
     """
 
     model: str
@@ -103,6 +113,12 @@ class RunMetadata:
     gaps: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
     design: str = FULL
+    stack: str = "lmms-eval"
+
+    @property
+    def evaluated_with(self) -> str:
+        """The stack and its version."""
+        return f"{self.stack} {self.lmms_eval}"
 
 
 _ALL_ASKED: NDArray[np.bool_] = np.ones(0, dtype=bool)
@@ -301,19 +317,24 @@ def read_run(path: str | PathLike[str]) -> Run:
     ValueError
         If a file cannot be read or the logs do not belong together; one sentence that names the file or folder.
     """
-    (place,), _ = _places_of([path])
-    return _read_place(place)
+    places, _ = _places_of([path])
+    if len(places) > 1:
+        raise ValueError(f"{path} has the logs of {len(places)} models: give the files of one")
+    return _read_place(places[0])
 
 
 def _places_of(paths: Sequence[str | PathLike[str]]) -> tuple[list[tuple[Path, ...]], list[Path]]:
     """Turn paths into runs - a folder, or some of its logs - and the files that are none."""
-    files = [path for path in map(Path, paths) if path.is_file()]
+    given = [log for path in map(Path, paths) for log in _inspect_logs_of(path) or (path,)]
+    files = [path for path in given if path.is_file()]
     with_results = {path.parent for path in files if is_results_file(path)}
-    places: dict[Path, list[Path]] = {}
+    places: dict[object, list[Path]] = {}
     strangers: list[Path] = []
-    for path in map(Path, paths):
+    for path in given:
         whole = path.parent in with_results and (is_results_file(path) or is_samples_log(path))
-        if not path.is_file() or whole:
+        if is_inspect_log(path):
+            places.setdefault((path.parent, model_of_inspect_log(path)), []).append(path)
+        elif not path.is_file() or whole:
             folder = path.parent if whole else path
             places[folder] = [folder]
         elif is_samples_log(path):
@@ -323,12 +344,21 @@ def _places_of(paths: Sequence[str | PathLike[str]]) -> tuple[list[tuple[Path, .
     if strangers and not places:
         raise ValueError(
             f"{quoted(str(strangers[0]))} is neither a results file nor a samples log: "
-            "give the folder that lmms-eval wrote for a model"
+            "give the folder that the stack wrote for a model"
         )
     return [tuple(place) for place in places.values()], strangers
 
 
+def _inspect_logs_of(path: Path) -> list[Path]:
+    """List the logs of inspect_ai in a folder, which holds those of all models."""
+    if not path.is_dir() or any(map(is_results_file, path.iterdir())):
+        return []
+    return sorted(file for file in path.iterdir() if is_inspect_log(file))
+
+
 def _read_place(place: tuple[Path, ...]) -> Run:
+    if is_inspect_log(place[0]):
+        return _assemble(files_of_inspect_logs(place))
     return _assemble(files_of_logs(place) if place[0].is_file() else files_of_folder(place[0]))
 
 
@@ -532,7 +562,13 @@ def _letter_mass(log_likelihoods: NDArray[np.float64], *, known: bool) -> NDArra
 def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, length_normalised: bool) -> RunMetadata:
     config = _mapping(results.get("config"))
     arguments = _model_arguments(config.get("model_args"))
-    model = results.get("model_name") or arguments.get("pretrained") or ""
+    stack, version = _stack(results)
+    model = arguments.get("pretrained") or ""
+    if stack == "lmms-eval":
+        model = results.get("model_name") or model
+    elif not model:
+        # lm-evaluation-harness draws a name at random where the arguments give none.
+        model = arguments.get("model") or str(config.get("model") or "")
     tasks = [value for value in _mapping(results.get("configs")).values() if isinstance(value, Mapping)]
     of_tasks = [_mapping(task.get("metadata")) for task in tasks]
     ours = [metadata for metadata in of_tasks if {"corruption", "design"} & metadata.keys()]
@@ -542,7 +578,8 @@ def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, l
         model_args=",".join(f"{key}={value}" for key, value in arguments.items()),
         date=_iso_date(results),
         benchc=str(shared["benchc"]),
-        lmms_eval=str(results.get("lmms_eval_version") or "unknown").partition("@")[0],
+        lmms_eval=version,
+        stack=stack,
         engine=str(shared["engine"]),
         dataset=str(shared["dataset"]),
         dataset_size=_dataset_size(results),
@@ -575,8 +612,26 @@ def _dataset_size(results: Mapping[str, Any]) -> int | None:
     return max(known, default=None)
 
 
+def _stack(results: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name of the stack that wrote the results, and its version."""
+    if "lm_eval_version" in results:
+        return "lm-eval", str(results["lm_eval_version"])
+    if "stack" in results:
+        return str(results["stack"]), str(results.get("stack_version") or "unknown")
+    return "lmms-eval", str(results.get("lmms_eval_version") or "unknown").partition("@")[0]
+
+
 def _iso_date(results: Mapping[str, Any]) -> str | None:
-    """lmms-eval's `YYYYMMDD_HHMMSS`, in the zone of its `--timezone`, as ISO 8601."""
+    """Return when an evaluation began as ISO 8601.
+
+    lmms-eval writes `YYYYMMDD_HHMMSS` in the zone of its `--timezone`, lm-evaluation-harness seconds, and inspect_ai
+    ISO 8601 itself.
+    """
+    written = results.get("date")
+    if isinstance(written, (int, float)):
+        return datetime.fromtimestamp(written, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if "stack" in results:
+        return None if written is None else str(written).replace("+00:00", "Z")
     try:
         date = datetime.strptime(str(results.get("date")), "%Y%m%d_%H%M%S")
     except ValueError:

@@ -38,7 +38,7 @@ INSIDE_METRICS = (
     {"benchmark", "designs", "escaping", "files", "json_lines", "messages", "wording"},
     {"responses", "letters", "letter_patterns"},
     {"records", "older_records", "assembly"},
-    {"runs", "run_arrays", "run_files", "cautions"},
+    {"runs", "run_arrays", "run_files", "run_layouts", "inspect_logs", "cautions"},
     {"metrics"},
     {"statistics"},
     {"findings"},

@@ -25,7 +25,8 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
         One for each figure that is defined, in the order of the record.
     """
     how = (
-        f"benchc {record.versions.benchc}, corruption engine {record.engine}, lmms-eval {record.versions.lmms_eval}, "
+        f"benchc {record.versions.benchc}, corruption engine {record.engine}, "
+        f"{record.versions.stack} {record.versions.lmms_eval}, "
         f"backend {record.model.backend}, dataset {record.dataset.fingerprint[:16]}"
     )
     if record.obtained != "log-likelihoods":

@@ -246,7 +246,7 @@ def evaluation_log(record: SubmissionRecord, instances: bytes) -> EvaluationLog:
             additional_details={"url": record.source.url},
         ),
         eval_library=EvalLibrary(
-            name="lmms-eval",
+            name=record.versions.stack,
             version=record.versions.lmms_eval,
             additional_details={"plugin": f"benchc {record.versions.benchc}", "corruption_engine": record.engine},
         ),

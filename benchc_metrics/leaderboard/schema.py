@@ -167,10 +167,11 @@ class ModelFacts(Strict):
 
 
 class Versions(Strict):
-    """Versions of what evaluated."""
+    """Versions of what evaluated: benchc, and under the key `lmms_eval` the stack of that name or of another."""
 
     benchc: Name
     lmms_eval: Name
+    stack: Name = "lmms-eval"
 
 
 class DatasetFacts(Strict):

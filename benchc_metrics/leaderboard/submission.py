@@ -274,7 +274,7 @@ def _record_without_files(
             model=ModelFacts(
                 id=model_id, backend=facts.backend, arguments=_public_arguments(facts.model_args, facts.model, model_id)
             ),
-            versions=Versions(benchc=facts.benchc, lmms_eval=facts.lmms_eval),
+            versions=Versions(benchc=facts.benchc, lmms_eval=facts.lmms_eval, stack=facts.stack),
             engine=facts.engine,
             prompt=facts.prompt,
             context=facts.context,

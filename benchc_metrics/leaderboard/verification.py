@@ -292,6 +292,7 @@ def _metadata(record: SubmissionRecord) -> RunMetadata:
         date=record.evaluated,
         benchc=record.versions.benchc,
         lmms_eval=record.versions.lmms_eval,
+        stack=record.versions.stack,
         engine=record.engine,
         dataset=record.dataset.fingerprint,
         dataset_size=record.dataset.samples,

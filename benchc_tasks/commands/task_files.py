@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchc_metrics.files import replace_file
+from benchc_tasks.stacks.lm_eval import task_files as of_lm_eval
 from benchc_tasks.stacks.lmms_eval.task_files import task_files
 from task_yamls import tasks_path
 
@@ -19,18 +21,29 @@ def add_parser(subparsers: Any) -> None:
         "task-files", help="write the task definitions anew, after a change of corruptions or metrics"
     )
     parser.add_argument(
-        "folder", nargs="?", type=Path, default=tasks_path(), metavar="FOLDER", help="where to write them (%(default)s)"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write those of lmms-eval alone; by default those of all stacks are written where they stand",
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the files and say how many changed."""
+    _write(arguments.folder or tasks_path(), task_files())
+    if arguments.folder is None:
+        _write(of_lm_eval.tasks_folder(), of_lm_eval.task_files())
+    return 0
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
     changed = 0
-    for name, content in task_files().items():
-        file = arguments.folder / name
+    for name, content in files.items():
+        file = folder / name
         if not file.is_file() or file.read_bytes() != content.encode():
+            file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, content)
             changed += 1
-    print(f"{arguments.folder}: {changed} of {len(task_files())} files written, the others were up to date")
-    return 0
+    print(f"{folder}: {changed} of {len(files)} files written, the others were up to date")

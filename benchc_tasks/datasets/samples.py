@@ -103,6 +103,11 @@ class SampleDataset(Sequence[dict[str, Any]]):
         return {name: kind for name, kind in _FEATURES.items() if self._shows_images or name != IMAGE_COLUMN}
 
     @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The samples' ids, in order."""
+        return tuple(self._table["id"].to_pylist())
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the samples and the bytes of their images, in hexadecimal digits; the first call reads all."""
         digests: dict[int, str] = {}

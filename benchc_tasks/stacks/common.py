@@ -10,13 +10,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points, version
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 
 from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, Condition, conditions_under
 from benchc_metrics.designs import FULL, LITE, LITE_CONDITIONS, conditions_per_sample, lite_conditions, lite_design
 from benchc_metrics.messages import close_to_it, quoted
+from benchc_metrics.metrics.ras import READINGS, Reading
+from benchc_metrics.metrics.registry import METRICS
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
@@ -30,7 +32,14 @@ __all__ = [
     "conditions_of",
     "facts_of",
     "load_samples",
+    "metrics_of_letters",
+    "reading_of",
+    "refuse_examples",
+    "say_that_ras_is_not_defined",
     "sent_context",
+    "settings_of_samples",
+    "split_of",
+    "text_of",
 ]
 
 CORRUPTIONS_GROUP = "benchc.corruptions"
@@ -42,6 +51,11 @@ LONGEST_PROMPT = 1000
 DEMONSTRATION_NOTICE = (
     "benchc runs on its bundled demonstration set, for demonstration only: its numbers are not Bench-C results; "
     "name a dataset with BENCHC_DATASET or with dataset_path in the task's YAML."
+)
+
+RAS_NOTICE = (
+    "benchc-gen tasks report accuracy, flips, destroyed and corrected answers; RAS is not defined for them, because it "
+    "needs the log-likelihoods of all options, which the benchc_* tasks ask for."
 )
 
 _QUESTION = question_with_options("{question}", ["{option}"])
@@ -180,10 +194,80 @@ def load_samples(source: str | None, split: str | None) -> SampleDataset:
     return _load_samples_of(named, split, file_states(named) if named else ())
 
 
+def settings_of_samples(samples: SampleDataset) -> dict[str, Any]:
+    """Return what a task's configuration says about its data, which results files keep and caches look at."""
+    return {"dataset": samples.fingerprint, "demonstration": samples.is_demonstration, "engine": ENGINE_VERSION}
+
+
+def split_of(dataset_kwargs: Mapping[str, Any] | None) -> str | None:
+    """Read a task's `dataset_kwargs`.
+
+    Raises
+    ------
+    ValueError
+        If there is more than a split.
+    """
+    unknown = (dataset_kwargs or {}).keys() - {"split"}
+    if unknown:
+        raise ValueError(
+            f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split: leave the rest out"
+        )
+    return (dataset_kwargs or {}).get("split")
+
+
+def reading_of(written: object) -> Reading:
+    """Read a task's `metadata.ras_reading`.
+
+    Raises
+    ------
+    ValueError
+        If it is no reading of RAS.
+    """
+    if written not in READINGS:
+        raise ValueError(
+            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct "
+            f"the task's YAML{close_to_it(written, READINGS)}"
+        )
+    return cast(Reading, written)
+
+
+def refuse_examples(task: str, num_fewshot: object) -> None:
+    """Refuse examples before a question.
+
+    Raises
+    ------
+    ValueError
+        If some are asked for.
+    """
+    if num_fewshot:
+        raise ValueError(f"num_fewshot is {num_fewshot}, but {task} is asked without examples: set it to 0")
+
+
 def facts_of(
-    doc: Mapping[str, Any], samples: SampleDataset, conditions: Sequence[Condition], design: str | None = None
+    doc: Mapping[str, Any],
+    samples: SampleDataset,
+    conditions: Sequence[Condition],
+    context: SentContext,
+    *,
+    model: str | None = None,
+    design: str | None = None,
 ) -> dict[str, Any]:
-    """Return what a sample's record says beside the responses and the context, by the names of its fields."""
+    """Return what a sample's record says beside the responses, by the names of its fields.
+
+    Parameters
+    ----------
+    doc : mapping
+        The sample.
+    samples : SampleDataset
+    conditions : sequence of Condition
+        Those of the sample.
+    context : SentContext
+        What was sent around the question.
+    model : str, optional
+        The model's own name for itself.
+    design : str, optional
+        See `AskedConditions`.
+    """
     return {
         "design": design,
         "sample": doc["id"],
@@ -194,7 +278,15 @@ def facts_of(
         "dataset": samples.fingerprint,
         "engine": ENGINE_VERSION,
         "benchc": version("benchc"),
+        "prompt": context.prompt,
+        "context": context.fingerprint,
+        "model": model,
     }
+
+
+def metrics_of_letters() -> list[str]:
+    """List the metrics that predictions alone define, and `ras`, which says there that it is not defined."""
+    return [*(name for name, metric in METRICS.items() if not metric.needs_distribution), "ras"]
 
 
 def sent_context(text: str, question: str, options: Sequence[str], model: AnsweringModel | None = None) -> SentContext:
@@ -219,6 +311,21 @@ def sent_context(text: str, question: str, options: Sequence[str], model: Answer
     if len(written) > LONGEST_PROMPT:
         written = f"sha256:{hashlib.sha256(written.encode('utf-8', 'surrogatepass')).hexdigest()}"
     return SentContext(written, digest)
+
+
+def text_of(system_prompt: str | None) -> str | None:
+    """Read the file that a system prompt may name; a text stands for itself."""
+    if system_prompt and os.path.isfile(system_prompt):
+        with open(system_prompt, encoding="utf-8") as file:
+            return file.read().strip()
+    return system_prompt
+
+
+@functools.lru_cache(maxsize=1)
+def say_that_ras_is_not_defined() -> None:
+    """Warn once that generated letters have no RAS."""
+    if os.environ.get("RANK", "0") == "0":
+        logger.warning(RAS_NOTICE)
 
 
 @functools.lru_cache(maxsize=4)

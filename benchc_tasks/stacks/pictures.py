@@ -1,7 +1,8 @@
-"""The picture of a sample under a condition, as lmms-eval's backends ask for it."""
+"""The picture of a sample under a condition, as a stack's models ask for it."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -9,13 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from loguru import logger
 from PIL import Image
 
 from benchc_metrics.benchmark import Condition
 from benchc_tasks.corruptions import CONTROLS, CORRUPTIONS, ENGINE_VERSION, Corruption, condition_seed, corrupt
-from benchc_tasks.datasets import decode_image
+from benchc_tasks.datasets import DatasetError, SampleDataset, decode_image, image_problem
 
-__all__ = ["ConditionedPicture", "condition_state"]
+__all__ = ["ConditionedPicture", "condition_state", "picture_or_blank", "why_undecodable"]
+
+BLANK_SIZE = (64, 64)
+"""Pixels of what stands for a picture that cannot be decoded."""
 
 
 _DESCRIBED: dict[Condition, tuple[Corruption, str]] = {}
@@ -60,6 +65,27 @@ class ConditionedPicture:
         if corruption is None:
             return [image]
         return [corrupt(image, corruption, severity, seed=condition_seed(self.sample, corruption, severity))]
+
+
+def picture_or_blank(picture: ConditionedPicture, doc: Mapping[str, Any]) -> list[Image.Image]:
+    """Render a picture, or a blank one if the image cannot be decoded.
+
+    A stack's own model would end the run of all samples over such an image; no answer to it counts, see
+    `why_undecodable`.
+    """
+    try:
+        return picture(doc)
+    except DatasetError:
+        return [Image.new("RGB", BLANK_SIZE)]
+
+
+@functools.lru_cache(maxsize=1 << 20)
+def why_undecodable(samples: SampleDataset, position: int) -> str | None:
+    """Say why a sample's image cannot be decoded; tried and logged once for all tasks of a run."""
+    problem = image_problem(samples[position])
+    if problem:
+        logger.warning(f"{problem}; its answers count as invalid")
+    return problem
 
 
 def condition_state(condition: Condition) -> str:

@@ -1094,7 +1094,7 @@ def test_logits_that_leave_half_precision_are_no_answer(tmp_path: Path) -> None:
         (["show", "none.png", "-o", "sheet.png"], "benchc: [Errno 2] No such file or directory: 'none.png'"),
         (
             ["summary", "nowhere"],
-            "benchc: there is no folder nowhere: give the folder that lmms-eval wrote for a model",
+            "benchc: there is no folder nowhere: give the folder that the stack wrote for a model",
         ),
         (["verify", "nowhere"], "benchc: there is no folder nowhere: give the folder that `benchc submit` wrote"),
     ],

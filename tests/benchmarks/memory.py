@@ -28,11 +28,11 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
 from PIL import Image
 
-import benchc_tasks.stacks.lmms_eval.model as model_module
+import benchc_tasks.stacks.choice_model as model_module
 from benchc_tasks.corruptions import CORRUPTIONS, SEVERITIES, corrupt_many
 from benchc_tasks.datasets import load_dataset, write_dataset
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
-from benchc_tasks.stacks.lmms_eval.progress import Progress
+from benchc_tasks.stacks.progress import Progress
 from task_yamls import tasks_path
 
 CONDITIONS_OF_A_SAMPLE = 1 + len(CORRUPTIONS) * len(SEVERITIES)

@@ -7,8 +7,8 @@ one asks a question once, whatever tasks ask it, and keeps its answer at once (`
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,38 +17,31 @@ from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
 
 from benchc_metrics.messages import quoted
-from benchc_metrics.responses import NO_ANSWER, checked_response, checked_text
+from benchc_metrics.responses import NO_ANSWER, checked_text
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.answer_store import SYNC_INTERVAL, AnswerStore, answer_key
-from benchc_tasks.stacks.lmms_eval.requests import group_by_key, in_pieces, task_configurations
+from benchc_tasks.stacks import answer_cache
+from benchc_tasks.stacks.answer_cache import AnswersNotKeptError, kept_log_likelihood
+from benchc_tasks.stacks.answer_store import SYNC_INTERVAL
+from benchc_tasks.stacks.lmms_eval.requests import group_requests_by_key, in_pieces, task_configurations
 from benchc_tasks.stacks.model_identity import model_identity
 
 __all__ = ["AnswerCache", "AnswersNotKeptError"]
 
 
-class AnswersNotKeptError(RuntimeError):
-    """The answers of a run can no longer be kept; the message says how many are, and how to go on."""
-
-
-class AnswerCache:
+class AnswerCache(answer_cache.AnswerCache):
     """The answers of this run and of earlier ones, with the methods of `ResponseCache` that lmms-eval calls.
 
     Parameters
     ----------
-    root : Path
-        `--use_cache`; the answers of each model have a folder there.
-    model : str
-        What tells the model from others, beside its own `fingerprint` where it has one. Empty if nothing does: its
-        answers are not kept.
+    root, model
+        As in `benchc_tasks.stacks.answer_cache.AnswerCache`.
     tasks : mapping of str to str
         The state of each task's configuration.
     """
 
     def __init__(self, root: Path, model: str, tasks: Mapping[str, str]) -> None:
-        self._store = AnswerStore(root / f"answers-{answer_key(model)[:16]}")
-        self._model = model
+        super().__init__(root, model)
         self._tasks = tasks
-        self._found = 0
 
     @classmethod
     def create(
@@ -73,9 +66,7 @@ class AnswerCache:
                 f"the answers of {quoted(model)} are not kept: give it a __repr__ that tells it from other models"
             )
         cache = cls(root, identity or "", task_configurations(task_dict or {}))
-        # What cannot be merged on this disk is found all the same.
-        with suppress(OSError):
-            cache._store.merge()
+        cache.merge()
         return cache
 
     @fail_together()
@@ -99,72 +90,27 @@ class AnswerCache:
         AnswersNotKeptError
             If an answer cannot be written.
         """
-        model = answer_key(self._model, getattr(lm, "fingerprint", "")) if self._model else ""
-        questions = group_by_key(model, reqtype, requests, self._tasks)
-        found = self._store.find({key for key, _ in questions})
-        answers: list[Any] = [None] * len(requests)
-        for key, options in questions:
-            for places, response in zip(options, found.get(key, ()), strict=False):
-                for place in places:
-                    answers[place] = tuple(response) if reqtype == "loglikelihood" else response
-        missing = [(key, options) for key, options in questions if key not in found]
-        number = len(requests) - sum(len(places) for _, options in missing for places in options)
-        self._found += number
-        logger.info(f"{number:,} of {len(requests):,} answers were found in {self._store.folder.parent}")
-        for places, response in self._ask(lm, reqtype, requests, missing) if missing else ():
-            for place in places:
-                answers[place] = response
-        return answers
+        return self.answer(
+            requests,
+            group_requests_by_key(self.key_of(lm), reqtype, requests, self._tasks),
+            partial(_stream, lm, reqtype),
+            keep=partial(_kept, reqtype),
+            read=tuple if reqtype == "loglikelihood" else _same,
+        )
 
     def finalize(self, *, success: bool, dist_backend: str = "accelerate", accelerator: object = None) -> None:
         """Close the files, and merge them if all was answered; a fault here is only warned of."""
-        try:
-            self._store.close()
-            if success:
-                self._store.merge()
-        except Exception as fault:
-            if success and self._store.written:
-                logger.warning(
-                    f"the answers of this run could not be merged ({fault}): they stay in {self._store.folder}, where "
-                    "the next run finds them"
-                )
+        self.close(success=success)
 
-    def _ask(
-        self, lm: Any, reqtype: str, requests: Sequence[Instance], missing: Sequence[tuple[str, list[list[int]]]]
-    ) -> Iterator[tuple[list[int], Any]]:
-        """Yield each response with the places of the requests that it answers; keep those to a question at its end."""
-        with self._writing():
-            self._store.open()
-        asked = [[requests[places[0]] for places in options] for _, options in missing]
-        with closing(_stream(lm, reqtype, asked)) as stream:
-            order = [(key, places, places is options[-1]) for key, options in missing for places in options]
-            kept: list[Any] = []
-            for (key, places, is_last), response in zip(order, stream, strict=True):
-                yield places, response
-                kept.append(_kept(reqtype, response))
-                if is_last:
-                    if key and None not in kept:
-                        with self._writing():
-                            self._store.keep(key, kept)
-                    kept = []
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as fault:
-            raise AnswersNotKeptError(
-                f"answers can no longer be kept in {self._store.folder} ({fault}): "
-                f"{self._found + self._store.written:,} answers of this run are kept; make room there or make it "
-                "writable, and the same command goes on from them"
-            ) from fault
+def _same(kept: Any) -> Any:
+    return kept
 
 
 def _kept(reqtype: str, response: object) -> Any:
     """Return a response as JSON types, or None for one that is to be asked for again by the next run."""
     if reqtype == "loglikelihood":
-        checked = checked_response(response)
-        return None if isinstance(checked, dict) else list(checked[: 2 if checked.missing_mass is None else 3])
+        return kept_log_likelihood(response)
     text = response.text if isinstance(response, GenerationResult) else response
     if isinstance(text, str):
         is_answer = text.strip() and not text.startswith(NO_ANSWER) and "text" in checked_text(text)

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
-from benchc_metrics.run_files import RESULTS_SUFFIX
 from benchc_metrics.runs import Run, read_run
 from benchc_tasks.datasets import SOURCE_VARIABLE
 
 __all__ = ["EvaluationError", "evaluate"]
 
+RESULTS_PATTERN = "*_results.json"
 _KEPT_LINES = 200
 
 
@@ -71,7 +71,7 @@ def evaluate(
         As in `benchc_metrics.read_run`.
     """
     folder = Path(output)
-    before = set(folder.rglob(f"*{RESULTS_SUFFIX}"))
+    before = set(folder.rglob(RESULTS_PATTERN))
     command = _command(folder, model, model_args, tasks, limit, options or {})
     environment = os.environ | ({} if dataset is None else {SOURCE_VARIABLE: os.fspath(dataset)})
     lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -82,7 +82,7 @@ def evaluate(
             lines.append(line.rstrip())
             if echo:
                 sys.stderr.write(line)
-    made = sorted(set(folder.rglob(f"*{RESULTS_SUFFIX}")) - before)
+    made = sorted(set(folder.rglob(RESULTS_PATTERN)) - before)
     if not made:
         errors = [line for line in lines if "ERROR" in line or "Error" in line] or list(lines)[-1:]
         raise EvaluationError(f"lmms-eval left no results in {folder}: {errors[-1] if errors else 'it said nothing'}")

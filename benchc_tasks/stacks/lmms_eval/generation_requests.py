@@ -19,14 +19,11 @@ from PIL import Image
 
 from benchc_metrics.benchmark import Condition
 from benchc_metrics.messages import quoted
-from benchc_tasks.datasets import DatasetError, SampleDataset
-from benchc_tasks.stacks.pictures import ConditionedPicture
+from benchc_tasks.datasets import SampleDataset
+from benchc_tasks.stacks.pictures import ConditionedPicture, picture_or_blank
 from benchc_tasks.stacks.prompting import Prompt
 
 __all__ = ["ConditionedDocId", "ConditionedDocs", "SettingsAndMessages", "SettingsAndPictures"]
-
-BLANK_SIZE = (64, 64)
-"""Pixels of what stands for a picture that cannot be decoded."""
 
 PICTURE_KEY = "benchc_picture"
 """Where a doc that was looked up with its condition has its `ConditionedPicture`."""
@@ -119,10 +116,7 @@ class SettingsAndPictures(dict[str, Any]):
                 f"sample {quoted(doc['id'])} was looked up without its condition: the model changes "
                 "lmms-eval's doc ids, and benchc-gen tasks cannot be run with it"
             )
-        try:
-            return picture(doc)
-        except DatasetError:
-            return [Image.new("RGB", BLANK_SIZE)]
+        return picture_or_blank(picture, doc)
 
 
 class SettingsAndMessages(dict[str, Any]):

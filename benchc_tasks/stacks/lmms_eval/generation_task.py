@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import copy
-import functools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lmms_eval.api.reasoning import parse_reasoning_tags_config
-from loguru import logger
 
 from benchc_metrics.assembly import assemble_generation_record
 from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.records import SampleRecord
-from benchc_tasks.datasets import SampleDataset, image_problem
 from benchc_tasks.models.processes import fail_together
+from benchc_tasks.stacks.common import say_that_ras_is_not_defined
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
 from benchc_tasks.stacks.lmms_eval.generation_requests import (
     ConditionedDocId,
@@ -24,13 +21,9 @@ from benchc_tasks.stacks.lmms_eval.generation_requests import (
     SettingsAndPictures,
 )
 from benchc_tasks.stacks.lmms_eval.task import SampleTask
+from benchc_tasks.stacks.pictures import why_undecodable
 
 __all__ = ["GenerationTask"]
-
-RAS_NOTICE = (
-    "benchc-gen tasks report accuracy, flips, destroyed and corrected answers; RAS is not defined for them, because it "
-    "needs the log-likelihoods of all options, which the benchc_* tasks ask for."
-)
 
 
 class GenerationTask(SampleTask):
@@ -45,7 +38,7 @@ class GenerationTask(SampleTask):
     request_type = "generate_until"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        _say_that_ras_is_not_defined()
+        say_that_ras_is_not_defined()
         self._undecodable: dict[str, str] = {}
         super().__init__(config)
 
@@ -69,7 +62,7 @@ class GenerationTask(SampleTask):
 
     def arguments_of(self, doc_id: int, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
         """Return the arguments of `benchc_tasks.stacks.lmms_eval.generation_requests`, condition by condition."""
-        if reason := _why_undecodable(self.samples, doc_id):
+        if reason := why_undecodable(self.samples, doc_id):
             self._undecodable[doc["id"]] = reason
         prompt = self.prompt
         return (
@@ -102,18 +95,3 @@ class GenerationTask(SampleTask):
             task_value=self.config.reasoning_tags,
         )
         return [*REASONING_TAGS, *(given or ())]
-
-
-@functools.lru_cache(maxsize=1 << 20)
-def _why_undecodable(samples: SampleDataset, doc_id: int) -> str | None:
-    """Say why a sample's image cannot be decoded; tried and logged once for all tasks of a run."""
-    problem = image_problem(samples[doc_id])
-    if problem:
-        logger.warning(f"{problem}; its answers count as invalid")
-    return problem
-
-
-@functools.lru_cache(maxsize=1)
-def _say_that_ras_is_not_defined() -> None:
-    if os.environ.get("RANK", "0") == "0":
-        logger.warning(RAS_NOTICE)

@@ -2,145 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, closing
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
-import torch
-from accelerate import Accelerator
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
-from loguru import logger
 
-from benchc_metrics.messages import quoted
-from benchc_metrics.responses import NO_ANSWER
-from benchc_tasks.models.costs import Limits, Prices
-from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
-from benchc_tasks.models.engines import EngineSettings
-from benchc_tasks.models.pipeline import score_within
-from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
-from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
-from benchc_tasks.stacks.common import AnsweringModel
+from benchc_tasks.models.processes import fail_together
+from benchc_tasks.stacks.choice_model import Answer, ChoiceModel
 from benchc_tasks.stacks.lmms_eval.backends import build_scorer
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
-from benchc_tasks.stacks.lmms_eval.progress import HEARTBEAT_SECONDS, Progress
 from benchc_tasks.stacks.lmms_eval.requests import group_requests
 
 __all__ = ["BenchCModel"]
-
-ONE_PROCESS = (
-    "accelerate launch --cpu starts a single process, however many it is asked for: this run is one process. "
-    "For several on a CPU use torchrun --nproc_per_node, or accelerate launch --multi_gpu, which need no GPU here."
-)
 
 NO_TEMPLATE = (
     "--apply_chat_template is not for the model benchc, which puts every question into the checkpoint's own chat "
     "template: leave it out"
 )
 
-Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
-"""An `OptionResponse` as the plain pair that lmms-eval's method promises, with the missing mass third where there is
-one; or, where there is no response, `NO_ANSWER` and why."""
 
-
-class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
+class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is untyped
     """Option log-likelihoods by one forward pass for a sample under a condition.
 
     Parameters
     ----------
-    backend : str, optional
-        The lmms-eval model whose model and processor are used. Without it, transformers loads `pretrained`.
-    pretrained : str, optional
-        Folder or hub id of the checkpoint. Without it and without `backend`, the bundled demonstration model.
-    batch_size : int or str
-        Conditions in a forward pass; "auto" chooses.
-    max_batch_size : int, optional
-        The most that "auto" chooses.
-    device : str, optional
-        CUDA if there, else the CPU.
-    dtype : str, optional
-        Precision of the weights, or "auto" for the checkpoint's own. float32 on a CPU, else the checkpoint's own.
-    system_prompt : str, optional
-        A system message, or the path of a file with it.
-    enable_thinking : bool, optional
-        Handed to the chat template.
-    render_threads : int, optional
-        Background threads that render images; half of the cores, 8 at most.
-    look_ahead : int
-        Batches that may wait rendered.
-    heartbeat : float
-        Seconds between two lines in the log that say how far the run is, where there is no terminal.
-    max_passes : int, optional
-        Stop after so many forward passes; the same command goes on from the answers that `--use_cache` keeps.
-    budget : float, optional
-        Stop before more than this is spent, in the currency of the prices.
-    price_input, price_output : float
-        Price of a million tokens that the model reads and writes, of a served model.
     **arguments
-        The backend's; without a backend, those of `benchc_tasks.models.loading.load_checkpoint`.
+        As in `ChoiceModel`; `backend` is the lmms-eval model whose model and processor are used.
 
     Raises
     ------
-    ValueError
-        If an argument names nothing that exists; the message says what and the cure.
-    EngineError
-        If the engine can answer nothing.
+    ValueError, EngineError
+        As in `ChoiceModel`.
     """
 
     is_simple = True
 
     @fail_together()
-    def __init__(
-        self,
-        backend: str | None = None,
-        pretrained: str | None = None,
-        batch_size: int | str = 1,
-        max_batch_size: int | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        system_prompt: str | None = None,
-        enable_thinking: bool | None = None,
-        render_threads: int | None = None,
-        look_ahead: int = 3,
-        heartbeat: float = HEARTBEAT_SECONDS,
-        max_passes: int | None = None,
-        budget: float | None = None,
-        price_input: float = 0.0,
-        price_output: float = 0.0,
-        **arguments: Any,
-    ) -> None:
-        super().__init__()
-        self.accelerator = Accelerator()
-        if is_one_in_place_of_several(os.environ):
-            logger.warning(ONE_PROCESS)
-        self._rank = self.accelerator.process_index
-        self._world_size = self.accelerator.num_processes
-        self._device = choose_device(device, self.accelerator)
-        threads = max(1, min(8, available_cores() // 2)) if render_threads is None else render_threads
-        self._render_threads = _positive("render_threads", threads)
-        self._look_ahead = _positive("look_ahead", look_ahead)
-        if not isinstance(heartbeat, (int, float)) or heartbeat <= 0:
-            raise ValueError(f"heartbeat is {quoted(heartbeat)}: give a number of seconds above 0")
-        self._heartbeat = heartbeat
-        self._prices = Prices(price_input, price_output)
-        self._limits = Limits(max_passes, budget, self._prices).share(self.world_size)
-        system = self._resolve_system_prompt(system_prompt)
-        settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
-        self._scorer: ChoiceScorer[Any] | None = build_scorer(
-            EngineSettings(
-                backend=backend,
-                pretrained=pretrained,
-                arguments=arguments,
-                device=self._device,
-                dtype=dtype,
-                batch_size=batch_size,
-                max_batch_size=max_batch_size,
-                system_prompt=system,
-                template_settings=settings,
-            )
-        )
-        self.task_dict = DocsOfModel(AnsweringModel(getattr(self._scorer, "answered_by", None), system, settings))
+    def __init__(self, **arguments: Any) -> None:
+        lmms.__init__(self)
+        ChoiceModel.__init__(self, build_scorer, **arguments)
+        self.task_dict = DocsOfModel(self.answering)
 
     @property
     def chat_template(self) -> NoReturn:
@@ -150,27 +52,6 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
     def apply_chat_template(self, *messages: Any, **settings: Any) -> NoReturn:
         """Refuse `--apply_chat_template`."""
         raise ValueError(NO_TEMPLATE)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model runs."""
-        return self._device
-
-    @property
-    def scorer(self) -> ChoiceScorer[Any]:
-        """What scores the questions.
-
-        Raises
-        ------
-        RuntimeError
-            If the model was cleaned up.
-        """
-        return self._working_scorer()
-
-    @property
-    def fingerprint(self) -> str:
-        """What the answers depend on beside `--model_args`; see `ChoiceScorer`."""
-        return self._working_scorer().fingerprint
 
     def loglikelihood(self, requests: Sequence[Instance]) -> list[Answer]:
         """Score continuations.
@@ -197,6 +78,7 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
                 "max_passes and budget stop a run that goes on later, and without a cache nothing is kept for that: "
                 "add --use_cache DIR"
             )
+        self.refuse_limits()
         return list(self.stream_loglikelihood(requests))
 
     def stream_loglikelihood(self, requests: Sequence[Instance]) -> Generator[Answer, None, None]:
@@ -219,36 +101,9 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
         StoppedError
             If the limit of the run is reached.
         """
-        scorer = self._working_scorer()
-        if not requests:
-            return
-        inquiries = group_requests(requests, self.task_dict)
-        progress = Progress(
-            [str(request.args[4]) for request in requests],
-            len(inquiries),
-            rank=self.rank,
-            world_size=self.world_size,
-            heartbeat=self._heartbeat,
-            samples=len({inquiry.sample for inquiry in inquiries}),
-            pictures=sum(inquiry.doc_to_visual is not None for inquiry in inquiries),
-            usage=getattr(scorer, "usage", None),
-            prices=self._prices,
+        yield from self.stream_answers(
+            group_requests(requests, self.task_dict), [str(request.args[4]) for request in requests]
         )
-        batches = score_within(
-            self._limits, inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead
-        )
-        waiting: dict[int, Answer] = {}
-        following = 0
-        with fail_together(), progress, closing(batches):
-            while following < len(requests):
-                with self._spare_cores():
-                    batch = next(batches)
-                progress.update(batch)
-                for inquiry, outcome in batch:
-                    waiting.update((place, _answer(outcome, option)) for place, option in inquiry.places)
-                while following in waiting:
-                    yield waiting.pop(following)
-                    following += 1
 
     def generate_until(self, requests: Sequence[Instance]) -> NoReturn:
         """Refuse to generate."""
@@ -262,28 +117,5 @@ class BenchCModel(lmms):  # type: ignore[misc]  # lmms-eval is untyped
 
     def clean(self) -> None:
         """Give the model's memory back; nothing can be scored afterwards."""
-        self._scorer = None
-        super().clean()
-
-    def _working_scorer(self) -> ChoiceScorer[Any]:
-        if self._scorer is None:
-            raise RuntimeError("the benchc model was cleaned up and scores nothing more: build it anew")
-        return self._scorer
-
-    def _spare_cores(self) -> AbstractContextManager[None]:
-        """Leave the rendering threads their cores while the model computes on the others."""
-        on_cpu = self._device.type == "cpu"
-        return torch_threads(available_cores() - self._render_threads if on_cpu else torch.get_num_threads())
-
-
-def _answer(outcome: Outcome, option: int) -> Answer:
-    if isinstance(outcome, ScoringError):
-        return f"{NO_ANSWER}{outcome}"
-    value, is_greedy, missing_mass = outcome[option]
-    return (value, is_greedy) if missing_mass is None else (value, is_greedy, missing_mass)
-
-
-def _positive(name: str, number: object) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ValueError(f"{name} is {quoted(number)}: give a number of 1 or more")
-    return number
+        self.release()
+        lmms.clean(self)

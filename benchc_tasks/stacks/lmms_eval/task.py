@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
@@ -18,16 +18,25 @@ from loguru import logger
 from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.messages import close_to_it, closest, quoted
-from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
+from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord
-from benchc_tasks.corruptions import ENGINE_VERSION
 from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.common import AskedConditions, SentContext, facts_of, load_samples, sent_context
-from benchc_tasks.stacks.lmms_eval.aggregators import items_of_record
+from benchc_tasks.stacks.aggregators import items_of_record
+from benchc_tasks.stacks.common import (
+    AskedConditions,
+    SentContext,
+    facts_of,
+    load_samples,
+    reading_of,
+    refuse_examples,
+    sent_context,
+    settings_of_samples,
+    split_of,
+)
+from benchc_tasks.stacks.ending import EvaluationEnd
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
-from benchc_tasks.stacks.lmms_eval.ending import EvaluationEnd
 from benchc_tasks.stacks.output_folder import check_output_folder
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt
@@ -82,18 +91,14 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         settings = {key: value for key, value in config.items() if key != "class"}
         metadata = dict(settings.get("metadata") or {})
         _refuse_misspelt(str(settings.get("task")), metadata)
-        _refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
+        refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
         asked = AskedConditions.of_metadata(metadata)
         self.conditions, self.design = asked.conditions, asked.design
-        self.samples = load_samples(settings.get("dataset_path"), _split(settings.get("dataset_kwargs") or {}))
-        self.reading = _reading(metadata.get("ras_reading", DEFAULT_READING))
+        self.samples = load_samples(settings.get("dataset_path"), split_of(settings.get("dataset_kwargs")))
+        self.reading = reading_of(metadata.get("ras_reading", DEFAULT_READING))
         self._contexts: dict[str, SentContext] = {}
         # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
-        settings["metadata"] = metadata | {
-            "dataset": self.samples.fingerprint,
-            "demonstration": self.samples.is_demonstration,
-            "engine": ENGINE_VERSION,
-        }
+        settings["metadata"] = metadata | settings_of_samples(self.samples)
         super().__init__(config=settings)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
@@ -227,11 +232,8 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
         )
         model = self.dataset.model
-        return facts_of(doc, self.samples, self.conditions_of(doc), self.design) | {
-            "prompt": context.prompt,
-            "context": context.fingerprint,
-            "model": model.name if model is not None else None,
-        }
+        name = model.name if model is not None else None
+        return facts_of(doc, self.samples, self.conditions_of(doc), context, model=name, design=self.design)
 
     def aggregation(self) -> dict[str, Any]:
         """Return the aggregators, and for the records one that says what a reader must know."""
@@ -294,24 +296,6 @@ def _warn_of_lost_answers() -> None:
     logger.warning(LOST_ANSWERS)
 
 
-def _reading(written: object) -> Reading:
-    if written not in READINGS:
-        raise ValueError(
-            f"metadata.ras_reading is {quoted(written)}, which is none of {', '.join(READINGS)}: correct "
-            f"the task's YAML{close_to_it(written, READINGS)}"
-        )
-    return cast(Reading, written)
-
-
-def _split(dataset_kwargs: Mapping[str, Any]) -> str | None:
-    unknown = dataset_kwargs.keys() - {"split"}
-    if unknown:
-        raise ValueError(
-            f"dataset_kwargs has {', '.join(sorted(unknown))}, but benchc takes only split: leave the rest out"
-        )
-    return dataset_kwargs.get("split")
-
-
 def _refuse_misspelt(task: str, metadata: Mapping[str, Any]) -> None:
     """Refuse an option that was probably meant for one of ours; other keys are the user's own notes."""
     for name in metadata.keys() - set(TASK_OPTIONS):
@@ -319,11 +303,6 @@ def _refuse_misspelt(task: str, metadata: Mapping[str, Any]) -> None:
             raise ValueError(
                 f"metadata of {task} has {quoted(name)}: write {meant[0]}, or another name for a note of yours"
             )
-
-
-def _refuse_examples(task: str, num_fewshot: object) -> None:
-    if num_fewshot:
-        raise ValueError(f"num_fewshot is {num_fewshot}, but {task} is asked without examples: set it to 0")
 
 
 def _refuse_settings(task: str, num_fewshot: int | None, settings: Mapping[str, Any]) -> None:
@@ -337,7 +316,7 @@ def _refuse_settings(task: str, num_fewshot: int | None, settings: Mapping[str, 
         raise ValueError(
             f"--apply_chat_template is not for {task}: models apply their chat template themselves; leave it out"
         )
-    _refuse_examples(task, num_fewshot)
+    refuse_examples(task, num_fewshot)
     if settings.get("cache_requests"):
         raise ValueError(
             f"--cache_requests cannot keep the requests of {task}, whose pictures lmms-eval forgets: leave it out"

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
 from benchc_metrics.designs import LITE, LITE_CONDITIONS, MOST_CONDITIONS
 from benchc_metrics.metrics.registry import METRICS
+from benchc_tasks.stacks.common import metrics_of_letters
 
 __all__ = ["task_files"]
 
-_AGGREGATORS = "benchc_tasks.stacks.lmms_eval.aggregators"
+_AGGREGATORS = "benchc_tasks.stacks.aggregators"
 
 _TEMPLATE = f"""\
 # What every corruption task shares. A task's own YAML says which corruption, and may override anything here.
@@ -129,12 +130,7 @@ def _metric_list() -> str:
 
 
 def _generation_metric_list() -> str:
-    return "metric_list:\n" + _entries(_generation_metrics())
-
-
-def _generation_metrics() -> list[str]:
-    """List what predictions alone define; `ras` is there to say that it is not defined."""
-    return [*(name for name, metric in METRICS.items() if not metric.needs_distribution), "ras"]
+    return "metric_list:\n" + _entries(metrics_of_letters())
 
 
 def _entries(names: Iterable[str]) -> str:
@@ -157,7 +153,7 @@ def _group_metric_list() -> str:
 
 
 def _generation_group_metric_list() -> str:
-    return _GROUP_HEAD + _group_entries(_generation_metrics())
+    return _GROUP_HEAD + _group_entries(metrics_of_letters())
 
 
 def _group_entries(names: Iterable[str]) -> str:

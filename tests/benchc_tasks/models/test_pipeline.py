@@ -8,7 +8,7 @@ from PIL import Image
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.pipeline import MOST_FAILING_SAMPLES, score_ahead
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError
-from benchc_tasks.stacks.lmms_eval.requests import Inquiry
+from benchc_tasks.stacks.inquiries import Inquiry
 
 
 class Lengths:

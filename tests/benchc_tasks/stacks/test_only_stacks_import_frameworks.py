@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
+FACES = tuple(f"benchc_tasks/stacks/{stack}/" for stack in ("lmms_eval", "lm_eval", "vlmevalkit", "inspect_ai"))
 FRAMEWORKS = re.compile(r"^\s*(?:from|import)\s+(?:lmms_eval|lm_eval|vlmeval|inspect_ai)\b", re.MULTILINE)
 
 
@@ -24,4 +25,4 @@ def test_only_stacks_import_a_framework():
 def test_what_the_stacks_share_imports_none():
     of_stacks = importers("benchc_tasks/stacks")
     assert of_stacks
-    assert [file for file in of_stacks if not file.startswith("benchc_tasks/stacks/lmms_eval/")] == []
+    assert [file for file in of_stacks if not file.startswith(FACES)] == []

@@ -22,9 +22,9 @@ from benchc_tasks.models.questions import EngineError, Question, ScoringError
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading
 from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
+from benchc_tasks.stacks.inquiries import Inquiry
 from benchc_tasks.stacks.lmms_eval.backends import SERVED_BACKENDS
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
-from benchc_tasks.stacks.lmms_eval.requests import Inquiry
 from support import logged
 
 KEY = "sk-test-0123456789abcdefghij"

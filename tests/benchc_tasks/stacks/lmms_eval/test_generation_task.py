@@ -26,10 +26,10 @@ from benchc_metrics.records import SampleRecord
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
-from benchc_tasks.stacks.common import conditions_of
-from benchc_tasks.stacks.lmms_eval import generation_task
+from benchc_tasks.stacks import common
+from benchc_tasks.stacks.common import RAS_NOTICE, conditions_of
 from benchc_tasks.stacks.lmms_eval.backends import find_backend
-from benchc_tasks.stacks.lmms_eval.generation_task import RAS_NOTICE, GenerationTask
+from benchc_tasks.stacks.lmms_eval.generation_task import GenerationTask
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from support import logged, rows_of_samples
@@ -261,7 +261,7 @@ def test_a_picture_that_cannot_be_decoded_is_an_invalid_sample_and_leaves_the_ot
 
 
 def test_the_results_say_that_ras_is_not_defined(dataset, tmp_path):
-    generation_task._say_that_ras_is_not_defined.cache_clear()
+    common.say_that_ras_is_not_defined.cache_clear()
     with logged() as lines:
         results = evaluated(SimpleModel(), WEATHER)
     assert [line.strip() for line in lines].count(RAS_NOTICE) == 1
@@ -276,13 +276,13 @@ def test_the_results_say_that_ras_is_not_defined(dataset, tmp_path):
 
 
 def test_the_notice_is_that_of_rank_0_only(dataset, monkeypatch):
-    generation_task._say_that_ras_is_not_defined.cache_clear()
+    common.say_that_ras_is_not_defined.cache_clear()
     monkeypatch.setenv("RANK", "1")
     try:
         with logged() as lines:
             make_task()
     finally:
-        generation_task._say_that_ras_is_not_defined.cache_clear()
+        common.say_that_ras_is_not_defined.cache_clear()
     assert RAS_NOTICE not in [line.strip() for line in lines]
 
 

@@ -362,7 +362,7 @@ def test_torch_leaves_cores_to_the_rendering_threads(
     build: Callable[..., BenchCModel], make_request: Callable[..., Instance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = build(render_threads=3, device="cpu")
-    monkeypatch.setattr("benchc_tasks.stacks.lmms_eval.model.available_cores", lambda: 5)
+    monkeypatch.setattr("benchc_tasks.stacks.choice_model.available_cores", lambda: 5)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     seen: list[int] = []

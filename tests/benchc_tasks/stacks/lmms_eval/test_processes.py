@@ -32,7 +32,7 @@ from benchc_tasks.models.processes import (
     processes,
     processes_on_this_machine,
 )
-from benchc_tasks.stacks.lmms_eval.model import ONE_PROCESS
+from benchc_tasks.stacks.choice_model import ONE_PROCESS
 from support import logged, rows_of_samples
 from task_yamls import tasks_path
 

@@ -12,8 +12,8 @@ import pytest
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.costs import Prices, Usage
 from benchc_tasks.models.questions import Outcome, ScoringError
-from benchc_tasks.stacks.lmms_eval.progress import Progress
-from benchc_tasks.stacks.lmms_eval.requests import Inquiry
+from benchc_tasks.stacks.inquiries import Inquiry
+from benchc_tasks.stacks.progress import Progress
 from support import logged
 
 TASKS = ("benchc_fog", "benchc_snow")

@@ -18,7 +18,7 @@ from benchc_metrics.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.runs import run_of_records
-from benchc_tasks.stacks.lmms_eval.aggregators import (
+from benchc_tasks.stacks.aggregators import (
     MetricOfSample,
     MetricOfTask,
     SumsOfSample,

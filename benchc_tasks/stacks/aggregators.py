@@ -9,10 +9,10 @@ In a task's YAML, and in a group's:
 ```yaml
 metric_list:
   - metric: ras
-    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.over_samples
+    aggregation: !function benchc_tasks.stacks.aggregators.over_samples
 aggregate_metric_list:
   - metric: ras
-    aggregation: !function benchc_tasks.stacks.lmms_eval.aggregators.over_tasks
+    aggregation: !function benchc_tasks.stacks.aggregators.over_tasks
 ```
 """
 

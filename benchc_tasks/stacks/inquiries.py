@@ -1,0 +1,137 @@
+"""Requests of a stack, one an option, as questions with all their options; imports no stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeGuard
+
+from PIL import Image
+
+from benchc_metrics.benchmark import Condition
+from benchc_metrics.messages import quoted
+from benchc_tasks.datasets import DatasetError
+from benchc_tasks.models.questions import Question, ScoringError, describe
+from benchc_tasks.stacks.pictures import condition_state
+
+__all__ = ["Inquiry", "SampleUnderCondition", "group_by_sight", "knows_itself", "picture_state"]
+
+
+class SampleUnderCondition(Protocol):
+    """A `doc_to_visual` that says what it shows, as `benchc_tasks.stacks.pictures.ConditionedPicture` does.
+
+    Two equal ones show the same picture, whatever task they come from.
+    """
+
+    @property
+    def sample(self) -> str:
+        """The sample's id."""
+        ...
+
+    @property
+    def condition(self) -> Condition:
+        """What is done to the image."""
+        ...
+
+    def __call__(self, doc: Any) -> list[Image.Image]:
+        """Render the picture."""
+        ...
+
+
+def knows_itself(doc_to_visual: object) -> TypeGuard[SampleUnderCondition]:
+    """Tell whether a `doc_to_visual` says what it shows."""
+    return hasattr(doc_to_visual, "sample") and hasattr(doc_to_visual, "condition")
+
+
+def picture_state(picture: SampleUnderCondition) -> tuple[str, str]:
+    """Describe a picture for the key of a kept answer: dataset, sample and condition, and what the condition does."""
+    return repr(picture), condition_state(picture.condition)
+
+
+@dataclass
+class Inquiry:
+    """All requests that show the model the same prompt and the same picture.
+
+    Attributes
+    ----------
+    name : str
+        What an error message calls it.
+    sample : str
+        The sample that it shows, whatever the condition.
+    context : str
+        The prompt.
+    doc_to_visual : callable or None
+        Renders the images from the doc.
+    find_doc : callable
+        Returns the doc.
+    options : dict of str to int
+        The distinct continuations and their numbers, in the order in which they were first asked for.
+    places : list of (int, int)
+        For each request, its place among all requests and the number of its option.
+    """
+
+    name: str
+    sample: str
+    context: str
+    doc_to_visual: Callable[[Any], Any] | None
+    find_doc: Callable[[], Any]
+    options: dict[str, int] = field(default_factory=dict)
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+    @classmethod
+    def of_picture(cls, context: str, picture: SampleUnderCondition, find_doc: Callable[[], Any]) -> Inquiry:
+        """Ask about a picture that says what it shows."""
+        sample = f"sample {quoted(picture.sample)}"
+        return cls(f"{sample} under {picture.condition}", sample, context, picture, find_doc)
+
+    def add(self, place: int, continuation: str) -> None:
+        """Note that the request at `place` asks for `continuation`."""
+        self.places.append((place, self.options.setdefault(continuation, len(self.options))))
+
+    def question(self) -> Question:
+        """Render the images; thread-safe if `doc_to_visual` is.
+
+        Raises
+        ------
+        ScoringError
+            If an image cannot be rendered, or what comes back is not an image.
+        """
+        try:
+            visuals = self.doc_to_visual(self.find_doc()) if self.doc_to_visual is not None else None
+        except DatasetError as fault:
+            reason = str(fault).removeprefix(f"{self.sample}: ")
+            raise ScoringError(f"{self.name}: {reason}") from fault
+        except Exception as fault:
+            raise ScoringError(f"{self.name}: the image could not be rendered ({describe(fault)})") from fault
+        images = tuple(visuals or ())
+        for image in images:
+            if not isinstance(image, Image.Image):
+                raise ScoringError(
+                    f"{self.name}: doc_to_visual returned a {type(image).__name__}, and benchc scores images only"
+                )
+        return Question(self.name, self.context, tuple(self.options), images)
+
+
+def group_by_sight(
+    requests: Iterable[tuple[object, str | Callable[[Any], str], Callable[[], Inquiry]]],
+) -> list[Inquiry]:
+    """Group requests by what the model sees.
+
+    Parameters
+    ----------
+    requests : iterable of (object, str or callable, callable)
+        For each request what tells what it shows from anything else, the continuation or a function of the doc that
+        returns it, and a function that makes the inquiry if it is the first one to show that.
+
+    Returns
+    -------
+    list of Inquiry
+        In the order in which they are first asked for.
+    """
+    inquiries: dict[object, Inquiry] = {}
+    for place, (shown, continuation, make) in enumerate(requests):
+        inquiry = inquiries.get(shown)
+        if inquiry is None:
+            inquiry = inquiries[shown] = make()
+        inquiry.add(place, continuation if isinstance(continuation, str) else continuation(inquiry.find_doc()))
+    return list(inquiries.values())

@@ -1,0 +1,1 @@
+"""Bench-C in inspect_ai: the task `benchc/benchc`, which inspect_ai finds by an entry point."""

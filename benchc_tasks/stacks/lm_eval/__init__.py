@@ -1,0 +1,1 @@
+"""Bench-C in lm-evaluation-harness: the model `benchc`, the tasks and the groups."""
