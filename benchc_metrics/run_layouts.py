@@ -15,9 +15,12 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["LogName", "date_of_results", "is_samples_log", "order_of_date", "split_log_name"]
+__all__ = ["RESULTS_SUFFIX", "LogName", "date_of_results", "is_samples_log", "order_of_date", "split_log_name"]
 
-LMMS_EVAL_RESULTS = re.compile(r"(?P<date>.*)_results\.json")
+RESULTS_SUFFIX = "_results.json"
+"""How lmms-eval's results files end."""
+
+LMMS_EVAL_RESULTS = re.compile(rf"(?P<date>.*){re.escape(RESULTS_SUFFIX)}")
 LM_EVAL_DATE = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?"
 LM_EVAL_RESULTS = re.compile(rf".+_(?P<date>{LM_EVAL_DATE})\.json")
 LMMS_EVAL_LOG = re.compile(r"(?P<date>.*?)_samples_(?P<task>.*)")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from benchc_metrics.run_files import RESULTS_SUFFIX
+from benchc_metrics.run_layouts import RESULTS_SUFFIX
 from benchc_metrics.runs import Run, read_run
 from benchc_tasks.datasets import SOURCE_VARIABLE
 
