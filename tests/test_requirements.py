@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 OURS = {"benchc_tasks", "benchc_metrics", "task_yamls"}
 # Imported only where the user has it.
-OPTIONAL = {"vllm"}
+# inspect_ai runs on anyio.
+OPTIONAL = {"vllm", "lm_eval", "inspect_ai", "anyio"}
 # Not imported here; lmms-eval imports them without asking for them.
 FOR_LMMS_EVAL = {"pytz"}
 
