@@ -6,16 +6,17 @@ condition invalid, with the reason. What cannot be a response's fault - a respon
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.letters import REASONING_TAGS, ParsedAnswer, parse_letter
+from benchc_metrics.letters import REASONING_TAGS, UNFINISHED_THINKING, ParsedAnswer, parse_letter
 from benchc_metrics.messages import quoted
 from benchc_metrics.older_records import letter_mass, predicted_option
-from benchc_metrics.records import SampleRecord
+from benchc_metrics.records import SampleRecord, Sampling
 from benchc_metrics.responses import (
     WIDER_PRECISION,
     OptionResponse,
@@ -25,7 +26,7 @@ from benchc_metrics.responses import (
     valid_conditions,
 )
 
-__all__ = ["MOST_MASS", "assemble_generation_record", "assemble_record"]
+__all__ = ["MOST_MASS", "assemble_generation_record", "assemble_record", "assemble_votes_record"]
 
 MOST_MASS = 1 + 1e-3
 """The largest sum of the options' probabilities that rounding explains."""
@@ -120,6 +121,7 @@ def assemble_generation_record(
     conditions: Sequence[str],
     sample: str,
     reasoning_tags: Sequence[Sequence[str]] = REASONING_TAGS,
+    begins_in_thought: bool = False,
     **facts: Any,
 ) -> SampleRecord:
     """Put a model's texts for one sample together and read the options that they name.
@@ -135,7 +137,7 @@ def assemble_generation_record(
     sample : str
         The sample's id.
     reasoning_tags : sequence of (opening tag, closing tag)
-        As in `parse_letter`.
+        As in `parse_letter`, and so is `begins_in_thought`.
     **facts
         As in `assemble_record`.
 
@@ -152,13 +154,8 @@ def assemble_generation_record(
     """
     if len(results) != len(conditions):
         raise ValueError(f"sample {quoted(sample)} has {len(results)} answers for its {len(conditions)} conditions")
-    checked = [result if isinstance(result, Mapping) else checked_text(result) for result in results]
-    parsed = [
-        parse_letter(each["text"], options, reasoning_tags)
-        if "text" in each
-        else ParsedAnswer(None, str(each["invalid"]))
-        for each in checked
-    ]
+    texts, parsed = _parsed(results, options, reasoning_tags, begins_in_thought)
+    unfinished = tuple(int(reason == UNFINISHED_THINKING) for _, reason in parsed)
     return SampleRecord.from_fields(
         {
             **_defaults(facts),
@@ -172,9 +169,94 @@ def assemble_generation_record(
                 for condition, (_, reason) in zip(conditions, parsed, strict=True)
                 if reason is not None
             },
-            "texts": [each.get("text") for each in checked],
+            "unfinished": unfinished if any(unfinished) else None,
+            "texts": texts,
         }
     )
+
+
+def assemble_votes_record(
+    results: Sequence[object],
+    *,
+    options: Sequence[str],
+    conditions: Sequence[str],
+    sample: str,
+    sampling: Sampling,
+    reasoning_tags: Sequence[Sequence[str]] = REASONING_TAGS,
+    begins_in_thought: bool = False,
+    **facts: Any,
+) -> SampleRecord:
+    """Put the sampled texts for one sample together and count the options that they name.
+
+    Parameters
+    ----------
+    results : sequence
+        The texts, `sampling.number` of the first condition, then those of the second; filtered (`checked_text`) or not.
+    options, conditions, sample, reasoning_tags, begins_in_thought, **facts
+        As in `assemble_generation_record`.
+    sampling : Sampling
+        How they were drawn.
+
+    Returns
+    -------
+    SampleRecord
+        The prediction is the option with the most votes, the lowest index on a tie. A text that names no option is
+        counted as unparsed. A condition none of whose texts names one is invalid, with the commonest reason.
+
+    Raises
+    ------
+    ValueError
+        If the number of texts is not conditions x votes, or the record is refused; one sentence that names the sample.
+    """
+    number = sampling.number
+    if len(results) != number * len(conditions):
+        raise ValueError(
+            f"sample {quoted(sample)} has {len(results)} answers for its {len(conditions)} conditions of {number} votes"
+        )
+    texts, parsed = _parsed(results, options, reasoning_tags, begins_in_thought)
+    votes: list[tuple[int, ...] | None] = []
+    invalid: dict[str, str] = {}
+    for place, condition in enumerate(conditions):
+        of_condition = parsed[place * number : (place + 1) * number]
+        counts = [sum(option == index for option, _ in of_condition) for index in range(len(options))]
+        votes.append(tuple(counts) if any(counts) else None)
+        if not any(counts):
+            (reason, times), *_ = Counter(str(reason) for _, reason in of_condition).most_common()
+            invalid[condition] = f"none of {number} votes names an option; {times} of them: {reason}"
+    by_condition = [slice(place * number, (place + 1) * number) for place in range(len(conditions))]
+    return SampleRecord.from_fields(
+        {
+            **_defaults(facts),
+            "sample": sample,
+            "option_count": len(options),
+            "conditions": tuple(conditions),
+            "obtained": "votes",
+            "predictions": [None if counts is None else counts.index(max(counts)) for counts in votes],
+            "invalid": invalid,
+            "sampling": sampling,
+            "votes": votes,
+            "unparsed": [sum(option is None for option, _ in parsed[of]) for of in by_condition],
+            "unfinished": [sum(reason == UNFINISHED_THINKING for _, reason in parsed[of]) for of in by_condition],
+            "texts_of_votes": [tuple(texts[of]) for of in by_condition],
+        }
+    )
+
+
+def _parsed(
+    results: Sequence[object],
+    options: Sequence[str],
+    reasoning_tags: Sequence[Sequence[str]],
+    begins_in_thought: bool,
+) -> tuple[list[str | None], list[ParsedAnswer]]:
+    """Read texts; the first list has None where there is no text."""
+    checked = [result if isinstance(result, Mapping) else checked_text(result) for result in results]
+    parsed = [
+        parse_letter(each["text"], options, reasoning_tags, begins_in_thought=begins_in_thought)
+        if "text" in each
+        else ParsedAnswer(None, str(each["invalid"]))
+        for each in checked
+    ]
+    return [each.get("text") for each in checked], parsed
 
 
 def _defaults(facts: Mapping[str, Any]) -> dict[str, Any]:

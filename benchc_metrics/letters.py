@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from benchc_metrics import letter_patterns as patterns
 from benchc_metrics.benchmark import LETTERS
 
-__all__ = ["REASONING_TAGS", "ParsedAnswer", "parse_letter"]
+__all__ = ["REASONING_TAGS", "UNFINISHED_THINKING", "ParsedAnswer", "parse_letter"]
 
 REASONING_TAGS = (
     ("<think>", "</think>"),
@@ -35,6 +35,9 @@ REASONING_TAGS = (
     ("◁think▷", "◁/think▷"),
 )
 """What opens and what closes a model's reasoning; upper and lower case are the same."""
+
+UNFINISHED_THINKING = "the answer ends within its reasoning: allow it more tokens"
+"""Reason why an answer cannot be used that is still thinking where it ends."""
 
 # How much more than an option's text is looked at where an answer is declared.
 _ROOM = 80
@@ -56,7 +59,11 @@ class ParsedAnswer(NamedTuple):
 
 
 def parse_letter(
-    text: str, options: Sequence[str], reasoning_tags: Sequence[Sequence[str]] = REASONING_TAGS
+    text: str,
+    options: Sequence[str],
+    reasoning_tags: Sequence[Sequence[str]] = REASONING_TAGS,
+    *,
+    begins_in_thought: bool = False,
 ) -> ParsedAnswer:
     r"""Read the option that a generated answer names.
 
@@ -68,6 +75,8 @@ def parse_letter(
         The texts of the sample's options, 2 to 26.
     reasoning_tags : sequence of (opening tag, closing tag)
         What stands between them is not read.
+    begins_in_thought : bool
+        Whether the prompt opened the reasoning, so that a text without a closing tag is nothing but reasoning.
 
     Returns
     -------
@@ -81,9 +90,9 @@ def parse_letter(
     >>> parse_letter("A dog is on the left.", ["yes", "no"])
     ParsedAnswer(option=None, reason='the answer names no option')
     """
-    answer = _without_reasoning(text, reasoning_tags)
+    answer = _without_reasoning(text, reasoning_tags, begins_in_thought)
     if answer is None:
-        return ParsedAnswer(None, "the answer ends within its reasoning: allow it more tokens")
+        return ParsedAnswer(None, UNFINISHED_THINKING)
     cleaned = _clean(answer)
     if not cleaned:
         return ParsedAnswer(None, "the answer is empty")
@@ -113,8 +122,10 @@ def _read(cleaned: str, options: _Options) -> set[int]:
     return set()
 
 
-def _without_reasoning(text: str, tags: Sequence[Sequence[str]]) -> str | None:
+def _without_reasoning(text: str, tags: Sequence[Sequence[str]], begins_in_thought: bool) -> str | None:
     """Cut the reasoning out; None if it does not end."""
+    if begins_in_thought and not any(re.search(re.escape(tag), text, re.IGNORECASE) for _, tag in tags):
+        return None
     for opening, closing in tags:
         opened = [match.start() for match in re.finditer(re.escape(opening), text, re.IGNORECASE)]
         closed = [match.end() for match in re.finditer(re.escape(closing), text, re.IGNORECASE)]

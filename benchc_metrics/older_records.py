@@ -1,7 +1,8 @@
 """Records of older versions, read as the record of today.
 
 `benchc.sample/1` and `/2` hold log-likelihoods, `benchc.generation/1` the letters of generated texts. Neither says
-which context was asked, so `context` stays None. `benchc.sample/3` has no `design`: every sample was asked the same.
+which context was asked, so `context` stays None. `benchc.sample/3` has no `design`, as every sample was asked the same,
+and nothing of votes and thinking.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
 from benchc_metrics.messages import quoted
 from benchc_metrics.older_records import OLDER_SCHEMAS
 
-__all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "read_samples_log"]
+__all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "Sampling", "read_samples_log"]
 
 SCHEMA = "benchc.sample/4"
 """Name and version of the record; a change of its keys or their meaning is a new version."""
@@ -45,8 +45,43 @@ Obtained: TypeAlias = Literal["log-likelihoods", "mean losses", "votes", "genera
 _Probability = Annotated[StrictFloat, Field(ge=0, le=1)]
 _Count = Annotated[StrictInt, Field(ge=0)]
 _OPTIONAL = frozenset(
-    {"context", "model", "design", "log_likelihoods", "letter_mass", "missing_mass", "votes", "unparsed", "texts"}
+    {
+        "context",
+        "model",
+        "thinking",
+        "design",
+        "log_likelihoods",
+        "letter_mass",
+        "missing_mass",
+        "sampling",
+        "votes",
+        "unparsed",
+        "unfinished",
+        "texts",
+        "texts_of_votes",
+    }
 )
+
+
+class Sampling(BaseModel):
+    """How the generations of a condition were drawn.
+
+    Attributes
+    ----------
+    number : int
+        How many were asked for.
+    temperature : float
+        Divides the logits.
+    seed : int or None
+        Of the random numbers, together with the names of sample and condition; None where none was sent, so that the
+        same votes cannot be drawn again.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: Annotated[StrictInt, Field(ge=1)]
+    temperature: Annotated[StrictFloat, Field(ge=0)]
+    seed: StrictInt | None
 
 
 class SampleRecord(BaseModel):
@@ -70,6 +105,9 @@ class SampleRecord(BaseModel):
         of older versions.
     model : str or None
         The name that the model's server or checkpoint gave, where known.
+    thinking : str or None
+        What was done about the thinking of a model that thinks before it answers, where something was: how it was
+        skipped, or how many tokens it may take.
     sample : str
         The sample's id.
     source, category : str or None
@@ -97,12 +135,18 @@ class SampleRecord(BaseModel):
     missing_mass : tuple of (float or None), or None
         Probability of all tokens that the engine did not show, in [0, 1]; None throughout for an engine that shows the
         whole distribution.
+    sampling : Sampling or None
+        How votes were drawn.
     votes : tuple of (tuple of int, or None), or None
-        How often each option was chosen in the sampled generations of a condition.
+        How often each option was chosen in the sampled generations of a condition; None where no generation names one.
     unparsed : tuple of int, or None
         How many of the sampled generations of a condition name no option.
+    unfinished : tuple of int, or None
+        How many generations of a condition end within their thinking; they are among the unparsed ones.
     texts : tuple of (str or None), or None
         What the model wrote, whole.
+    texts_of_votes : tuple of (tuple of (str or None)), or None
+        What each generation of a condition wrote, whole; None for one that the engine did not give.
 
     Raises
     ------
@@ -118,6 +162,7 @@ class SampleRecord(BaseModel):
     prompt: StrictStr
     context: StrictStr | None = None
     model: StrictStr | None = None
+    thinking: StrictStr | None = None
     sample: StrictStr
     source: StrictStr | None
     category: StrictStr | None
@@ -131,9 +176,12 @@ class SampleRecord(BaseModel):
     log_likelihoods: tuple[tuple[Annotated[StrictFloat, Field(le=0)], ...] | None, ...] | None = None
     letter_mass: tuple[Annotated[StrictFloat, Field(ge=0)] | None, ...] | None = None
     missing_mass: tuple[_Probability | None, ...] | None = None
+    sampling: Sampling | None = None
     votes: tuple[tuple[_Count, ...] | None, ...] | None = None
     unparsed: tuple[_Count, ...] | None = None
+    unfinished: tuple[_Count, ...] | None = None
     texts: tuple[StrictStr | None, ...] | None = None
+    texts_of_votes: tuple[tuple[StrictStr | None, ...], ...] | None = None
 
     @field_validator("log_likelihoods", mode="before")
     @classmethod
@@ -165,6 +213,7 @@ class SampleRecord(BaseModel):
         if (self.votes is not None) != (self.obtained == "votes"):
             raise ValueError(f"votes do not go together with obtained {quoted(self.obtained)}")
         self._check_log_likelihoods()
+        self._check_votes()
         return self
 
     @property
@@ -199,6 +248,10 @@ class SampleRecord(BaseModel):
             ]
         if self.votes is not None:
             written["votes"] = [None if counts is None else list(counts) for counts in self.votes]
+        if self.sampling is not None:
+            written["sampling"] = self.sampling.model_dump()
+        if self.texts_of_votes is not None:
+            written["texts_of_votes"] = list(map(list, self.texts_of_votes))
         return written
 
     @classmethod
@@ -255,7 +308,17 @@ class SampleRecord(BaseModel):
             raise ValueError(f"conditions are not those that the design {quoted(self.design)} asks of this sample")
 
     def _check_lengths(self) -> None:
-        for name in ("predictions", "log_likelihoods", "letter_mass", "missing_mass", "votes", "unparsed", "texts"):
+        for name in (
+            "predictions",
+            "log_likelihoods",
+            "letter_mass",
+            "missing_mass",
+            "votes",
+            "unparsed",
+            "unfinished",
+            "texts",
+            "texts_of_votes",
+        ):
             of_conditions = getattr(self, name)
             if of_conditions is not None and len(of_conditions) != len(self.conditions):
                 raise ValueError(f"{name} does not have one entry for each of its {len(self.conditions)} conditions")
@@ -290,6 +353,15 @@ class SampleRecord(BaseModel):
                 )
             if options is not None and not max(options) > -inf:
                 raise ValueError(f"condition {quoted(condition)} has no log-likelihood above -inf")
+
+    def _check_votes(self) -> None:
+        if self.votes is None:
+            return
+        for condition, counts, prediction in zip(self.conditions, self.votes, self.predictions, strict=True):
+            if (counts is None) != (prediction is None):
+                raise ValueError(f"condition {condition!r} has a prediction but no votes, or the reverse")
+            if counts is not None and prediction is not None and not counts[prediction] == max(counts) > 0:
+                raise ValueError(f"the prediction under {condition!r} is not the option with the most votes")
 
 
 def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:

@@ -15,12 +15,15 @@ from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import option_distribution
+from benchc_metrics.vote_counts import VoteCounts
 
 __all__ = ["RunArrays", "arrays_of_records"]
 
 # Clean responses of one sample come once a task. Batching moves a probability in the third digit; another model, more.
 SAME_PROBABILITY = 1e-6
 TOLERATED_PROBABILITY = 0.1
+
+_SHARED = ("dataset", "engine", "benchc", "prompt", "context", "sampling", "thinking")
 
 MEAN_LOSSES = (
     "The backend answered mean losses, not summed log-likelihoods: its distributions are flatter, and RAS and "
@@ -39,11 +42,13 @@ class RunArrays:
     clean_predictions, corrupted_predictions : ndarray of int64
         Indices of options, -1 where invalid or missing.
     shared : mapping of str to str
-        What all records agree on: dataset, engine, benchc, prompt, context.
+        What all records agree on: dataset, engine, benchc, prompt, context, sampling, thinking.
     models : tuple of str
         The names that the records give the model.
     design : str
         Which conditions each sample was asked, see `benchc_metrics.designs`.
+    votes : VoteCounts or None
+        Where predictions are from votes.
     """
 
     sample_ids: tuple[str, ...]
@@ -64,6 +69,7 @@ class RunArrays:
     models: tuple[str, ...]
     notes: tuple[str, ...]
     design: str = FULL
+    votes: VoteCounts | None = None
 
 
 def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -> RunArrays:
@@ -93,7 +99,7 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
     logs, design, left_out = _of_one_design(place, logs)
     # The control comes last, so that it decides nothing where clean responses differ between tasks.
     everything = sorted((record for of_log in logs.values() for record in of_log), key=_is_of_control)
-    shared = {name: _shared(place, name, everything) for name in ("dataset", "engine", "benchc", "prompt", "context")}
+    shared = {name: _shared(place, name, everything) for name in _SHARED}
     obtained = _obtained(place, everything)
     samples = _SampleTable.of_records(place, everything)
     corruptions = _corruptions(place, everything, design)
@@ -141,6 +147,9 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
         models=tuple(sorted({record.model for record in everything if record.model is not None})),
         notes=tuple(each for each in (left_out, note, MEAN_LOSSES if obtained == "mean losses" else None) if each),
         design=design,
+        votes=VoteCounts.of_records(everything, samples.place, cells, shape, samples.width)
+        if obtained == "votes"
+        else None,
     )
 
 

@@ -36,6 +36,7 @@ from benchc_metrics.run_files import (
     is_results_file,
 )
 from benchc_metrics.run_layouts import is_samples_log
+from benchc_metrics.vote_counts import VoteCounts
 
 __all__ = [
     "GivenPredictions",
@@ -94,6 +95,10 @@ class RunMetadata:
         Which conditions each sample was asked, see `benchc_metrics.designs`.
     stack : str
         The evaluation framework.
+    sampling : str or None
+        Number, temperature and seed of votes.
+    thinking : str or None
+        What was done about the thinking of a model that thinks before it answers.
     """
 
     model: str
@@ -119,6 +124,9 @@ class RunMetadata:
     def evaluated_with(self) -> str:
         """The stack and its version."""
         return f"{self.stack} {self.lmms_eval}"
+
+    sampling: str | None = None
+    thinking: str | None = None
 
 
 _ALL_ASKED: NDArray[np.bool_] = np.ones(0, dtype=bool)
@@ -176,6 +184,8 @@ class Run:
         Which conditions were asked; the others are absent by design, neither invalid nor missing. All by default.
     given : GivenPredictions or None
         The predictions of a run without distributions.
+    votes : VoteCounts or None
+        The sampled answers of a run whose predictions are from votes.
     control : Run or None
         The same samples, clean and under the control, whose `corruptions` are `("control",)`; None where the control
         was not run. So no metric of the corruptions mixes it in. A run of the control alone has it in `corruptions`.
@@ -196,6 +206,7 @@ class Run:
     notes: tuple[str, ...] = ()
     asked: NDArray[np.bool_] = field(default_factory=lambda: _ALL_ASKED)
     given: GivenPredictions | None = None
+    votes: VoteCounts | None = None
     control: Run | None = None
 
     def __post_init__(self) -> None:
@@ -511,6 +522,7 @@ def _run_of_arrays(name: str, metadata: RunMetadata, arrays: RunArrays, notes: S
         notes=(*notes, *arrays.notes),
         asked=arrays.asked,
         given=None if arrays.obtained in ("log-likelihoods", "mean losses") else given,
+        votes=arrays.votes,
     )
     return with_control_apart(run)
 
@@ -545,6 +557,7 @@ def _under(run: Run, places: Sequence[int]) -> Run:
         invalid={key: why for key, why in run.invalid.items() if Condition.parse(key[1]).corruption in kept},
         missing=tuple(key for key in run.missing if Condition.parse(key[1]).corruption in kept),
         given=None if run.given is None else replace(run.given, corrupted=run.given.corrupted[:, places]),
+        votes=None if run.votes is None else run.votes.under(places),
     )
 
 
@@ -587,6 +600,8 @@ def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, l
         prompt=str(shared["prompt"]),
         length_normalised=length_normalised,
         context=shared["context"],
+        sampling=shared["sampling"],
+        thinking=shared["thinking"],
     )
 
 

@@ -37,7 +37,7 @@ BELOW: dict[str, set[str]] = {
 INSIDE_METRICS = (
     {"benchmark", "designs", "escaping", "files", "json_lines", "messages", "wording"},
     {"responses", "letters", "letter_patterns"},
-    {"records", "older_records", "assembly"},
+    {"records", "vote_counts", "older_records", "assembly"},
     {"runs", "run_arrays", "run_files", "run_layouts", "inspect_logs", "cautions"},
     {"metrics"},
     {"statistics"},

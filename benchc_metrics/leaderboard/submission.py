@@ -101,6 +101,11 @@ def what_is_missing(run: Run) -> list[str]:
     foreign = [name for name in run.corruptions if name not in CORRUPTION_FAMILIES]
     size, found = run.metadata.dataset_size, len(run.sample_ids)
     missing = []
+    if run.votes is not None:
+        missing.append(
+            "its predictions are from votes, which a submission does not hold (submit log-likelihoods, or one answer a "
+            "condition)"
+        )
     if size is None:
         missing.append("the results file does not say how many samples the dataset has")
     elif found < size:

@@ -5,7 +5,7 @@ A pair is valid if both its conditions are. Arrays of pairs have the shape (samp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.ras import Reading
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import EVERY_METRIC, metrics_of_kind
 from benchc_metrics.metrics.views import View
+from benchc_metrics.metrics.votes import RasOfVotes, ras_of_votes
 from benchc_metrics.runs import Run
 
 __all__ = ["PairValues", "ViewedPairs"]
@@ -98,13 +99,22 @@ class PairValues:
         return np.where(self.valid, self.right - self.confidence, 0.0)
 
     @cached_property
+    def of_votes(self) -> RasOfVotes:
+        """RAS of each pair from votes, and its bias.
+
+        Raises
+        ------
+        ValueError
+            If the run has no votes.
+        """
+        if self.run.votes is None:
+            raise ValueError(f"{self.run.name} has no votes")
+        return ras_of_votes(self.run.votes, self.run.answers, self.run.option_counts, self.reading)
+
+    @cached_property
     def values(self) -> Mapping[str, NDArray[np.float64]]:
         """The metrics that are means over pairs, by name: the value of each pair, 0 where it is invalid."""
-        return {
-            name: np.where(self.valid, metric.computed.of_pairs(self), 0.0)
-            for name, metric in METRICS.items()
-            if metric.computed.of_pairs is not None and metric.is_defined_for(self.run)
-        }
+        return _ValuesOfPairs(self)
 
     def all_pairs(self) -> ViewedPairs:
         """Take all pairs, of a run without corrupted conditions too."""
@@ -124,6 +134,31 @@ class PairValues:
         corruptions = [self.run.corruptions.index(name) for name in view.corruptions]
         severities = [self.run.severities.index(severity) for severity in view.severities]
         return ViewedPairs(self, np.ix_(range(len(self.valid)), corruptions, severities))
+
+
+class _ValuesOfPairs(Mapping[str, NDArray[np.float64]]):
+    """The value of each pair by the metric's name, computed when it is first asked for."""
+
+    def __init__(self, pairs: PairValues) -> None:
+        self._pairs = pairs
+        self._found: dict[str, NDArray[np.float64]] = {}
+        self._names = tuple(
+            metric.name for metric in metrics_of_kind(pairs.run) if metric.computed.of_pairs is not None
+        )
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        of_pairs = EVERY_METRIC[name].computed.of_pairs if name in self._names else None
+        if of_pairs is None:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = np.where(self._pairs.valid, of_pairs(self._pairs), 0.0)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ that each sample weighs the same; where no pair is invalid that is the mean over
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -23,14 +24,18 @@ from numpy.typing import NDArray
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
+from benchc_metrics.metrics.votes import UNCERTAIN_SHARE
 
 if TYPE_CHECKING:
     from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
     from benchc_metrics.runs import Run
+    from benchc_metrics.vote_counts import VoteCounts
 
 __all__ = [
     "CLEAN",
+    "EVERY_METRIC",
     "METRICS",
+    "METRICS_OF_VOTES",
     "NOT_DEFINED",
     "PAIRED",
     "PAIRED_RIGHT",
@@ -42,11 +47,13 @@ __all__ = [
     "headline_metrics",
     "mean_over_clean",
     "mean_over_pairs",
+    "metrics_of_kind",
     "register",
     "unregister",
 ]
 
 Array: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = "NDArray[np.int64] | NDArray[np.bool_]"
 
 IntervalMethod: TypeAlias = Literal["bca", "basic"]
 """The bootstrap interval of a metric; see `benchc_metrics.statistics.resampling`."""
@@ -90,6 +97,11 @@ class Computation:
         is a mean over pairs.
     is_mean : bool
         Whether the metric is the mean, over the samples for which it is defined, of the metric of each sample alone.
+    of_whole_run : bool
+        Whether the value of a pair depends on the other samples of its run, so that a sample alone has none.
+    margin : callable, optional
+        From the sums to how much further its interval reaches on both sides than resampling says, for an error that
+        all samples share.
     noise : callable, optional
         From the sums of resamples, followed by those of the samples as they are, to what the metric would be if it
         were resampling noise alone. With it the metric gets a basic interval, else BCa; see
@@ -100,6 +112,8 @@ class Computation:
     of_sums: Callable[..., Array]
     of_pairs: Callable[[PairValues], Array] | None = None
     is_mean: bool = False
+    of_whole_run: bool = False
+    margin: Callable[..., Array] | None = None
     noise: Callable[..., Array] | None = None
 
 
@@ -125,6 +139,8 @@ class Metric:
         Whether it is defined only for runs with probabilities of the options.
     is_headline : bool
         Whether tables show it unless others are asked for.
+    needs_votes : bool
+        Whether it is defined only for runs whose predictions are from votes.
     """
 
     name: str
@@ -137,6 +153,7 @@ class Metric:
     computed: Computation
     needs_distribution: bool = True
     is_headline: bool = False
+    needs_votes: bool = False
 
     @property
     def interval(self) -> IntervalMethod:
@@ -144,7 +161,9 @@ class Metric:
         return "bca" if self.computed.noise is None else "basic"
 
     def is_defined_for(self, run: Run) -> bool:
-        """Say whether a run has the probabilities that the metric may need."""
+        """Say whether a run has the probabilities, or the votes, that the metric may need."""
+        if self.needs_votes:
+            return run.votes is not None
         return run.has_distributions or not self.needs_distribution
 
 
@@ -152,6 +171,20 @@ _METRICS: dict[str, Metric] = {}
 
 METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
 """All metrics by name, in the order in which tables show them; added ones follow."""
+
+
+_BY_NAME: dict[str, Metric] = {}
+
+METRICS_OF_VOTES: Mapping[str, Metric] = MappingProxyType(_BY_NAME)
+"""The metrics of runs whose predictions are from votes, by name; they follow the others there and stand only there."""
+
+EVERY_METRIC: Mapping[str, Metric] = ChainMap(_METRICS, _BY_NAME)
+"""All metrics of every kind of run, to look a name up."""
+
+
+def metrics_of_kind(run: Run) -> tuple[Metric, ...]:
+    """List the metrics that are defined for a kind of run, in the order in which tables show them."""
+    return tuple(metric for metric in (*METRICS.values(), *METRICS_OF_VOTES.values()) if metric.is_defined_for(run))
 
 
 def register(metric: Metric) -> Metric:
@@ -172,7 +205,7 @@ def register(metric: Metric) -> Metric:
     ValueError
         If the name is taken.
     """
-    if metric.name in _METRICS:
+    if metric.name in EVERY_METRIC:
         raise ValueError(f"there is a metric named {quoted(metric.name)} already: choose another name")
     _METRICS[metric.name] = metric
     return metric
@@ -183,9 +216,18 @@ def unregister(name: str) -> None:
     del _METRICS[name]
 
 
-def headline_metrics() -> tuple[str, ...]:
-    """List the metrics that tables show unless others are asked for."""
-    return tuple(name for name, metric in METRICS.items() if metric.is_headline)
+def headline_metrics(run: Run | None = None) -> tuple[str, ...]:
+    """List the metrics that tables show unless others are asked for.
+
+    Parameters
+    ----------
+    run : Run, optional
+        One of the runs of a table. Of votes, RAS and calibration are left out and the metrics of votes stand there;
+        they never stand beside those of probabilities.
+    """
+    if run is None or run.votes is None:
+        return tuple(name for name, metric in METRICS.items() if metric.is_headline)
+    return tuple(metric.name for metric in metrics_of_kind(run) if metric.is_headline)
 
 
 CLEAN = SampleSum("clean", lambda viewed: viewed.pairs.clean_valid)
@@ -301,6 +343,32 @@ def _erroneous_confidence(pairs: PairValues) -> Array:
 def _hesitation(pairs: PairValues) -> Array:
     run = pairs.run
     return ras.hesitation(pairs.clean, pairs.corrupted, run.answers, run.option_counts).astype(np.float64)
+
+
+BIAS_OF_VOTES = SampleSum(
+    "bias_of_votes", lambda viewed: viewed.mean(np.where(viewed.pairs.valid, viewed.pairs.of_votes.bias, 0.0))
+)
+
+
+def _of_generations(name: str, numbers: Callable[[VoteCounts], tuple[Counts, Counts]]) -> SampleSum:
+    """Sum numbers of generations over a view's conditions, the clean one with them."""
+
+    def terms(viewed: ViewedPairs) -> Array:
+        votes = viewed.pairs.run.votes
+        if votes is None:
+            return np.zeros(len(viewed.pairs.valid))
+        clean, corrupted = (np.asarray(each, dtype=np.float64) for each in numbers(votes))
+        return np.asarray(clean + viewed.of(corrupted).sum(axis=1))
+
+    return SampleSum(name, terms)
+
+
+GENERATIONS = _of_generations("generations", lambda votes: (votes.clean_number, votes.corrupted_number))
+CONDITIONS_WITH_GENERATIONS = _of_generations(
+    "conditions_with_generations", lambda votes: (votes.clean_number > 0, votes.corrupted_number > 0)
+)
+UNPARSED = _of_generations("unparsed", lambda votes: (votes.clean_unparsed, votes.corrupted_unparsed))
+UNFINISHED = _of_generations("unfinished", lambda votes: (votes.clean_unfinished, votes.corrupted_unfinished))
 
 
 def _flip(pairs: PairValues) -> Array:
@@ -515,3 +583,65 @@ for _metric in (
     ),
 ):
     register(_metric)
+
+_METRICS_OF_VOTES = (
+    Metric(
+        "ras_votes",
+        "RAS of votes",
+        "RAS from votes, less the bias that few votes have; not comparable with RAS from log-likelihoods.",
+        "mean over pairs of RAS of the shares of votes less its bias",
+        True,
+        -2,
+        1,
+        Computation(
+            sums=(_pair_mean("ras_votes"), PAIRED, BIAS_OF_VOTES),
+            of_sums=lambda total, samples, _: total / samples,
+            of_pairs=lambda pairs: pairs.of_votes.values,
+            of_whole_run=True,
+            margin=lambda _, samples, bias: UNCERTAIN_SHARE * np.abs(bias) / samples,
+        ),
+        needs_distribution=False,
+        is_headline=True,
+        needs_votes=True,
+    ),
+    Metric(
+        "votes",
+        "votes",
+        "Sampled answers a condition.",
+        "mean over conditions",
+        True,
+        0,
+        inf,
+        Computation((GENERATIONS, CONDITIONS_WITH_GENERATIONS), np.divide),
+        needs_distribution=False,
+        is_headline=True,
+        needs_votes=True,
+    ),
+    Metric(
+        "unparsed_votes",
+        "unparsed votes",
+        "Share of the sampled answers that name no option.",
+        "share of all sampled answers",
+        False,
+        0,
+        1,
+        Computation((UNPARSED, GENERATIONS), np.divide),
+        needs_distribution=False,
+        is_headline=True,
+        needs_votes=True,
+    ),
+    Metric(
+        "unfinished_thinking",
+        "unfinished thinking",
+        "Share of the sampled answers that end within their thinking; they are among the unparsed ones.",
+        "share of all sampled answers",
+        False,
+        0,
+        1,
+        Computation((UNFINISHED, GENERATIONS), np.divide),
+        needs_distribution=False,
+        is_headline=True,
+        needs_votes=True,
+    ),
+)
+_BY_NAME.update((metric.name, metric) for metric in _METRICS_OF_VOTES)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import METRICS, Metric, SampleSum
+from benchc_metrics.metrics.registry import METRICS, Metric, SampleSum, metrics_of_kind
 from benchc_metrics.metrics.views import View
 from benchc_metrics.runs import Run
 
@@ -36,8 +36,8 @@ class MetricSums:
 
     @classmethod
     def of_run(cls, run: Run) -> MetricSums:
-        """Take all metrics that are defined for a run, in the order of `METRICS`."""
-        return cls(tuple(metric for metric in METRICS.values() if metric.is_defined_for(run)))
+        """Take all metrics that are defined for a run, in the order of tables."""
+        return cls(metrics_of_kind(run))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,6 +117,15 @@ class MetricSums:
                 metrics[..., place] = metric.computed.of_sums(*self._of(metric, sums))
         return metrics
 
+    def margins(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute how much further the intervals reach than resampling says; shape (..., metrics), mostly zeros."""
+        margins = np.zeros((*sums.shape[:-1], len(self.of)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for place, metric in enumerate(self.of):
+                if metric.computed.margin is not None:
+                    margins[..., place] = metric.computed.margin(*self._of(metric, sums))
+        return margins
+
     def of_metric(self, metric: Metric, sums: NDArray[np.float64]) -> list[float]:
         """Take the sums behind one metric from one row of columns, in the order of the metric's sums."""
         return [float(value) for part in self._of(metric, sums) for value in np.atleast_1d(part)]
@@ -159,8 +168,8 @@ def metrics_of_run(run: Run, reading: Reading = DEFAULT_READING) -> dict[str, fl
     Returns
     -------
     dict of str to float
-        By the names in `METRICS` and in their order; nan for a metric that is undefined, or needs probabilities that
-        the run does not have.
+        By the names in `METRICS` and in their order, those of votes behind them where there are any; nan for a metric
+        that is undefined, or needs probabilities that the run does not have.
     """
     sums = MetricSums.of_run(run)
     pairs = PairValues.of_run(run, reading)

@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchc_metrics.escaping import for_csv, for_latex, for_markdown, for_terminal
-from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED
+from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED
 from benchc_metrics.statistics.estimates import Estimate, EstimatedRun
 
 __all__ = [
@@ -94,13 +94,13 @@ class Table:
 
 def metric_column(name: str) -> Column:
     """Head the column of a metric, with an arrow to its better end."""
-    metric = METRICS[name]
+    metric = EVERY_METRIC[name]
     return Column(name, f"{metric.label} {'↑' if metric.higher_is_better else '↓'}")
 
 
 def metric_cell(estimated: EstimatedRun, metric: str, view: str | None = None) -> Cell:
     """Write a metric with its interval, or that it is not defined for this kind of run."""
-    return estimated.of(metric, view) if METRICS[metric].is_defined_for(estimated.run) else NOT_DEFINED
+    return estimated.of(metric, view) if EVERY_METRIC[metric].is_defined_for(estimated.run) else NOT_DEFINED
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console, cautions: Sequence[str] = ()) -> None:

@@ -21,7 +21,7 @@ from benchc_metrics.findings.analysis import (
 from benchc_metrics.findings.designs import note_on_design, note_on_designs
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
-from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
 from benchc_metrics.pages.charts import (
     Chart,
     Line,
@@ -169,7 +169,7 @@ def render_report(
         floors=floor_rows(analyses),
         floor_metrics=floor_metrics(analyses),
         changes=CONTROL_CHANGES,
-        metrics=[METRICS[name] for name in headline_metrics()],
+        metrics=[EVERY_METRIC[name] for name in headline_metrics(runs[0])],
         names=[analysis.name for analysis in analyses],
         findings=findings,
         mild=joined([str(severity) for severity in MILD]),
@@ -177,7 +177,7 @@ def render_report(
         models=models,
         gallery=gallery,
         without_gallery="" if show else without_gallery,
-        patterns=[METRICS[name] for name in PATTERNS],
+        patterns=[EVERY_METRIC[name] for name in PATTERNS],
         resamples=RESAMPLES,
         detail_resamples=DETAIL_RESAMPLES,
     )
@@ -258,17 +258,17 @@ def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | N
     """
     return [
         {
-            "metric": METRICS[name],
+            "metric": EVERY_METRIC[name],
             "cells": [
                 {
                     "estimate": analysis.headline(name),
-                    "is_defined": METRICS[name].is_defined_for(analysis.run),
+                    "is_defined": EVERY_METRIC[name].is_defined_for(analysis.run),
                     "best": winners.get(name) == place,
                 }
                 for place, analysis in enumerate(analyses)
             ],
         }
-        for name in headline_metrics()
+        for name in headline_metrics(analyses[0].run)
     ]
 
 
@@ -396,7 +396,7 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
     severities = analyses[0].run.severities
     labels = short_names([each.name for each in analyses])
     for metric, title in (("ras", "RAS over severity"), ("acc_corrupted", "Accuracy over severity")):
-        if not METRICS[metric].is_defined_for(analyses[0].run):
+        if not EVERY_METRIC[metric].is_defined_for(analyses[0].run):
             continue
         lines = [
             Line(label, [each.severities.of(metric, f"severity {severity}") for severity in severities])
@@ -585,10 +585,10 @@ def _parts(analysis: RunAnalysis, name: str) -> Chart:
 
 def _patterns(analysis: RunAnalysis, name: str) -> Chart:
     corruptions = analysis.run.corruptions
-    shown = [pattern for pattern in PATTERNS if METRICS[pattern].is_defined_for(analysis.run)]
+    shown = [pattern for pattern in PATTERNS if EVERY_METRIC[pattern].is_defined_for(analysis.run)]
     values = np.stack([analysis.corruptions.values(pattern) for pattern in shown], axis=1)
     details = [[with_interval(analysis.corruptions.of(pattern, each)) for pattern in shown] for each in corruptions]
-    overall = [f"{METRICS[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in shown]
+    overall = [f"{EVERY_METRIC[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in shown]
     return heat_map(
         name,
         "Pattern rates",

@@ -17,7 +17,7 @@ from benchc_metrics.designs import FULL
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import EVERY_METRIC
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.runs import Run, part_of_run
@@ -149,7 +149,7 @@ def _place(views: Sequence[View], name: str | None) -> int:
 
 def _value(metrics: Sequence[str], row: NDArray[np.float64], metric: str) -> float:
     """Look a metric up; nan for one that the kind of run does not have."""
-    if metric not in METRICS:
+    if metric not in EVERY_METRIC:
         raise KeyError(metric)
     return float(row[metrics.index(metric)]) if metric in metrics else nan
 
@@ -188,8 +188,9 @@ def estimate(
     pairs = run if isinstance(run, PairValues) else PairValues.of_run(run, reading)
     chosen = tuple(views) if views is not None else (whole_run(pairs.run),)
     sums = MetricSums.of_run(pairs.run)
+    terms = sums.stacked_terms(pairs, chosen)
     intervals = bootstrap_intervals(
-        sums.stacked_terms(pairs, chosen),
+        terms,
         sums.metrics,
         methods=tuple(metric.interval for metric in sums.of),
         bounds=([metric.minimum for metric in sums.of], [metric.maximum for metric in sums.of]),
@@ -198,6 +199,8 @@ def estimate(
         seed=seed,
         level=level,
     )
+    margins = sums.margins(terms.sum(axis=0))
+    intervals = intervals._replace(low=intervals.low - margins, high=intervals.high + margins)
     return EstimatedRun(pairs.run, chosen, sums.names, intervals, resamples, seed, level, pairs.reading)
 
 
@@ -345,6 +348,11 @@ def check_comparable(first: Run, second: Run) -> tuple[str, ...]:
         notes.append(
             f"{losses.name} was scored by mean losses and the other by summed log-likelihoods: only their accuracies "
             "and flips can be compared."
+        )
+    if first.metadata.sampling != second.metadata.sampling:
+        notes.append(
+            f"Their votes were drawn in different ways ({first.metadata.sampling}; {second.metadata.sampling}): RAS of "
+            "votes is corrected for their number, not for the temperature."
         )
     contexts = first.metadata.context, second.metadata.context
     if None not in contexts and contexts[0] != contexts[1]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, headline_metrics
+from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED, headline_metrics
 from benchc_metrics.metrics.views import corruption_views, whole_run
 from benchc_metrics.pages.tables import Cell, Column, Probability, Table, metric_cell
 from benchc_metrics.runs import read_runs
@@ -53,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
         estimate(each, whole + views, reading=arguments.ras_reading, **settings)
         for each in (overall.first, overall.second)
     ]
-    tables = [_table("All corruptions", overall, estimates, headline_metrics())]
+    tables = [_table("All corruptions", overall, estimates, headline_metrics(first.run))]
     for metric in arguments.metrics:
-        title = f"{METRICS[metric].label} by corruption"
+        title = f"{EVERY_METRIC[metric].label} by corruption"
         tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
     notes = [EXPLANATION, *overall.notes, *notes_on_runs(runs, arguments.ras_reading)]
     print_in_format(tables, notes, arguments, cautions_of_runs(runs))
@@ -80,12 +80,12 @@ def _table(
     )
     rows: list[tuple[Cell, ...]] = []
     for metric in metrics:
-        is_defined = METRICS[metric].is_defined_for(compared.first)
+        is_defined = EVERY_METRIC[metric].is_defined_for(compared.first)
         for view in compared.views:
             found = compared.of(metric, view.name)
             rows.append(
                 (
-                    METRICS[metric].name,
+                    EVERY_METRIC[metric].name,
                     view.name,
                     Estimate(found.value, found.low, found.high) if is_defined else NOT_DEFINED,
                     Probability(found.p_value) if is_defined else None,

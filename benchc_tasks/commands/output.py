@@ -12,7 +12,7 @@ from rich.console import Console
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import METRICS, METRICS_OF_VOTES
 from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
@@ -69,7 +69,7 @@ def add_metrics_argument(parser: argparse.ArgumentParser, default: Sequence[str]
         Begins the help.
     """
     chosen = tuple(default)
-    help_text = f"{purpose}, as a list with commas (of {', '.join(METRICS)})"
+    help_text = f"{purpose}, as a list with commas (of {', '.join((*METRICS, *METRICS_OF_VOTES))})"
     # `--figures` is the older name.
     for option, shown in (("--metrics", help_text), ("--figures", argparse.SUPPRESS)):
         parser.add_argument(
@@ -149,12 +149,11 @@ def _resamples(text: str) -> int:
 
 def _metric_names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
-    unknown = [name for name in names if name not in METRICS]
+    known = (*METRICS, *METRICS_OF_VOTES)
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
         wrong = unknown[0] if unknown else text
-        raise argparse.ArgumentTypeError(
-            f"{quoted(wrong)} is not one of {', '.join(METRICS)}{close_to_it(wrong, METRICS)}"
-        )
+        raise argparse.ArgumentTypeError(f"{quoted(wrong)} is not one of {', '.join(known)}{close_to_it(wrong, known)}")
     return names
 
 

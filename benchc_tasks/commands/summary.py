@@ -10,7 +10,7 @@ from benchc_metrics.benchmark import CONTROL
 from benchc_metrics.findings.designs import note_on_designs, note_on_run
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import METRICS, headline_metrics
+from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
 from benchc_metrics.metrics.views import (
     View,
     category_views,
@@ -89,7 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
             "summarise each kind by itself"
         )
     tables = [
-        summary_table(of_kind, tuple(arguments.metrics), arguments.by, "" if len(kinds) == 1 else kind)
+        summary_table(
+            of_kind, _metrics_of(of_kind[0].run, arguments.metrics), arguments.by, "" if len(kinds) == 1 else kind
+        )
         for kind, of_kind in kinds.items()
     ]
     if floors and arguments.format == "csv":
@@ -147,7 +149,7 @@ def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str
     columns = [
         column
         for metric in metrics
-        for label in (FLOOR_METRICS.get(metric, METRICS[metric].label),)
+        for label in (FLOOR_METRICS.get(metric, EVERY_METRIC[metric].label),)
         for column in (
             Column(f"{metric}_floor", f"{label}: floor"),
             Column(f"{metric}_distance", f"{label}: distance"),
@@ -173,7 +175,7 @@ def _floor_tables(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Ta
     """Make a table for each kind of predictions among the runs that have the control."""
     by = arguments.by or "corruption"
     first = list(FLOOR_METRICS)
-    means = [name for name in arguments.metrics if METRICS[name].computed.of_pairs is not None]
+    means = [name for name in arguments.metrics if EVERY_METRIC[name].computed.of_pairs is not None]
     metrics = sorted(means, key=lambda name: first.index(name) if name in first else len(first))
     kinds: dict[tuple[str, ...], list[tuple[EstimatedFloor, EstimatedFloor]]] = {}
     for each in runs:
@@ -218,6 +220,11 @@ def notes_on_runs(runs: list[Run], reading: Reading = DEFAULT_READING) -> list[s
 def _of_control_alone(each: Run) -> list[tuple[str, str]]:
     """List the invalid answers under the control, without the clean ones, which are the run's too."""
     return [] if each.control is None else [key for key in each.control.invalid if key not in each.invalid]
+
+
+def _metrics_of(run: Run, chosen: Sequence[str]) -> tuple[str, ...]:
+    """Take what the user chose, or the headline metrics of this kind of run."""
+    return headline_metrics(run) if tuple(chosen) == headline_metrics() else tuple(chosen)
 
 
 def _views(each: Run, by: str | None) -> tuple[View, ...]:

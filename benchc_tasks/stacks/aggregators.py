@@ -27,7 +27,7 @@ from loguru import logger
 
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric
+from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED, Metric
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.records import SampleRecord
 from benchc_metrics.runs import Run, run_of_records
@@ -118,13 +118,16 @@ def items_of_record(record: SampleRecord, metrics: Iterable[str], reading: Readi
         and texts.
     """
     run = _run_of(((record,),))
-    named = {name: METRICS[name] for name in metrics}
-    sums = _sums_of(tuple(metric for metric in named.values() if metric.is_defined_for(run)))
+    named = {name: EVERY_METRIC[name] for name in metrics}
+    defined = (metric for metric in named.values() if metric.is_defined_for(run) and not metric.computed.of_whole_run)
+    sums = _sums_of(tuple(defined))
     terms = sums.viewed_terms(PairValues.of_run(run, reading).all_pairs())[0]
     values = dict(zip(sums.names, sums.metrics(terms).tolist(), strict=True))
     items: dict[str, MetricOfSample | SumsOfSample | UndefinedOfSample] = {}
     for name, metric in named.items():
-        if name in values and not metric.computed.is_mean:
+        if metric.computed.of_whole_run:
+            items[name] = UndefinedOfSample(NOT_DEFINED)
+        elif name in values and not metric.computed.is_mean:
             items[name] = SumsOfSample(sums.of_metric(metric, terms))
         elif isnan(values.get(name, nan)):
             items[name] = UndefinedOfSample(NOT_DEFINED)
@@ -203,9 +206,9 @@ def _metric_of(name: str, reading: Reading, tasks: tuple[Records, ...]) -> float
     pairs = _pairs_of(_Key(tasks), reading)
     if pairs is None:
         return nan
-    if not METRICS[name].is_defined_for(pairs.run):
+    if not EVERY_METRIC[name].is_defined_for(pairs.run):
         return NOT_DEFINED
-    sums = MetricSums((METRICS[name],))
+    sums = MetricSums((EVERY_METRIC[name],))
     value = MetricOfTask(sums.metrics(sums.viewed_terms(pairs.all_pairs()).sum(axis=0))[0])
     value.metric, value.tasks, value.reading = name, tasks, reading
     return value

@@ -19,7 +19,7 @@ from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.messages import close_to_it, closest, quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, METRICS_OF_VOTES
 from benchc_metrics.records import RECORD_KEY, SampleRecord
 from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.processes import fail_together
@@ -245,14 +245,14 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     def _prepare_metric_and_aggregation(self) -> None:
         """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
         named = [entry["metric"] for entry in self.config.metric_list]
-        known = (*METRICS, *self.other_metrics)
+        known = (*METRICS, *METRICS_OF_VOTES, *self.other_metrics)
         unknown = [name for name in named if name not in known]
         if unknown:
             raise ValueError(
                 f"metric_list names {quoted(unknown[0])}, which is none of {', '.join(known)}: correct the task's YAML"
                 f"{close_to_it(unknown[0], known)}"
             )
-        self.registered_metrics = [name for name in named if name in METRICS]
+        self.registered_metrics = [name for name in named if name in EVERY_METRIC]
         self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
         self._metric_fn_kwargs: dict[str, Any] = {entry["metric"]: {} for entry in self.config.metric_list}
         self._aggregation_list = {entry["metric"]: entry["aggregation"] for entry in self.config.metric_list}
