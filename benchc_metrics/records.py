@@ -359,9 +359,9 @@ class SampleRecord(BaseModel):
             return
         for condition, counts, prediction in zip(self.conditions, self.votes, self.predictions, strict=True):
             if (counts is None) != (prediction is None):
-                raise ValueError(f"condition {condition!r} has a prediction but no votes, or the reverse")
+                raise ValueError(f"condition {quoted(condition)} has a prediction but no votes, or the reverse")
             if counts is not None and prediction is not None and not counts[prediction] == max(counts) > 0:
-                raise ValueError(f"the prediction under {condition!r} is not the option with the most votes")
+                raise ValueError(f"the prediction under {quoted(condition)} is not the option with the most votes")
 
 
 def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
