@@ -49,6 +49,7 @@ _OPTIONAL = frozenset(
         "context",
         "model",
         "thinking",
+        "restoration",
         "design",
         "log_likelihoods",
         "letter_mass",
@@ -108,6 +109,8 @@ class SampleRecord(BaseModel):
     thinking : str or None
         What was done about the thinking of a model that thinks before it answers, where something was: how it was
         skipped, or how many tokens it may take.
+    restoration : str or None
+        What was done to every picture, clean ones too, before the model saw it; None where nothing was.
     sample : str
         The sample's id.
     source, category : str or None
@@ -163,6 +166,7 @@ class SampleRecord(BaseModel):
     context: StrictStr | None = None
     model: StrictStr | None = None
     thinking: StrictStr | None = None
+    restoration: Annotated[StrictStr, Field(min_length=1)] | None = None
     sample: StrictStr
     source: StrictStr | None
     category: StrictStr | None

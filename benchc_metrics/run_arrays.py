@@ -23,7 +23,7 @@ __all__ = ["RunArrays", "arrays_of_records"]
 SAME_PROBABILITY = 1e-6
 TOLERATED_PROBABILITY = 0.1
 
-_SHARED = ("dataset", "engine", "benchc", "prompt", "context", "sampling", "thinking")
+_SHARED = ("dataset", "engine", "benchc", "prompt", "context", "sampling", "thinking", "restoration")
 
 MEAN_LOSSES = (
     "The backend answered mean losses, not summed log-likelihoods: its distributions are flatter, and RAS and "
@@ -42,7 +42,7 @@ class RunArrays:
     clean_predictions, corrupted_predictions : ndarray of int64
         Indices of options, -1 where invalid or missing.
     shared : mapping of str to str
-        What all records agree on: dataset, engine, benchc, prompt, context, sampling, thinking.
+        What all records agree on: dataset, engine, benchc, prompt, context, sampling, thinking, restoration.
     models : tuple of str
         The names that the records give the model.
     design : str
@@ -225,7 +225,10 @@ def _asked_of_all(
 
 def _shared(place: Path, name: str, records: Iterable[SampleRecord]) -> str | None:
     """Return what all records must agree on."""
+    records = list(records)
     values = sorted({str(value) for record in records if (value := getattr(record, name)) is not None})
+    if name == "restoration" and values and any(record.restoration is None for record in records):
+        values.append("none")
     if len(values) > 1:
         raise ValueError(
             f"{place} mixes {len(values)} values of {name} ({', '.join(map(repr, values))}): evaluate again"

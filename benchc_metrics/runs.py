@@ -99,6 +99,8 @@ class RunMetadata:
         Number, temperature and seed of votes.
     thinking : str or None
         What was done about the thinking of a model that thinks before it answers.
+    restoration : str or None
+        What was done to every picture, clean ones too, before the model saw it.
     """
 
     model: str
@@ -119,6 +121,7 @@ class RunMetadata:
     answered_by: tuple[str, ...] = ()
     design: str = FULL
     stack: str = "lmms-eval"
+    restoration: str | None = None
 
     @property
     def evaluated_with(self) -> str:
@@ -382,7 +385,8 @@ def _assemble(files: RunFiles) -> Run:
         answered_by=arrays.models,
         design=arrays.design,
     )
-    return _run_of_arrays(metadata.model or _unnamed(files), metadata, arrays, files.notes)
+    restored = f" with restoration {metadata.restoration}" if metadata.restoration else ""
+    return _run_of_arrays(f"{metadata.model or _unnamed(files)}{restored}", metadata, arrays, files.notes)
 
 
 def _unnamed(files: RunFiles) -> str:
@@ -602,6 +606,7 @@ def _metadata(results: Mapping[str, Any], shared: Mapping[str, str | None], *, l
         context=shared["context"],
         sampling=shared["sampling"],
         thinking=shared["thinking"],
+        restoration=shared["restoration"],
     )
 
 

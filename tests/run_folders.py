@@ -92,6 +92,7 @@ def record_of(run: Run, number: int, conditions: tuple[Condition, ...], design: 
             "benchc": run.metadata.benchc,
             "prompt": run.metadata.prompt,
             "context": run.metadata.context,
+            "restoration": run.metadata.restoration,
             "sample": run.sample_ids[number],
             "source": run.sources[number],
             "category": run.categories[number],

@@ -17,6 +17,7 @@ BELOW: dict[str, set[str]] = {
     "benchc_metrics": set(),
     "benchc_tasks.demonstration": {"benchc_tasks.corruptions", "benchc_tasks.datasets"},
     "benchc_tasks.corruptions": set(),
+    "benchc_tasks.restoration": set(),
     "benchc_tasks.datasets": {"benchc_tasks.demonstration"},
     "benchc_tasks.selection": {"benchc_tasks.datasets", "benchc_tasks.corruptions"},
     "benchc_tasks.models": {
@@ -29,6 +30,7 @@ BELOW: dict[str, set[str]] = {
         "benchc_tasks.datasets",
         "benchc_tasks.demonstration",
         "benchc_tasks.models",
+        "benchc_tasks.restoration",
         "task_yamls",
     },
 }

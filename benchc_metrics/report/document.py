@@ -19,6 +19,7 @@ from benchc_metrics.findings.analysis import (
     check_all_comparable,
 )
 from benchc_metrics.findings.designs import note_on_design, note_on_designs
+from benchc_metrics.findings.restoration import notes_on_restorations
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
 from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
@@ -164,7 +165,7 @@ def render_report(
         reading=reading,
         formula=READINGS[reading],
         has_probabilities=runs[0].has_distributions,
-        notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses)],
+        notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses), *notes_on_restorations(runs, reading)],
         columns=headline_columns(analyses, winners),
         floors=floor_rows(analyses),
         floor_metrics=floor_metrics(analyses),
@@ -192,12 +193,14 @@ def facts_of(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """Say in names and values what the runs share."""
     first = runs[0]
     dataset = "demonstration set" if first.metadata.demonstration else first.metadata.dataset[:16]
+    restorations = sorted({run.metadata.restoration or "none" for run in runs})
     return [
         ("models", str(len(runs))),
         ("samples", f"{len(first.sample_ids):,}"),
         ("predictions from", joined(sorted({run.obtained for run in runs}))),
         ("corruptions", f"{len(first.corruptions)} at {len(first.severities)} severities"),
         ("design", joined(sorted({describe_design(run.metadata.design) for run in runs}))),
+        *([] if restorations == ["none"] else [("restoration", joined(restorations))]),
         ("dataset", dataset),
         ("corruption engine", first.metadata.engine),
         ("benchc", joined(sorted({run.metadata.benchc for run in runs}))),

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
+from benchc_metrics.findings.restoration import note_on_restoration, same_model
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED, headline_metrics
 from benchc_metrics.metrics.views import corruption_views, whole_run
@@ -57,9 +58,25 @@ def run(arguments: argparse.Namespace) -> int:
     for metric in arguments.metrics:
         title = f"{EVERY_METRIC[metric].label} by corruption"
         tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
-    notes = [EXPLANATION, *overall.notes, *notes_on_runs(runs, arguments.ras_reading)]
+    notes = [
+        EXPLANATION,
+        *overall.notes,
+        *_notes_on_restoration(overall, arguments),
+        *notes_on_runs(runs, arguments.ras_reading),
+    ]
     print_in_format(tables, notes, arguments, cautions_of_runs(runs))
     return 0
+
+
+def _notes_on_restoration(compared: ComparedRuns, arguments: argparse.Namespace) -> list[str]:
+    """Say what restoration cures and costs, where one of two runs of a model has it."""
+    runs = (compared.first, compared.second)
+    restored = [run for run in runs if run.metadata.restoration is not None]
+    plain = [run for run in runs if run.metadata.restoration is None]
+    if not restored or not plain or not same_model(*runs):
+        return []
+    settings = {"resamples": arguments.resamples, "seed": arguments.seed}
+    return [note_on_restoration(restored[0], plain[0], arguments.ras_reading, **settings)]
 
 
 def _table(

@@ -200,6 +200,11 @@ def notes_on_runs(runs: list[Run], reading: Reading = DEFAULT_READING) -> list[s
     notes += [f"{each.name}: {note}" for each in runs if (note := note_on_run(each, reading))]
     if differing := note_on_designs(runs):
         notes.append(differing)
+    notes += [
+        f"{each.name}: every picture was restored by {each.metadata.restoration} before the model saw it."
+        for each in runs
+        if each.metadata.restoration
+    ]
     for each in runs:
         if each.metadata.demonstration:
             notes.append(f"{each.name}: the bundled demonstration set was evaluated; this is no Bench-C result.")

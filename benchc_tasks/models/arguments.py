@@ -24,6 +24,7 @@ BENCHC_ARGUMENTS = (
     "max_batch_size",
     "pretrained",
     "render_threads",
+    "restore",
     "system_prompt",
 )
 """What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""

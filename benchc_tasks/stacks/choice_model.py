@@ -19,6 +19,7 @@ from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.pipeline import score_within
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
+from benchc_tasks.restoration import find_restorer
 from benchc_tasks.stacks.common import AnsweringModel, text_of
 from benchc_tasks.stacks.inquiries import Inquiry
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
@@ -58,6 +59,9 @@ class ChoiceModel:
         A system message, or the path of a file with it.
     enable_thinking : bool, optional
         Handed to the chat template.
+    restore : str, optional
+        What is done to every picture before the model sees it: a name in `benchc_tasks.restoration.RESTORERS`, or
+        `module:function`.
     render_threads : int, optional
         Background threads that render images; half of the cores, 8 at most.
     look_ahead : int
@@ -100,6 +104,7 @@ class ChoiceModel:
         dtype: str | None = None,
         system_prompt: str | None = None,
         enable_thinking: bool | None = None,
+        restore: str | None = None,
         render_threads: int | None = None,
         look_ahead: int = 3,
         heartbeat: float = HEARTBEAT_SECONDS,
@@ -123,6 +128,7 @@ class ChoiceModel:
         self._heartbeat = heartbeat
         self._prices = Prices(price_input, price_output)
         self._limits = Limits(max_passes, budget, self._prices).share(self._world_size)
+        self._restorer = find_restorer(restore) if restore else None
         system = text_of(system_prompt)
         settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
         self._scorer: ChoiceScorer[Any] | None = build(
@@ -138,7 +144,9 @@ class ChoiceModel:
                 template_settings=settings,
             )
         )
-        self.answering = AnsweringModel(getattr(self._scorer, "answered_by", None), system, settings)
+        self.answering = AnsweringModel(
+            getattr(self._scorer, "answered_by", None), system, settings, restoration=restore or None
+        )
 
     @property
     def device(self) -> torch.device:
@@ -161,7 +169,8 @@ class ChoiceModel:
     @property
     def fingerprint(self) -> str:
         """What the answers depend on beside the model's arguments; see `ChoiceScorer`."""
-        return self.scorer.fingerprint
+        fingerprint = self.scorer.fingerprint
+        return fingerprint if self._restorer is None else f"{fingerprint} restored by {self._restorer.state}"
 
     def stream_answers(self, inquiries: Sequence[Inquiry], tasks: Sequence[str]) -> Generator[Answer, None, None]:
         """Score inquiries and give the answer to each request as soon as it and those before it are there.
@@ -188,6 +197,8 @@ class ChoiceModel:
         scorer = self.scorer
         if not tasks:
             return
+        for inquiry in inquiries:
+            inquiry.restore = self._restorer
         progress = Progress(
             tasks,
             len(inquiries),

@@ -73,11 +73,14 @@ class AnsweringModel:
         The system message that is put before every question.
     chat_settings : mapping
         What is handed to the chat template, such as `enable_thinking`.
+    restoration : str or None
+        What is done to every picture before the model sees it.
     """
 
     name: str | None = None
     system_prompt: str | None = None
     chat_settings: Mapping[str, object] | None = None
+    restoration: str | None = None
 
 
 @dataclass(frozen=True)
@@ -250,6 +253,7 @@ def facts_of(
     context: SentContext,
     *,
     model: str | None = None,
+    restoration: str | None = None,
     design: str | None = None,
 ) -> dict[str, Any]:
     """Return what a sample's record says beside the responses, by the names of its fields.
@@ -265,6 +269,8 @@ def facts_of(
         What was sent around the question.
     model : str, optional
         The model's own name for itself.
+    restoration : str, optional
+        What was done to every picture before the model saw it.
     design : str, optional
         See `AskedConditions`.
     """
@@ -281,6 +287,7 @@ def facts_of(
         "prompt": context.prompt,
         "context": context.fingerprint,
         "model": model,
+        "restoration": restoration,
     }
 
 

@@ -12,6 +12,7 @@ from benchc_metrics.benchmark import Condition
 from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.models.questions import Question, ScoringError, describe
+from benchc_tasks.restoration import RestorationError, Restorer
 from benchc_tasks.stacks.pictures import condition_state
 
 __all__ = ["Inquiry", "SampleUnderCondition", "group_by_sight", "knows_itself", "picture_state"]
@@ -68,6 +69,8 @@ class Inquiry:
         The distinct continuations and their numbers, in the order in which they were first asked for.
     places : list of (int, int)
         For each request, its place among all requests and the number of its option.
+    restore : Restorer or None
+        What is done to each image before the model sees it.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Inquiry:
     find_doc: Callable[[], Any]
     options: dict[str, int] = field(default_factory=dict)
     places: list[tuple[int, int]] = field(default_factory=list)
+    restore: Restorer | None = None
 
     @classmethod
     def of_picture(cls, context: str, picture: SampleUnderCondition, find_doc: Callable[[], Any]) -> Inquiry:
@@ -94,7 +98,7 @@ class Inquiry:
         Raises
         ------
         ScoringError
-            If an image cannot be rendered, or what comes back is not an image.
+            If an image cannot be rendered or restored, or what comes back is not an image.
         """
         try:
             visuals = self.doc_to_visual(self.find_doc()) if self.doc_to_visual is not None else None
@@ -109,6 +113,11 @@ class Inquiry:
                 raise ScoringError(
                     f"{self.name}: doc_to_visual returned a {type(image).__name__}, and benchc scores images only"
                 )
+        if self.restore is not None:
+            try:
+                images = tuple(map(self.restore, images))
+            except RestorationError as fault:
+                raise ScoringError(f"{self.name}: {fault}") from fault
         return Question(self.name, self.context, tuple(self.options), images)
 
 

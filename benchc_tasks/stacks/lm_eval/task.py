@@ -189,6 +189,7 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
             self.asked.of_sample(doc["id"]),
             self._contexts[doc["id"]],
             model=self.answering().name,
+            restoration=self.answering().restoration,
             design=self.asked.design,
         )
 

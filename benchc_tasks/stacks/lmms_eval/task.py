@@ -232,8 +232,15 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
         )
         model = self.dataset.model
-        name = model.name if model is not None else None
-        return facts_of(doc, self.samples, self.conditions_of(doc), context, model=name, design=self.design)
+        return facts_of(
+            doc,
+            self.samples,
+            self.conditions_of(doc),
+            context,
+            model=model.name if model is not None else None,
+            restoration=model.restoration if model is not None else None,
+            design=self.design,
+        )
 
     def aggregation(self) -> dict[str, Any]:
         """Return the aggregators, and for the records one that says what a reader must know."""
