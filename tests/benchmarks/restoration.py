@@ -52,9 +52,8 @@ def main() -> None:
     settings = parser.parse_args()
     folder = settings.folder or Path(tempfile.mkdtemp(prefix="benchc-restoration-"))
     plain = evaluated(folder / "none", None, settings.tasks, settings.batch_size)
-    print(
-        "| restorer | clean accuracy | accuracy under corruption | RAS | ms a picture |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| restorer | clean accuracy | accuracy under corruption | RAS | ms a picture |")
+    print("| --- | --- | --- | --- | --- |")
     notes = []
     for name in (None, *settings.restorers):
         run = plain if name is None else evaluated(folder / name, name, settings.tasks, settings.batch_size)
