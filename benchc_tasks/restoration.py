@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchc_metrics.messages import quoted, reason_of, shortened
+
 __all__ = ["RESTORERS", "RestorationError", "Restorer", "find_restorer"]
 
 Pixels = NDArray[np.uint8]
@@ -58,13 +60,15 @@ class Restorer:
         try:
             restored = self.function(pixels)
         except Exception as fault:  # a user's function may raise anything
-            raise RestorationError(f"restore={self.name} failed ({type(fault).__name__}: {fault})") from fault
+            raise RestorationError(
+                f"restore={shortened(self.name)} failed ({type(fault).__name__}: {reason_of(fault)})"
+            ) from fault
         if isinstance(restored, Image.Image):
             return restored.convert("RGB")
         is_picture = isinstance(restored, np.ndarray) and restored.dtype == np.uint8 and restored.ndim == 3
         if not is_picture or restored.shape[2] != 3 or not restored.size:
             raise RestorationError(
-                f"restore={self.name} returned {_described(restored)}: return RGB pixels, uint8 of shape "
+                f"restore={shortened(self.name)} returned {_described(restored)}: return RGB pixels, uint8 of shape "
                 "(height, width, 3), or a PIL image"
             )
         return Image.fromarray(restored)
@@ -169,18 +173,19 @@ def _of_a_user(wanted: str) -> Restorer:
     module, colon, name = wanted.partition(":")
     if not colon or not module or not name:
         raise ValueError(
-            f"restore is {wanted!r}: give one of {', '.join(RESTORERS)}, or module:function of a function of your own"
+            f"restore is {quoted(wanted)}: give one of {', '.join(RESTORERS)}, or module:function of a function of "
+            "your own"
         )
     try:
         loaded = importlib.import_module(module)
     except Exception as fault:  # a user's module may raise anything
         raise ValueError(
-            f"restore={wanted} cannot be imported ({type(fault).__name__}: {fault}): name a module that Python finds, "
-            "such as a file in the current folder"
+            f"restore={shortened(wanted)} cannot be imported ({type(fault).__name__}: {reason_of(fault)}): name a "
+            "module that Python finds, such as a file in the current folder"
         ) from fault
     function = getattr(loaded, name, None)
     if not callable(function):
-        raise ValueError(f"restore={wanted}: module {module!r} has no function {name!r}: correct the name")
+        raise ValueError(f"restore={shortened(wanted)}: the module has no function {quoted(name)}: correct the name")
     return Restorer(wanted, function, f"{wanted} {_source(loaded)} {_version(module)}")
 
 
