@@ -65,7 +65,7 @@ def closest(word: object, known: Iterable[str], most: int = 3, likeness: float =
     return [words[name] for name in difflib.get_close_matches(str(word).lower(), words, n=most, cutoff=likeness)]
 
 
-def close_to_it(word: object, known: Iterable[str], otherwise: str = "") -> str:
+def close_to_it(word: object, known: Iterable[str], otherwise: str = "", likeness: float = 0.6) -> str:
     """Return the end of a message: the known words that were probably meant, or else another cure.
 
     Examples
@@ -75,7 +75,7 @@ def close_to_it(word: object, known: Iterable[str], otherwise: str = "") -> str:
     >>> close_to_it("rain", ["snow", "fog"], "`benchc info` lists them")
     '; `benchc info` lists them'
     """
-    found = closest(word, known)
+    found = closest(word, known, likeness=likeness)
     cure = f"close to it: {', '.join(found)}" if found else otherwise
     return f"; {cure}" if cure else ""
 

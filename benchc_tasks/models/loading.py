@@ -221,7 +221,7 @@ def _refuse_unknown(settings: Mapping[str, Any], processor: Any) -> None:
     known = set(getattr(getattr(images, "valid_kwargs", None), "__annotations__", {}))
     for name in settings:
         if name not in known and not hasattr(images, name):
-            cure = close_to_it(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], "leave it out")
+            cure = close_to_it(name, [*BENCHC_ARGUMENTS, *MODEL_ARGUMENTS, *known], "leave it out", likeness=0.7)
             raise ValueError(
                 f"argument {quoted(name)} is unknown to benchc and to the image processor {type(images).__name__}{cure}"
             )

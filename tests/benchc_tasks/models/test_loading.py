@@ -10,6 +10,7 @@ import torch
 import transformers as hf
 
 from benchc_tasks.models.loading import BENCHC_ARGUMENTS, _model_class, load_checkpoint, one_sentence, with_head
+from benchc_tasks.stacks.choice_model import ChoiceModel
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
 CPU = torch.device("cpu")
@@ -45,8 +46,8 @@ def test_an_unknown_argument_is_a_sentence(
 
 
 def test_what_the_model_itself_takes_is_known_where_arguments_are_misspelt() -> None:
-    parameters = inspect.signature(BenchCModel.__init__).parameters
-    assert sorted(BENCHC_ARGUMENTS) == sorted(set(parameters) - {"self", "arguments"})
+    parameters = inspect.signature(ChoiceModel.__init__).parameters
+    assert sorted(BENCHC_ARGUMENTS) == sorted(set(parameters) - {"self", "build", "arguments"})
 
 
 def test_a_checkpoint_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
