@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import CONDITIONS, CORRUPTION_FAMILIES, LETTERS, SEVERITIES
+from benchc_metrics.designs import FULL, asked_by_design
 from benchc_metrics.leaderboard.parquet_pages import unpacked_size
 from benchc_metrics.leaderboard.schema import (
     ANSWERS_FILE,
@@ -39,24 +40,25 @@ def answers_to_parquet(run: Run) -> bytes:
     Parameters
     ----------
     run : Run
-        All conditions, none invalid: see `benchc_metrics.leaderboard.submission.what_is_missing`.
+        All that its design asks, none invalid: see `benchc_metrics.leaderboard.submission.what_is_missing`.
 
     Returns
     -------
     bytes
         A parquet file in `SAMPLES_SCHEMA`.
     """
-    samples = len(run.sample_ids)
-    counts = np.repeat(run.option_counts, len(CONDITIONS))
+    asked = _asked(run.asked)
+    rows, places = np.nonzero(asked)
+    counts = run.option_counts[rows]
     table = pa.table(
         [
-            pa.array(np.repeat(run.sample_ids, len(CONDITIONS)), pa.string()),
-            pa.array([source for source in run.sources for _ in CONDITIONS], pa.string()),
-            pa.array([category for category in run.categories for _ in CONDITIONS], pa.string()),
-            pa.array(np.repeat(run.answers, len(CONDITIONS)), pa.int64()),
-            pa.array(CONDITIONS * samples, pa.string()),
+            pa.array([run.sample_ids[row] for row in rows.tolist()], pa.string()),
+            pa.array([run.sources[row] for row in rows.tolist()], pa.string()),
+            pa.array([run.categories[row] for row in rows.tolist()], pa.string()),
+            pa.array(run.answers[rows], pa.int64()),
+            pa.array([CONDITIONS[place] for place in places.tolist()], pa.string()),
             pa.array(counts, pa.int64()),
-            *(_distributions(run, counts) if run.has_distributions else _predictions(run)),
+            *(_distributions(run, asked, counts) if run.has_distributions else _predictions(run, asked)),
         ],
         schema=SAMPLES_SCHEMA,
     )
@@ -65,7 +67,15 @@ def answers_to_parquet(run: Run) -> bytes:
     return written.getvalue()
 
 
-def _distributions(run: Run, counts: NDArray[np.int64]) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _asked(corrupted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the conditions that were asked, clean first, shape (samples, 96)."""
+    flat = corrupted.reshape(len(corrupted), -1)
+    return np.concatenate([np.ones((len(flat), 1), dtype=bool), flat], axis=1)
+
+
+def _distributions(
+    run: Run, asked: NDArray[np.bool_], counts: NDArray[np.int64]
+) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Log-likelihoods and their softmax, from which the predictions follow."""
     samples, width = run.clean.shape
     log_likelihoods = np.concatenate([run.clean[:, np.newaxis], run.corrupted.reshape(samples, -1, width)], axis=1)
@@ -73,19 +83,19 @@ def _distributions(run: Run, counts: NDArray[np.int64]) -> tuple[pa.Array, pa.Ar
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
 
     def ragged(values: NDArray[np.float64]) -> pa.Array:
-        return pa.ListArray.from_arrays(offsets, pa.array(values.reshape(-1, width)[real]))
+        return pa.ListArray.from_arrays(offsets, pa.array(values[asked][real]))
 
     probabilities = option_distribution(log_likelihoods, run.option_counts)
     return ragged(log_likelihoods), ragged(probabilities), pa.nulls(len(counts), pa.int64())
 
 
-def _predictions(run: Run) -> tuple[pa.Array, pa.Array, pa.Array]:
+def _predictions(run: Run, asked: NDArray[np.bool_]) -> tuple[pa.Array, pa.Array, pa.Array]:
     samples = len(run.sample_ids)
     chosen = np.concatenate(
         [run.clean_predictions[:, np.newaxis], run.corrupted_predictions.reshape(samples, -1)], axis=1
     )
-    rows, lists = chosen.size, pa.list_(pa.float64())
-    return pa.nulls(rows, lists), pa.nulls(rows, lists), pa.array(chosen.ravel(), pa.int64())
+    rows, lists = int(asked.sum()), pa.list_(pa.float64())
+    return pa.nulls(rows, lists), pa.nulls(rows, lists), pa.array(chosen[asked], pa.int64())
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,30 +213,37 @@ class AnswerTable:
             faults_of_lists=tuple(faults),
         )
 
-    def faults(self, expected_samples: int) -> list[str]:
+    def faults(self, expected_samples: int, design: str = FULL) -> list[str]:
         """List what is wrong with the answers, a sentence each; none if a run can be made of them.
 
         Parameters
         ----------
         expected_samples : int
             How many samples the dataset has.
+        design : str
+            Which conditions each sample must have, see `benchc_metrics.designs`.
         """
         if self.faults_of_lists:
             return list(self.faults_of_lists)
         return [
-            *self._faults_of_rows(expected_samples),
+            *self._faults_of_rows(expected_samples, design),
             *self._faults_of_samples(),
             *self._faults_of_values(),
         ]
 
     def to_run(self, name: str, metadata: RunMetadata, obtained: Obtained) -> Run:
         """Make the run of a table that has no faults."""
-        order = np.lexsort([self._condition_places(), self.samples.places])
-        samples = len(order) // len(CONDITIONS)
-        log_likelihoods = self.log_likelihoods[order].reshape(samples, len(CONDITIONS), -1)
-        predictions = self.predictions[order].reshape(samples, len(CONDITIONS))
+        samples, places = len(self.samples.texts), self._condition_places()
+        at = self.samples.places, places
+        log_likelihoods = np.full((samples, len(CONDITIONS), self.log_likelihoods.shape[1]), np.nan)
+        log_likelihoods[at] = self.log_likelihoods
+        predictions = np.full((samples, len(CONDITIONS)), -1, dtype=np.int64)
+        predictions[at] = self.predictions
+        asked = np.zeros((samples, len(CONDITIONS)), dtype=bool)
+        asked[at] = True
         cells = (samples, len(CORRUPTION_FAMILIES), len(SEVERITIES))
-        first = order[:: len(CONDITIONS)]
+        first = np.flatnonzero(places == 0)
+        first = first[np.argsort(self.samples.places[first])]
         return Run(
             name=name,
             metadata=metadata,
@@ -238,6 +255,7 @@ class AnswerTable:
             corruptions=tuple(CORRUPTION_FAMILIES),
             clean=log_likelihoods[:, 0],
             corrupted=log_likelihoods[:, 1:].reshape(*cells, -1),
+            asked=asked[:, 1:].reshape(cells),
             given=None
             if self.has_distributions
             else GivenPredictions(obtained, predictions[:, 0], predictions[:, 1:].reshape(cells)),
@@ -250,7 +268,7 @@ class AnswerTable:
             self.conditions.places
         ]
 
-    def _faults_of_rows(self, expected_samples: int) -> list[str]:
+    def _faults_of_rows(self, expected_samples: int, design: str) -> list[str]:
         ids = self.samples.texts
         faults = []
         if len(ids) != expected_samples:
@@ -262,7 +280,12 @@ class AnswerTable:
         found = np.bincount(
             self.samples.places[known] * len(CONDITIONS) + places[known], minlength=len(ids) * len(CONDITIONS)
         )
-        for what, amiss in (("duplicated answers", found > 1), ("missing answers", found == 0)):
+        asked = _asked(asked_by_design(design, ids)).ravel()
+        for what, amiss in (
+            ("duplicated answers", found > 1),
+            ("missing answers", (found == 0) & asked),
+            (f"answers that the design {design!r} does not ask", (found > 0) & ~asked),
+        ):
             cells = np.flatnonzero(amiss)
             names = [
                 _answer_name(ids[cell // len(CONDITIONS)], CONDITIONS[cell % len(CONDITIONS)])

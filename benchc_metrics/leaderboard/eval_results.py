@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml, parse_eval_result_entries
 
+from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.leaderboard.schema import EVAL_RESULTS_FILE, SubmissionRecord
 from benchc_metrics.leaderboard.strict_text import parse_yaml
 from benchc_metrics.messages import reason_of
@@ -31,6 +32,8 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
     )
     if record.obtained != "log-likelihoods":
         how += f", predictions from {record.obtained}"
+    if record.design != FULL:
+        how += f", design {describe_design(record.design)}"
     if record.cautions:
         how += f", caution: {', '.join(record.cautions)}"
     if record.dataset.demonstration:

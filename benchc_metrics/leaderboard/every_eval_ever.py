@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from benchc_metrics.benchmark import CONDITIONS, LETTERS
+from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS
@@ -248,7 +249,11 @@ def evaluation_log(record: SubmissionRecord, instances: bytes) -> EvaluationLog:
         eval_library=EvalLibrary(
             name=record.versions.stack,
             version=record.versions.lmms_eval,
-            additional_details={"plugin": f"benchc {record.versions.benchc}", "corruption_engine": record.engine},
+            additional_details={
+                "plugin": f"benchc {record.versions.benchc}",
+                "corruption_engine": record.engine,
+                "design": describe_design(record.design),
+            },
         ),
         model_info=ModelInfo(
             name=model,
@@ -280,8 +285,13 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
     """Make the instance-level rows: each sample's accuracy when clean, under corruption, and RAS where defined."""
     clean = run.clean_predictions
     corrupted = run.corrupted_predictions.reshape(len(clean), -1)
-    right_under_corruption = (corrupted == run.answers[:, np.newaxis]).mean(axis=1)
-    mean_ras = PairValues.of_run(run).values["ras"].mean(axis=(1, 2)) if run.has_distributions else None
+    asked = run.asked.reshape(len(clean), -1)
+    number_asked = asked.sum(axis=1)
+    right_under_corruption = (corrupted == run.answers[:, np.newaxis]).sum(axis=1) / number_asked
+    mean_ras = PairValues.of_run(run).values["ras"].sum(axis=(1, 2)) / number_asked if run.has_distributions else None
+    conditions = f"{CONDITIONS[1]} to {CONDITIONS[-1]}"
+    if record.design != FULL:
+        conditions = f"those of {describe_design(record.design)} within {conditions}"
     method = "option of the largest log-likelihood" if run.has_distributions else f"option named in {run.obtained}"
     for number, sample in enumerate(run.sample_ids):
         letters = list(LETTERS[: run.option_counts[number]])
@@ -291,7 +301,7 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
             reference=[right],
             choices=letters,
         )
-        under_corruption = [letters[place] for place in corrupted[number].tolist()]
+        under_corruption = [letters[place] for place in corrupted[number][asked[number]].tolist()]
         everything = [letters[clean[number]], *under_corruption]
         scores = [
             ("acc_clean", everything[:1], float(clean[number] == run.answers[number])),
@@ -322,7 +332,7 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
                 ],
                 evaluation=Evaluation(score=score, is_correct=all(letter == right for letter in chosen)),
                 metadata={
-                    "conditions": "clean" if name == "acc_clean" else f"{CONDITIONS[1]} to {CONDITIONS[-1]}",
+                    "conditions": "clean" if name == "acc_clean" else conditions,
                     "category": run.categories[number] or "",
                     "source": run.sources[number] or "",
                 },

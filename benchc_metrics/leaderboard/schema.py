@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from benchc_metrics.designs import check_design
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.strict_text import parse_json
 from benchc_metrics.metrics.registry import METRICS
@@ -59,7 +60,7 @@ __all__ = [
     "parse_record",
 ]
 
-SUBMISSION_SCHEMA: Literal["benchc.submission/2"] = "benchc.submission/2"
+SUBMISSION_SCHEMA: Literal["benchc.submission/3"] = "benchc.submission/3"
 SAMPLES_VERSION = "benchc.answers/2"
 
 LARGEST_SAMPLES = 5_000
@@ -237,6 +238,8 @@ class SubmissionRecord(Strict):
         Fingerprint of everything that was sent around the questions.
     obtained : str
         The origin of the predictions, as in `benchc_metrics.records.SampleRecord`.
+    design : str
+        Which conditions each sample was asked, see `benchc_metrics.designs`.
     answered_by : tuple of str
         The names that the responses give the model.
     cautions : tuple of str
@@ -249,7 +252,7 @@ class SubmissionRecord(Strict):
         All other files of the submission, in the order of the alphabet.
     """
 
-    schema_version: Literal["benchc.submission/2"] = Field(alias="schema")
+    schema_version: Literal["benchc.submission/3"] = Field(alias="schema")
     created: _Instant
     evaluated: _Instant | None
     model: ModelFacts
@@ -258,6 +261,7 @@ class SubmissionRecord(Strict):
     prompt: Text
     context: Name | None
     obtained: Obtained
+    design: Annotated[str, Field(max_length=20), AfterValidator(check_design)]
     answered_by: Annotated[tuple[Name, ...], Field(max_length=20)]
     cautions: Annotated[tuple[Name, ...], Field(max_length=20)]
     dataset: DatasetFacts

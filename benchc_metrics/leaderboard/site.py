@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, DEMONSTRATION_FINGERPRINT, SEVERITIES
+from benchc_metrics.designs import FULL, MOST_CONDITIONS, conditions_per_sample, describe_design
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import SubmissionRecord
@@ -147,6 +149,8 @@ class Kind:
         The metric that ranks them.
     metrics : callable
         Lists the metrics of the table.
+    design : str
+        Which conditions their samples were asked.
     """
 
     name: str
@@ -155,6 +159,18 @@ class Kind:
     has_distributions: bool
     ranked_by: str
     metrics: Callable[[], tuple[str, ...]]
+    design: str = FULL
+
+    def of_design(self, design: str) -> Kind:
+        """Return this kind for runs of few conditions, which have a table of their own."""
+        return replace(
+            self,
+            name=f"{self.name}-{design}",
+            design=design,
+            title=f"{self.title}: design {describe_design(design)}",
+            about=f"{self.about} Each sample was asked under {conditions_per_sample(design)} of {MOST_CONDITIONS} "
+            "corrupted conditions, so that these models are not ranked with those of all conditions.",
+        )
 
 
 KINDS = (
@@ -214,7 +230,7 @@ class Entry:
     Attributes
     ----------
     name : str
-        The model's id, and which submission of it where there are several.
+        The model's id, a design of few conditions, and which submission of it where there are several.
     slug : str
         Name of its page.
     submission : Submission
@@ -270,10 +286,7 @@ def build_site(
     about = facts or SiteFacts.shared_by([submission for _, _, submission in named])
     notes: list[str] = []
     boards = []
-    for kind in KINDS:
-        of_kind = [one for one in named if one[2].run.has_distributions == kind.has_distributions]
-        if not of_kind:
-            continue
+    for kind, of_kind in _kinds_of(named):
         notes += check_all_comparable([submission.run for _, _, submission in of_kind])
         entries = []
         for name, slug, submission in of_kind:
@@ -303,6 +316,22 @@ def build_site(
             pages[f"models/{entry.slug}.html"] = _model_page(entry, scored, shared)
     advance("done")
     return pages
+
+
+def _kinds_of(
+    named: Sequence[tuple[str, str, Submission]],
+) -> Iterator[tuple[Kind, list[tuple[str, str, Submission]]]]:
+    """Yield the submissions of each kind and design, which are ranked by themselves; all conditions come first."""
+    designs = {submission.record.design for _, _, submission in named}
+    for design in sorted(designs, key=conditions_per_sample, reverse=True):
+        for kind in KINDS:
+            of_kind = [
+                one
+                for one in named
+                if one[2].run.has_distributions == kind.has_distributions and one[2].record.design == design
+            ]
+            if of_kind:
+                yield kind if design == FULL else kind.of_design(design), of_kind
 
 
 def _entry(name: str, slug: str, submission: Submission) -> Entry:
@@ -413,8 +442,10 @@ def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission
     for submission in ordered:
         # Hubs do not tell cases apart either: LAB/Model must not pass for another model than lab/model.
         model = submission.record.model.id.lower()
-        earlier = sum(other.record.model.id.lower() == model for _, _, other in named)
-        name = submission.record.model.id + (f" ({earlier + 1})" if earlier else "")
+        design = submission.record.design
+        earlier = sum((other.record.model.id.lower(), other.record.design) == (model, design) for _, _, other in named)
+        name = submission.record.model.id + (f" ({design})" if design != FULL else "")
+        name += f" ({earlier + 1})" if earlier else ""
         slug = re.sub(r"[^A-Za-z0-9._-]+", "--", name).strip("-")
         # Some file systems do not tell cases apart.
         while any(slug.lower() == taken.lower() for _, taken, _ in named):
@@ -492,6 +523,8 @@ def _model_page(entry: Entry, scored: Sequence[Entry], shared: Mapping[str, Any]
         "model.html.jinja",
         **shared,
         entry=entry,
+        design=describe_design(entry.submission.record.design),
+        note_on_design=note_on_run(entry.submission.run),
         record=entry.submission.record,
         run=entry.submission.run,
         metrics=[

@@ -16,9 +16,11 @@ from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 from pydantic import ValidationError
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, Condition
+from benchc_metrics.designs import asked_by_design
 from benchc_metrics.leaderboard.answers import answers_to_parquet
 from benchc_metrics.leaderboard.eval_results import write_eval_results
 from benchc_metrics.leaderboard.every_eval_ever import dump, evaluation_log, instance_logs, log_paths
@@ -95,7 +97,7 @@ def what_is_missing(run: Run) -> list[str]:
     Returns
     -------
     list of str
-        Empty if every sample has a valid answer under every condition.
+        Empty if every sample has a valid answer under every condition that the run's design asks.
     """
     absent = [name for name in CORRUPTION_FAMILIES if name not in run.corruptions]
     foreign = [name for name in run.corruptions if name not in CORRUPTION_FAMILIES]
@@ -114,6 +116,8 @@ def what_is_missing(run: Run) -> list[str]:
         missing.append(f"{found} samples were evaluated of a dataset that has {size}")
     missing += [f"{name} was not evaluated, at any severity" for name in absent]
     missing += [f"{name} is not a corruption of the benchmark" for name in foreign]
+    if not absent and not foreign:
+        missing += _not_asked(run)
     unanswered = Counter(condition for _, condition in run.missing)
     first = {condition: sample for sample, condition in reversed(run.missing)}
     missing += [
@@ -128,6 +132,22 @@ def what_is_missing(run: Run) -> list[str]:
         for condition, number in invalid.items()
     ]
     return missing
+
+
+def _not_asked(run: Run) -> list[str]:
+    """Say what the design of a run asks and the run was not asked, or the reverse."""
+    expected = asked_by_design(run.metadata.design, run.sample_ids)
+    conditions = [
+        str(Condition(run.corruptions[corruption], SEVERITIES[severity]))
+        for corruption, severity in np.argwhere((expected & ~run.asked).any(axis=0)).tolist()
+    ]
+    said = []
+    if conditions:
+        more = f" and {len(conditions) - 5} more" if len(conditions) > 5 else ""
+        said.append(f"not all samples were asked under {', '.join(conditions[:5])}{more}")
+    if (run.asked & ~expected).any():
+        said.append(f"there are answers that the design {run.metadata.design!r} does not ask")
+    return said
 
 
 def write_submission(
@@ -284,6 +304,7 @@ def _record_without_files(
             prompt=facts.prompt,
             context=facts.context,
             obtained=run.obtained,
+            design=facts.design,
             answered_by=facts.answered_by,
             cautions=tuple(caution.name for caution in run.cautions),
             dataset=DatasetFacts(

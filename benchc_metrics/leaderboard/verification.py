@@ -172,7 +172,7 @@ def _opened(place: Path, accepted: Iterable[Check]) -> tuple[SubmissionRecord, d
     if answers.has_distributions != record.has_distributions:
         kind = "log-likelihoods" if answers.has_distributions else "chosen options only"
         raise RefusedError([Finding(ANSWERS_FILE, f"it has {kind}, and the record says {quoted(record.obtained)}")])
-    if faults := answers.faults(record.dataset.samples):
+    if faults := answers.faults(record.dataset.samples, record.design):
         raise RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
     return record, contents, answers.to_run(record.model.id, _metadata(record), record.obtained)
 
@@ -301,6 +301,7 @@ def _metadata(record: SubmissionRecord) -> RunMetadata:
         length_normalised=record.obtained == "mean losses",
         context=record.context,
         answered_by=record.answered_by,
+        design=record.design,
     )
 
 

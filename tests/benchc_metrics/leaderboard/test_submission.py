@@ -71,7 +71,7 @@ def test_the_record_says_what_the_run_says(record, whole):
 
 def test_numbers_are_numbers(pristine):
     written = json.loads((pristine / "benchc.json").read_text(), parse_constant=lambda constant: pytest.fail(constant))
-    assert written["schema"] == "benchc.submission/2"
+    assert written["schema"] == "benchc.submission/3"
     assert all(isinstance(figure["value"], (int, float)) for figure in written["figures"].values())
 
 
