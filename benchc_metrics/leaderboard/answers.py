@@ -284,7 +284,7 @@ class AnswerTable:
         for what, amiss in (
             ("duplicated answers", found > 1),
             ("missing answers", (found == 0) & asked),
-            (f"answers that the design {design!r} does not ask", (found > 0) & ~asked),
+            (f"answers that the design {quoted(design)} does not ask", (found > 0) & ~asked),
         ):
             cells = np.flatnonzero(amiss)
             names = [

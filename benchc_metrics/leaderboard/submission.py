@@ -146,7 +146,7 @@ def _not_asked(run: Run) -> list[str]:
         more = f" and {len(conditions) - 5} more" if len(conditions) > 5 else ""
         said.append(f"not all samples were asked under {', '.join(conditions[:5])}{more}")
     if (run.asked & ~expected).any():
-        said.append(f"there are answers that the design {run.metadata.design!r} does not ask")
+        said.append(f"there are answers that the design {quoted(run.metadata.design)} does not ask")
     return said
 
 
