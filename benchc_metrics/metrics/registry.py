@@ -126,7 +126,8 @@ class Metric:
     name : str
         As in results, logs and options.
     label : str
-        For the head of a column.
+        For the head of a column. Those of the benchmark's metrics are their names, so that a metric is spelt the same
+        in lmms-eval's table, in options, tables, reports and files.
     meaning : str
         In a sentence.
     formula : str
@@ -388,7 +389,7 @@ def _corrected(pairs: PairValues) -> Array:
 for _metric in (
     Metric(
         "acc_clean",
-        "acc clean",
+        "acc_clean",
         "Accuracy on the clean images.",
         "mean of a(p) over samples",
         True,
@@ -400,7 +401,7 @@ for _metric in (
     ),
     Metric(
         "acc_corrupted",
-        "acc corrupted",
+        "acc_corrupted",
         "Accuracy under corruption.",
         "mean of a(q) over pairs",
         True,
@@ -412,7 +413,7 @@ for _metric in (
     ),
     Metric(
         "acc_drop",
-        "acc drop",
+        "acc_drop",
         "Share of the clean accuracy that corruption costs.",
         "`(acc_clean - acc_corrupted) / acc_clean` over the samples that have a valid pair",
         False,
@@ -424,7 +425,7 @@ for _metric in (
     ),
     Metric(
         "ras",
-        "RAS",
+        "ras",
         "Robustness Alignment Score: shift of calibration less shift of uncertainty.",
         "mean over pairs of `(A(q) - A(p)) - abs(U(q) - U(p))`",
         True,
@@ -435,7 +436,7 @@ for _metric in (
     ),
     Metric(
         "ras_destructive",
-        "RAS destructive",
+        "ras_destructive",
         "RAS over the samples whose clean answer is right.",
         "`ras` over pairs with a(p) = 1",
         True,
@@ -446,7 +447,7 @@ for _metric in (
     ),
     Metric(
         "ras_corrective",
-        "RAS corrective",
+        "ras_corrective",
         "RAS over the samples whose clean answer is wrong.",
         "`ras` over pairs with a(p) = 0",
         True,
@@ -457,7 +458,7 @@ for _metric in (
     ),
     Metric(
         "erroneous_confidence",
-        "erroneous confidence",
+        "erroneous_confidence",
         "Share of pairs that are wrong under corruption with confidence risen or equal.",
         "share of pairs with a(q) = 0 and c(q) >= c(p)",
         False,
@@ -510,7 +511,7 @@ for _metric in (
     ),
     Metric(
         "brier_clean",
-        "Brier clean",
+        "brier_clean",
         "Brier score on the clean images.",
         "mean of `sum_k (p_k - [k = y])^2`, multi-class",
         False,
@@ -520,7 +521,7 @@ for _metric in (
     ),
     Metric(
         "brier_corrupted",
-        "Brier corrupted",
+        "brier_corrupted",
         "Brier score under corruption.",
         "the same over pairs, of q",
         False,
@@ -530,7 +531,7 @@ for _metric in (
     ),
     Metric(
         "nll_clean",
-        "NLL clean",
+        "nll_clean",
         "Negative log-likelihood of the right option, clean, in nats.",
         "mean of `-ln max(p_y, 2.2e-308)`",
         False,
@@ -540,7 +541,7 @@ for _metric in (
     ),
     Metric(
         "nll_corrupted",
-        "NLL corrupted",
+        "nll_corrupted",
         "The same under corruption.",
         "the same over pairs, of q",
         False,
@@ -550,7 +551,7 @@ for _metric in (
     ),
     Metric(
         "ece_clean",
-        "ECE clean",
+        "ece_clean",
         "Expected calibration error on the clean images.",
         "`sum_b n_b / N abs(accuracy_b - confidence_b)` over 15 bins of equal width",
         False,
@@ -561,7 +562,7 @@ for _metric in (
     ),
     Metric(
         "ece_corrupted",
-        "ECE corrupted",
+        "ece_corrupted",
         "Expected calibration error under corruption.",
         "the same over the corrupted answers of all valid pairs",
         False,
@@ -572,7 +573,7 @@ for _metric in (
     ),
     Metric(
         "invalid_pairs",
-        "invalid pairs",
+        "invalid_pairs",
         "Number of pairs without a usable answer.",
         "count",
         False,
@@ -587,7 +588,7 @@ for _metric in (
 _METRICS_OF_VOTES = (
     Metric(
         "ras_votes",
-        "RAS of votes",
+        "ras_votes",
         "RAS from votes, less the bias that few votes have; not comparable with RAS from log-likelihoods.",
         "mean over pairs of RAS of the shares of votes less its bias",
         True,

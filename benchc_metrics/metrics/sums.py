@@ -20,7 +20,7 @@ from benchc_metrics.metrics.registry import METRICS, Metric, SampleSum, metrics_
 from benchc_metrics.metrics.views import View
 from benchc_metrics.runs import Run
 
-__all__ = ["MetricSums", "metrics_of_run"]
+__all__ = ["MetricSums", "metrics_of_run", "metrics_of_views"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +154,31 @@ class MetricSums:
 
     def _of(self, metric: Metric, sums: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         return [sums[..., self.columns[each.name]] for each in metric.computed.sums]
+
+
+def metrics_of_views(
+    run: Run, views: Sequence[View], reading: Reading = DEFAULT_READING
+) -> dict[str, dict[str, float]]:
+    """Compute all metrics of a run in some views, without intervals.
+
+    Parameters
+    ----------
+    run : Run
+    views : sequence of View
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
+
+    Returns
+    -------
+    dict of str to (dict of str to float)
+        By the name of the view, then by that of the metric; only metrics that the run defines.
+    """
+    sums = MetricSums.of_run(run)
+    pairs = PairValues.of_run(run, reading)
+    return {
+        view.name: dict(zip(sums.names, sums.metrics(sums.terms(pairs, view).sum(axis=0)).tolist(), strict=True))
+        for view in views
+    }
 
 
 def metrics_of_run(run: Run, reading: Reading = DEFAULT_READING) -> dict[str, float]:

@@ -30,6 +30,7 @@ __all__ = [
     "Column",
     "Probability",
     "Table",
+    "bars_of_rows",
     "metric_cell",
     "metric_column",
     "print_tables",
@@ -51,6 +52,14 @@ WIDEST_LABEL = 24
 class Probability(float):
     """A p-value, which is shown with four decimals."""
 
+
+Bars: TypeAlias = "tuple[tuple[float | None, ...], ...]"
+"""Shares of a whole bar, one a cell."""
+
+BAR_WIDTH, SHORT_BAR_WIDTH = 7, 3
+"""Characters of a whole bar; an interval below a value leaves room for more of them than one beside it."""
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 Cell: TypeAlias = str | int | Probability | Estimate | None
 """None is an empty cell."""
@@ -84,12 +93,18 @@ class Table:
     rows : tuple of tuples of Cell
         One cell a column.
     labels : int
+    bars : tuple of tuples of (float or None)
+        What a terminal draws beside the estimates, as shares of a whole bar in [-1, 1], one a cell; empty for none.
+    on_one_line : bool
+        Whether a terminal shows an interval beside its value and not below it.
     """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     labels: int = 1
+    bars: tuple[tuple[float | None, ...], ...] = ()
+    on_one_line: bool = False
 
 
 def metric_column(name: str) -> Column:
@@ -101,6 +116,43 @@ def metric_column(name: str) -> Column:
 def metric_cell(estimated: EstimatedRun, metric: str, view: str | None = None) -> Cell:
     """Write a metric with its interval, or that it is not defined for this kind of run."""
     return estimated.of(metric, view) if EVERY_METRIC[metric].is_defined_for(estimated.run) else NOT_DEFINED
+
+
+def bars_of_rows(rows: Sequence[Sequence[Cell]], metrics: Sequence[Sequence[str | None]]) -> Bars:
+    """Return a table's bars: a metric with the range 0 to 1 in that range, another one beside its largest value.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of Cell
+    metrics : sequence of sequence of (str or None)
+        The metric of each cell; None for one without a bar.
+
+    Returns
+    -------
+    tuple of tuples of (float or None)
+        Shares of a whole bar.
+    """
+    values = [
+        [
+            cell.value if name is not None and isinstance(cell, Estimate) and isfinite(cell.value) else None
+            for cell, name in zip(row, names, strict=True)
+        ]
+        for row, names in zip(rows, metrics, strict=True)
+    ]
+    largest: dict[str, float] = {}
+    for row, names in zip(values, metrics, strict=True):
+        for value, name in zip(row, names, strict=True):
+            if value is not None and name is not None:
+                largest[name] = max(largest.get(name, 0.0), abs(value))
+    ranges = {name: EVERY_METRIC[name].maximum - EVERY_METRIC[name].minimum for name in largest}
+    whole = {name: 1.0 if ranges[name] == 1 else most for name, most in largest.items()}
+    return tuple(
+        tuple(
+            None if value is None or name is None or not whole[name] else value / whole[name]
+            for value, name in zip(row, names, strict=True)
+        )
+        for row, names in zip(values, metrics, strict=True)
+    )
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console, cautions: Sequence[str] = ()) -> None:
@@ -209,7 +261,7 @@ def _on_one_line(cell: Cell) -> str:
 
 
 def _rich_table(table: Table) -> RichTable:
-    rich = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
+    rich = RichTable(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), show_edge=not table.on_one_line)
     for place, column in enumerate(table.columns):
         is_label = place < table.labels
         rich.add_column(
@@ -218,10 +270,26 @@ def _rich_table(table: Table) -> RichTable:
             overflow="fold",
             max_width=WIDEST_LABEL if is_label else None,
         )
-    for row in table.rows:
-        # Not as strings, in which rich would look for markup.
-        rich.add_row(*(Text("\n".join(part for part in _value_and_interval(cell) if part)) for cell in row))
+    for number, row in enumerate(table.rows):
+        bars = table.bars[number] if table.bars else (None,) * len(row)
+        rich.add_row(*(_rich_cell(cell, bar, table.on_one_line) for cell, bar in zip(row, bars, strict=True)))
     return rich
+
+
+def _rich_cell(cell: Cell, share: float | None, on_one_line: bool) -> Text:
+    """Write a cell; not as a string, in which rich would look for markup."""
+    parts = [part for part in _value_and_interval(cell) if part]
+    text = Text((" " if on_one_line else "\n").join(parts))
+    if share is None or not parts:
+        return text
+    colour = "red" if share < 0 else "cyan"
+    return Text.assemble((_bar(share, SHORT_BAR_WIDTH if on_one_line else BAR_WIDTH), colour), " ", text)
+
+
+def _bar(share: float, width: int) -> str:
+    """Draw a share of a whole bar from the left, in eighths of a character."""
+    eighths = round(min(1.0, abs(share)) * width * 8)
+    return ("█" * (eighths // 8) + _EIGHTHS[eighths % 8]).strip()
 
 
 def _cut_to_width(table: Table, width: int) -> list[Table]:
@@ -252,13 +320,23 @@ def _with_columns(table: Table, places: Sequence[int]) -> Table:
         tuple(table.columns[place] for place in places),
         tuple(tuple(row[place] for place in places) for row in table.rows),
         sum(place < table.labels for place in places),
+        tuple(tuple(row[place] for place in places) for row in table.bars),
+        table.on_one_line,
     )
 
 
 def _text_width(table: Table, place: int) -> int:
-    cells = [part for row in table.rows for part in _value_and_interval(row[place])]
+    cells = [
+        part
+        for row in table.rows
+        for part in ([_on_one_line(row[place])] if table.on_one_line else _value_and_interval(row[place]))
+    ]
+    width = SHORT_BAR_WIDTH if table.on_one_line else BAR_WIDTH
+    room = width + 1 if any(row[place] is not None for row in table.bars) else 0
+    values = [len(cell.partition(" ")[0]) + room for cell in cells] if not table.on_one_line else [0]
     words = table.columns[place].title.split()
-    return max(len(text) for text in (*cells, *words))
+    beside = room if table.on_one_line else 0
+    return max(*(len(text) + beside for text in cells), *values, *map(len, words))
 
 
 def _markdown_table(table: Table) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from math import inf, isfinite, nan
 from typing import Any
 
 from benchc_metrics.findings.restoration import note_on_restoration, same_model
+from benchc_metrics.findings.verdict import verdict
 from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED, headline_metrics
+from benchc_metrics.metrics.sums import metrics_of_views
 from benchc_metrics.metrics.views import corruption_views, whole_run
-from benchc_metrics.pages.tables import Cell, Column, Probability, Table, metric_cell
+from benchc_metrics.pages.tables import Cell, Column, Probability, Table, bars_of_rows, metric_cell
 from benchc_metrics.runs import read_runs
 from benchc_metrics.statistics.estimates import ComparedRuns, Estimate, EstimatedRun, compare, estimate
+from benchc_metrics.wording import joined
 from benchc_tasks.commands.output import (
     add_bootstrap_arguments,
     add_format_arguments,
@@ -28,6 +33,11 @@ EXPLANATION = (
     "Intervals are 95 % bootstrap intervals, of A - B over paired samples; p is of the sign-flip permutation test over "
     "samples, p (Holm) corrected for the number of corruptions."
 )
+SHORT_EXPLANATION = (
+    "95 % bootstrap intervals of A - B; p by exchanging A and B in samples; --all shows all corruptions."
+)
+MOST_CORRUPTIONS = 3
+"""Corruptions that the short form shows, those with the largest difference."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -35,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("compare", help="compare two runs over the same samples, sample by sample")
     parser.add_argument("first", metavar="A", help="a model's folder, as lmms-eval wrote it")
     parser.add_argument("second", metavar="B", help="another one, over the same dataset with the same prompt")
+    parser.add_argument("--all", action="store_true", help="every corruption, and the interval of each model")
     add_metrics_argument(parser, ("ras", "acc_corrupted"), "which metrics to compare corruption by corruption")
     add_reading_argument(parser)
     add_format_arguments(parser)
@@ -43,29 +54,97 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the tables."""
+    """Print the tables, and the verdict."""
     runs = read_runs([arguments.first, arguments.second])
     first, second = (PairValues.of_run(each, arguments.ras_reading) for each in runs)
     settings = {"resamples": arguments.resamples, "seed": arguments.seed}
     overall = compare(first, second, **settings)
-    whole, views = (whole_run(first.run),), corruption_views(first.run)
-    by_corruption = compare(first, second, views, **settings)
-    estimates = [
-        estimate(each, whole + views, reading=arguments.ras_reading, **settings)
-        for each in (overall.first, overall.second)
-    ]
-    tables = [_table("All corruptions", overall, estimates, headline_metrics(first.run))]
-    for metric in arguments.metrics:
-        title = f"{EVERY_METRIC[metric].label} by corruption"
-        tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
+    by_corruption = compare(first, second, corruption_views(first.run), **settings)
+    is_whole = arguments.all or arguments.format is not None
+    tables = (
+        _all_tables(overall, by_corruption, arguments)
+        if is_whole
+        else _short_tables(overall, by_corruption, arguments.metrics[0], arguments.ras_reading)
+    )
     notes = [
-        EXPLANATION,
+        EXPLANATION if is_whole else SHORT_EXPLANATION,
         *overall.notes,
         *_notes_on_restoration(overall, arguments),
-        *notes_on_runs(runs, arguments.ras_reading),
+        *_once(notes_on_runs(runs, arguments.ras_reading), [each.name for each in runs]),
+        *verdict(overall, by_corruption),
     ]
     print_in_format(tables, notes, arguments, cautions_of_runs(runs))
     return 0
+
+
+def _once(notes: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Put notes that say the same of every run into one."""
+    said = {name: [note for note in notes if note.startswith(f"{name}: ")] for name in names}
+    texts = [[note.removeprefix(f"{name}: ") for note in of_run] for name, of_run in said.items()]
+    shared = [text for text in texts[0] if all(text in of_run for of_run in texts)]
+    of_one = [note for note in notes if not any(note == f"{name}: {text}" for name in names for text in shared)]
+    return [*(f"{joined(names)}: {text}" for text in shared), *of_one]
+
+
+def _all_tables(overall: ComparedRuns, by_corruption: ComparedRuns, arguments: argparse.Namespace) -> list[Table]:
+    views = (whole_run(overall.first), *by_corruption.views)
+    estimates = [
+        estimate(
+            each,
+            views,
+            reading=arguments.ras_reading,
+            resamples=arguments.resamples,
+            seed=arguments.seed,
+        )
+        for each in (overall.first, overall.second)
+    ]
+    tables = [_table("All corruptions", overall, estimates, headline_metrics(overall.first))]
+    for metric in arguments.metrics:
+        title = f"{EVERY_METRIC[metric].label} by corruption"
+        tables.append(_table(title, by_corruption, estimates, [metric], is_family=True))
+    return tables
+
+
+def _short_tables(overall: ComparedRuns, by_corruption: ComparedRuns, metric: str, reading: Reading) -> list[Table]:
+    """Make the tables of the short form: the headline metrics, and the corruptions that differ most by one metric."""
+    names = f"{overall.first.name} (A) and {overall.second.name} (B)"
+    headline = [(name, overall.views[0].name) for name in headline_metrics(overall.first)]
+    tables = [_short_table(names, "metric", overall, headline, reading)]
+    if EVERY_METRIC[metric].is_defined_for(overall.first):
+        found = {view.name: by_corruption.of(metric, view.name).value for view in by_corruption.views}
+        largest = sorted(found, key=lambda name: -abs(found[name]) if isfinite(found[name]) else inf)
+        title = f"{EVERY_METRIC[metric].label}: the largest of {len(found)} differences by corruption"
+        chosen = [(metric, name) for name in largest[:MOST_CORRUPTIONS]]
+        tables.append(_short_table(title, "corruption", by_corruption, chosen, reading))
+    return tables
+
+
+def _short_table(
+    title: str, label: str, compared: ComparedRuns, chosen: Sequence[tuple[str, str]], reading: Reading
+) -> Table:
+    of_corruptions = label == "corruption"
+    columns = (
+        Column(label, label),
+        Column("first", "A"),
+        Column("second", "B"),
+        Column("difference", "A - B"),
+        Column("p", "p (Holm)" if of_corruptions else "p"),
+    )
+    both = [metrics_of_views(each, compared.views, reading) for each in (compared.first, compared.second)]
+    shown = [(metric, view) for metric, view in chosen if EVERY_METRIC[metric].is_defined_for(compared.first)]
+    rows: list[tuple[Cell, ...]] = []
+    for metric, view in shown:
+        found = compared.of(metric, view)
+        rows.append(
+            (
+                view if of_corruptions else metric,
+                *(Estimate(of_views[view][metric], nan, nan) for of_views in both),
+                Estimate(found.value, found.low, found.high),
+                Probability(found.p_adjusted if of_corruptions else found.p_value),
+            )
+        )
+    of_cells = [(None, metric, metric, None, None) for metric, _ in shown]
+    return Table(title, columns, tuple(rows), bars=bars_of_rows(rows, of_cells), on_one_line=True)
 
 
 def _notes_on_restoration(compared: ComparedRuns, arguments: argparse.Namespace) -> list[str]:
@@ -110,4 +189,6 @@ def _table(
                     *(metric_cell(each, metric, view.name) for each in estimates),
                 )
             )
-    return Table(f"{title}: {compared.first.name} (A) and {compared.second.name} (B)", columns, tuple(rows), labels=2)
+    title = f"{title}: {compared.first.name} (A) and {compared.second.name} (B)"
+    of_cells = [(None, None, None, None, None, str(row[0]), str(row[0])) for row in rows]
+    return Table(title, columns, tuple(rows), labels=2, bars=bars_of_rows(rows, of_cells))

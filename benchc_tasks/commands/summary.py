@@ -19,7 +19,7 @@ from benchc_metrics.metrics.views import (
     severity_views,
     whole_run,
 )
-from benchc_metrics.pages.tables import Cell, Column, Probability, Table, metric_cell, metric_column
+from benchc_metrics.pages.tables import Cell, Column, Probability, Table, bars_of_rows, metric_cell, metric_column
 from benchc_metrics.runs import Run, read_runs
 from benchc_metrics.statistics.estimates import Estimate, EstimatedRun, estimate, kind_of_predictions
 from benchc_metrics.statistics.floor import FLOOR_METRICS, EstimatedFloor, estimate_floor
@@ -128,7 +128,9 @@ def summary_table(
             names = (each.run.name, view.name) if by else (each.run.name,)
             rows.append((*names, *(metric_cell(each, metric, view.name) for metric in metrics)))
     title = f"Bench-C{f' by {by}' if by else ''}{f', from {kind}' if kind else ''}: metrics with 95 % intervals"
-    return Table(title, (*labels, *map(metric_column, metrics)), tuple(rows), labels=len(labels))
+    names_of_cells = [(*(None for _ in labels), *metrics)] * len(rows)
+    columns = (*labels, *map(metric_column, metrics))
+    return Table(title, columns, tuple(rows), labels=len(labels), bars=bars_of_rows(rows, names_of_cells))
 
 
 def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str) -> Table:

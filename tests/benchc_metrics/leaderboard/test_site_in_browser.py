@@ -123,7 +123,7 @@ def test_missing_figures_are_dashes_in_the_browser_too(browser: Browser, site: P
     path = tmp_path / "index.html"
     path.write_text(f'{head}id="leaderboard-data">{json.dumps(views)}{end}{rest}', encoding="utf-8")
     visit = browser.visit(path)
-    visit.page.get_by_role("button", name="acc clean", exact=True).click()
+    visit.page.get_by_role("button", name="acc_clean", exact=True).click()
     visit.page.get_by_label("Corruptions").select_option("blur")
     visit.page.get_by_label("Severity").select_option("2")
     cells = visit.page.locator("tbody td:nth-child(3)").all_inner_texts()

@@ -7,12 +7,13 @@ import json
 import pytest
 from rich.console import Console
 
-from benchc_metrics.metrics.registry import headline_metrics
+from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
 from benchc_metrics.pages.tables import (
     TABLES_SCHEMA,
     Column,
     Probability,
     Table,
+    bars_of_rows,
     metric_column,
     print_tables,
     to_csv,
@@ -50,7 +51,7 @@ def printed(tables, width, notes=()):
 def test_a_person_sees_values_over_intervals():
     text = printed([TABLE], 100, ["A note [red]of[/red] one."])
     assert "A title with 95 %" in text
-    assert "RAS ↑" in text
+    assert "ras ↑" in text
     assert "-0.250" in text
     assert "[-0.300, 0.000]" in text
     assert "0.0001" in text
@@ -81,7 +82,7 @@ def test_a_table_is_no_wider_than_the_terminal(width, name):
 
 def test_markdown():
     lines = to_markdown([TABLE]).splitlines()
-    assert lines[:4] == ["**A title with 95 %**", "", "| model | RAS ↑ | p |", "| --- | ---: | ---: |"]
+    assert lines[:4] == ["**A title with 95 %**", "", "| model | ras ↑ | p |", "| --- | ---: | ---: |"]
     assert lines[4] == "| lab/model_1 [bold]x[/bold] | -0.250 [-0.300, 0.000] | 0.0001 |"
     assert lines[5] == "| a\\|b | – | – |"
     assert lines[6] == "| c & d | 0.500 | 1.0000 |"
@@ -91,7 +92,7 @@ def test_latex():
     text = to_latex([TABLE])
     assert r"\caption{A title with 95 \%}" in text
     assert r"\begin{tabular}{lrr}" in text
-    assert r"model & RAS $\uparrow$ & p \\" in text
+    assert r"model & ras $\uparrow$ & p \\" in text
     assert r"lab/model\_1 [bold]x[/bold] & $-0.250$ {\scriptsize $[-0.300, 0.000]$} & $0.0001$ \\" in text
     assert r"a|b & -- & -- \\" in text
     assert r"c \& d & $0.500$ & $1.0000$ \\" in text
@@ -126,3 +127,25 @@ def test_json_is_strict_and_has_all_digits():
         "gone": None,
     }
     assert table["rows"][1]["ras"] == {"value": None, "low": None, "high": None}
+
+
+def test_bars_stand_beside_values_in_the_range_of_their_metric():
+    rows = [
+        ("a", Estimate(0.5, 0.4, 0.6), Estimate(-0.1, -0.2, 0.0)),
+        ("b", Estimate(0.25, 0.2, 0.3), Estimate(0.05, 0.0, 0.1)),
+        ("c", Estimate(NAN, NAN, NAN), None),
+    ]
+    bars = bars_of_rows(rows, [(None, "acc_clean", "ras")] * 3)
+    assert bars == ((None, 0.5, -1.0), (None, 0.25, 0.5), (None, None, None))
+    columns = (Column("run", "model"), metric_column("acc_clean"), metric_column("ras"))
+    below = printed([Table("t", columns, tuple(rows), bars=bars)], 80)
+    assert "███▌ 0.500" in below
+    assert "███████ -0.100" in below
+    assert "█▊ 0.250" in below
+    beside = printed([Table("t", columns, tuple(rows), bars=bars, on_one_line=True)], 80)
+    assert "█▌ 0.500 [0.400, 0.600]" in beside
+    assert len(beside.splitlines()) == 1 + 2 + len(rows)
+
+
+def test_every_metric_is_spelt_as_its_name():
+    assert {name: metric.label for name, metric in EVERY_METRIC.items()} == {name: name for name in EVERY_METRIC}

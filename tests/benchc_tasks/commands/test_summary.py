@@ -66,10 +66,10 @@ def test_summary_by(folders, capsys, by, rows):
 
 
 @pytest.mark.parametrize("width", [80, 140])
-@pytest.mark.parametrize("command", [summary, compare])
-def test_tables_fit_the_terminal(folders, capsys, monkeypatch, width, command):
+@pytest.mark.parametrize(("command", "words"), [(summary, ()), (compare, ("--all",))])
+def test_tables_fit_the_terminal(folders, capsys, monkeypatch, width, command, words):
     monkeypatch.setenv("COLUMNS", str(width))
-    assert run_command(command, *folders) == 0
+    assert run_command(command, *folders, *words) == 0
     text = capsys.readouterr().out
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
     assert "lab/steady" in text
@@ -125,6 +125,32 @@ def test_compare_shows_the_difference_its_interval_and_p_values(folders, capsys)
         assert 0 < row["difference"]["low"] <= row["difference"]["value"] <= row["difference"]["high"]
         assert row["p_value"] == pytest.approx(1 / 201)
         assert row["p_holm"] == pytest.approx(3 / 201)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_compare_shows_thirty_lines_and_ends_with_a_verdict(folders, capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run_command(compare, *folders) == 0
+    short = capsys.readouterr().out.rstrip()
+    assert len(short.splitlines()) <= 30
+    assert max(len(line.rstrip()) for line in short.splitlines()) <= width
+    assert "█" in short
+    assert run_command(compare, *folders, "--all") == 0
+    long = capsys.readouterr().out.rstrip()
+    verdict = "lab/steady is more robust than lab/shaky by ras: A - B is +"
+    for text in (short, long):
+        said = " ".join(text.split())
+        assert verdict in said
+        assert said.endswith("ras differs under 3 of 3 corruptions (Holm's correction).")
+    assert len(long.splitlines()) > len(short.splitlines())
+
+
+def test_compare_says_what_holds_of_both_runs_once(tmp_path, capsys):
+    runs = [made_run(20, corruptions=CORRUPTIONS, noise=n, model=f"lab/{n}", demonstration=True) for n in (0.2, 0.3)]
+    assert run_command(compare, *(write_run(run, tmp_path / run.name) for run in runs)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("the bundled demonstration set was evaluated") == 1
+    assert "lab/0.2 and lab/0.3: the bundled demonstration set" in said
 
 
 def test_compare_refuses_with_the_reason(folders, tmp_path):
