@@ -620,7 +620,7 @@ _METRICS_OF_VOTES = (
     ),
     Metric(
         "unparsed_votes",
-        "unparsed votes",
+        "unparsed_votes",
         "Share of the sampled answers that name no option.",
         "share of all sampled answers",
         False,
@@ -633,7 +633,7 @@ _METRICS_OF_VOTES = (
     ),
     Metric(
         "unfinished_thinking",
-        "unfinished thinking",
+        "unfinished_thinking",
         "Share of the sampled answers that end within their thinking; they are among the unparsed ones.",
         "share of all sampled answers",
         False,
