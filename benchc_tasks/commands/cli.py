@@ -23,6 +23,7 @@ COMMANDS = (
     "show",
     "agree",
     "pool",
+    "export",
     "select",
     "summary",
     "compare",

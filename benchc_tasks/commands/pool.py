@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-LOCAL = "local"
+LOCAL, TSV = "local", "tsv"
 BENCHMARK_NAMES = ("mmbench", "mmstar", "seedbench", "scienceqa", "ai2d", "realworldqa", "mmmu", "blink")
 
 
@@ -30,13 +30,17 @@ def add_parser(subparsers: Any) -> None:
         description="Write a dataset of a benchmark's multiple-choice questions about single images, or of your own.",
     )
     parser.add_argument(
-        "name", choices=(*BENCHMARK_NAMES, LOCAL), help="the benchmark, or local for one's own questions"
+        "name",
+        choices=(*BENCHMARK_NAMES, LOCAL, TSV),
+        help="the benchmark, local for one's own questions, or tsv for a file of VLMEvalKit",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder to write; new, or empty")
     parser.add_argument("--from", dest="copy", type=Path, help="a local copy in the benchmark's columns, not the hub")
     parser.add_argument("--revision", help="of the benchmark's dataset on the hub")
     parser.add_argument("--jsonl", type=Path, help="one's own questions: id, image, question, options, answer a line")
-    parser.add_argument("--images", type=Path, help="the folder of their images (default: that of the JSONL file)")
+    parser.add_argument(
+        "--images", type=Path, help="the folder of their images (default: that of the JSONL file; VLMEvalKit's own)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -50,12 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
         local_rows,
         own_samples,
         samples_of,
+        tsv_benchmark,
+        tsv_images,
+        tsv_rows,
     )
 
     _check(arguments)
     if arguments.name == LOCAL:
         report = PoolReport(str(arguments.jsonl))
         samples = own_samples(arguments.jsonl, arguments.images or arguments.jsonl.parent, report)
+    elif arguments.name == TSV:
+        report = PoolReport(str(arguments.copy))
+        images = arguments.images or tsv_images(arguments.copy)
+        samples = samples_of(tsv_benchmark(arguments.copy, images), tsv_rows(arguments.copy), report)
     else:
         benchmark = BENCHMARKS[arguments.name]
         report = PoolReport(str(arguments.copy or benchmark.hub_id))
@@ -76,15 +87,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    is_local = arguments.name == LOCAL
-    if is_local and arguments.jsonl is None:
+    name = arguments.name
+    if name == LOCAL and arguments.jsonl is None:
         raise ValueError("benchc pool local needs --jsonl FILE, and --images FOLDER where they lie elsewhere")
-    if is_local and (arguments.copy or arguments.revision):
+    if name == LOCAL and (arguments.copy or arguments.revision):
         raise ValueError("--from and --revision are for benchmarks; one's own questions come with --jsonl and --images")
-    if not is_local and (arguments.jsonl or arguments.images):
+    if name == TSV and (arguments.copy is None or arguments.jsonl or arguments.revision):
         raise ValueError(
-            f"--jsonl and --images are for `benchc pool local`; give a copy of {arguments.name} with --from"
+            "benchc pool tsv needs --from FILE.tsv, takes --images FOLDER, and neither --jsonl nor --revision"
         )
+    if name not in (LOCAL, TSV) and (arguments.jsonl or arguments.images):
+        raise ValueError(f"--jsonl and --images are for `benchc pool local`; give a copy of {name} with --from")
     if arguments.copy and arguments.revision:
         raise ValueError("--revision names a state of the hub's dataset, and --from a local copy: give one of them")
 

@@ -8,12 +8,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from benchc_metrics.files import replace_file
 from benchc_metrics.messages import quoted, reason_of
 from benchc_tasks.datasets.schema import DatasetError
+from benchc_tasks.datasets.sets.names import NAMED_SETS, named_set
 from benchc_tasks.demonstration import DEMONSTRATION_SET
 
 __all__ = ["SOURCE_VARIABLE", "DatasetFiles", "check_row_count", "choose_files", "find_files", "is_parquet"]
@@ -60,8 +61,8 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     Parameters
     ----------
     source : str or Path, optional
-        A folder, a parquet or JSONL file, or a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`; by default the value of
-        `BENCHC_DATASET`, else the bundled demonstration set.
+        A folder, a parquet or JSONL file, a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, or a set by name, such as
+        `mmstar`; by default the value of `BENCHC_DATASET`, else the bundled demonstration set.
     split : str, optional
         The split to take, for a source whose files name splits.
 
@@ -89,12 +90,17 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
         ) from error
     if here is not None:
         folder, names = here
+    elif isinstance(source, str) and (named := named_set(given)) is not None:
+        # It loads a dataset itself.
+        from benchc_tasks.datasets.sets.building import set_folder
+
+        return replace(find_files(set_folder(*named), split), source=given)
     elif isinstance(source, str) and hub and not _is_data_file(given):
         folder, names = _fetch(hub["id"], hub["revision"], split)
     else:
         raise DatasetError(
             f"dataset {quoted(given)} does not exist; give an existing folder, parquet or JSONL file, "
-            "or a hub id OWNER/NAME or OWNER/NAME@REVISION"
+            f"a hub id OWNER/NAME or OWNER/NAME@REVISION, or a set by name: {', '.join(NAMED_SETS)}"
         )
     chosen = choose_files(names, split, given)
     if not path.is_file():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +13,7 @@ from benchc_metrics.files import replace_file
 from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import SampleDataset
 from benchc_tasks.datasets.fingerprint import fingerprint, image_digest
+from benchc_tasks.datasets.sets.members import SelectedSample, text_digest
 from benchc_tasks.selection.quotas import Stratum
 from benchc_tasks.selection.scores import Score
 
@@ -167,25 +166,6 @@ class LetterRecord(_Record):
 
     pool: int
     subset: int
-
-
-class SelectedSample(_Record):
-    """A sample of the subset.
-
-    Attributes
-    ----------
-    id : str
-    digest : str or None
-        SHA-256 over its columns and its image, in hexadecimal digits; None where the subset was selected without the
-        images.
-    text : str or None
-        SHA-256 over its question, options and right option, whatever their white space; None in a manifest of the first
-        version.
-    """
-
-    id: str
-    digest: str | None
-    text: str | None
 
 
 class Manifest(_Record):
@@ -344,18 +324,6 @@ def sample_digest(dataset: SampleDataset, position: int) -> str:
     """Hash one sample: its columns and the bytes of its image."""
     row = dataset[position]
     return fingerprint([(row, image_digest(row["image"]))])
-
-
-def text_digest(question: str, options: Sequence[str], answer: int) -> str:
-    """Hash a sample's question, options and right option; white space counts as one blank.
-
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal digits.
-    """
-    texts = [" ".join(text.split()) for text in (question, *options)]
-    return hashlib.sha256(json.dumps([*texts, answer]).encode()).hexdigest()
 
 
 def resolve_samples(manifest: Manifest, dataset: SampleDataset, leave_out_changed: bool = False) -> Resolution:

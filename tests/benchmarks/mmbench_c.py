@@ -1,6 +1,6 @@
 """Make `mmbench-c`, the manifest of MMBench questions that comes with the package; show how its size was chosen.
 
-    python tests/benchmarks/mmbench_c.py [FOLDER] [--curve] [--write benchc_tasks/selection/manifests/mmbench-c.json]
+    python tests/benchmarks/mmbench_c.py [FOLDER] [--curve] [--write benchc_tasks/datasets/sets/mmbench-c.json]
 
 FOLDER holds `mmbench_logits.npz` and `mmbench_items.jsonl`; by default `../shared/mmbench-logits` beside the checkout.
 The manifest holds ids and hashes of texts, no text and no image.

@@ -12,8 +12,21 @@ from benchc_tasks.datasets.pools.reading import hub_rows, local_rows
 from benchc_tasks.datasets.pools.realworldqa import REALWORLDQA
 from benchc_tasks.datasets.pools.scienceqa import SCIENCEQA
 from benchc_tasks.datasets.pools.seedbench import SEEDBENCH
+from benchc_tasks.datasets.pools.tsv import tsv_benchmark, tsv_images, tsv_rows
 
-__all__ = ["BENCHMARKS", "Benchmark", "PoolReport", "build_pool", "hub_rows", "local_rows", "own_samples", "samples_of"]
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "PoolReport",
+    "build_pool",
+    "hub_rows",
+    "local_rows",
+    "own_samples",
+    "samples_of",
+    "tsv_benchmark",
+    "tsv_images",
+    "tsv_rows",
+]
 
 BENCHMARKS: dict[str, Benchmark] = {
     benchmark.name: benchmark for benchmark in (MMBENCH, MMSTAR, SEEDBENCH, SCIENCEQA, AI2D, REALWORLDQA, MMMU, BLINK)
