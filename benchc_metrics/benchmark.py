@@ -15,6 +15,7 @@ __all__ = [
     "CONDITIONS",
     "CONTROL",
     "CONTROL_CHANGES",
+    "CONTROL_CONDITIONS",
     "CORRUPTION_FAMILIES",
     "DEMONSTRATION_FINGERPRINT",
     "FAMILIES",
@@ -130,6 +131,9 @@ def conditions_under(*corruptions: str) -> tuple[Condition, ...]:
 
 CONDITIONS = tuple(map(str, conditions_under(*CORRUPTION_FAMILIES)))
 """All conditions of the benchmark as text, clean first."""
+
+CONTROL_CONDITIONS = tuple(map(str, conditions_under(CONTROL)[1:]))
+"""The conditions of the control as text, without the clean one."""
 
 
 @lru_cache(maxsize=1024)

@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CONDITIONS, CORRUPTION_FAMILIES, LETTERS, SEVERITIES
+from benchc_metrics.benchmark import (
+    CONDITIONS,
+    CONTROL,
+    CONTROL_CONDITIONS,
+    CORRUPTION_FAMILIES,
+    LETTERS,
+    SEVERITIES,
+)
 from benchc_metrics.designs import FULL, asked_by_design
 from benchc_metrics.leaderboard.parquet_pages import unpacked_size
 from benchc_metrics.leaderboard.schema import (
@@ -25,7 +32,7 @@ from benchc_metrics.leaderboard.schema import (
 from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.records import Obtained
 from benchc_metrics.responses import option_distribution
-from benchc_metrics.runs import GivenPredictions, Run, RunMetadata
+from benchc_metrics.runs import GivenPredictions, Run, RunMetadata, with_control_apart
 
 __all__ = ["AnswerTable", "answers_to_parquet"]
 
@@ -47,7 +54,8 @@ def answers_to_parquet(run: Run) -> bytes:
     bytes
         A parquet file in `SAMPLES_SCHEMA`.
     """
-    asked = _asked(run.asked)
+    conditions = _conditions(has_control=run.control is not None)
+    asked = _asked(run.asked, None if run.control is None else run.control.asked)
     rows, places = np.nonzero(asked)
     counts = run.option_counts[rows]
     table = pa.table(
@@ -56,7 +64,7 @@ def answers_to_parquet(run: Run) -> bytes:
             pa.array([run.sources[row] for row in rows.tolist()], pa.string()),
             pa.array([run.categories[row] for row in rows.tolist()], pa.string()),
             pa.array(run.answers[rows], pa.int64()),
-            pa.array([CONDITIONS[place] for place in places.tolist()], pa.string()),
+            pa.array([conditions[place] for place in places.tolist()], pa.string()),
             pa.array(counts, pa.int64()),
             *(_distributions(run, asked, counts) if run.has_distributions else _predictions(run, asked)),
         ],
@@ -67,10 +75,16 @@ def answers_to_parquet(run: Run) -> bytes:
     return written.getvalue()
 
 
-def _asked(corrupted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Mark the conditions that were asked, clean first, shape (samples, 96)."""
-    flat = corrupted.reshape(len(corrupted), -1)
-    return np.concatenate([np.ones((len(flat), 1), dtype=bool), flat], axis=1)
+def _conditions(*, has_control: bool) -> tuple[str, ...]:
+    """List the conditions of a whole run, those of the control last."""
+    return CONDITIONS + CONTROL_CONDITIONS if has_control else CONDITIONS
+
+
+def _asked(corrupted: NDArray[np.bool_], control: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """Mark the conditions that were asked, clean first and the control last, shape (samples, conditions)."""
+    samples = len(corrupted)
+    parts = [np.ones((samples, 1), dtype=bool), corrupted.reshape(samples, -1)]
+    return np.concatenate(parts if control is None else [*parts, control.reshape(samples, -1)], axis=1)
 
 
 def _distributions(
@@ -78,7 +92,10 @@ def _distributions(
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
     """Log-likelihoods and their softmax, from which the predictions follow."""
     samples, width = run.clean.shape
-    log_likelihoods = np.concatenate([run.clean[:, np.newaxis], run.corrupted.reshape(samples, -1, width)], axis=1)
+    parts = [run] if run.control is None else [run, run.control]
+    log_likelihoods = np.concatenate(
+        [run.clean[:, np.newaxis], *(part.corrupted.reshape(samples, -1, width) for part in parts)], axis=1
+    )
     real = np.arange(width) < counts[:, np.newaxis]
     offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
 
@@ -91,8 +108,10 @@ def _distributions(
 
 def _predictions(run: Run, asked: NDArray[np.bool_]) -> tuple[pa.Array, pa.Array, pa.Array]:
     samples = len(run.sample_ids)
+    parts = [run] if run.control is None else [run, run.control]
     chosen = np.concatenate(
-        [run.clean_predictions[:, np.newaxis], run.corrupted_predictions.reshape(samples, -1)], axis=1
+        [run.clean_predictions[:, np.newaxis], *(part.corrupted_predictions.reshape(samples, -1) for part in parts)],
+        axis=1,
     )
     rows, lists = int(asked.sum()), pa.list_(pa.float64())
     return pa.nulls(rows, lists), pa.nulls(rows, lists), pa.array(chosen[asked], pa.int64())
@@ -234,17 +253,18 @@ class AnswerTable:
     def to_run(self, name: str, metadata: RunMetadata, obtained: Obtained) -> Run:
         """Make the run of a table that has no faults."""
         samples, places = len(self.samples.texts), self._condition_places()
-        at = self.samples.places, places
-        log_likelihoods = np.full((samples, len(CONDITIONS), self.log_likelihoods.shape[1]), np.nan)
+        at, number = (self.samples.places, places), len(self.expected_conditions)
+        log_likelihoods = np.full((samples, number, self.log_likelihoods.shape[1]), np.nan)
         log_likelihoods[at] = self.log_likelihoods
-        predictions = np.full((samples, len(CONDITIONS)), -1, dtype=np.int64)
+        predictions = np.full((samples, number), -1, dtype=np.int64)
         predictions[at] = self.predictions
-        asked = np.zeros((samples, len(CONDITIONS)), dtype=bool)
+        asked = np.zeros((samples, number), dtype=bool)
         asked[at] = True
-        cells = (samples, len(CORRUPTION_FAMILIES), len(SEVERITIES))
+        corruptions = (*CORRUPTION_FAMILIES, CONTROL) if self.has_control else tuple(CORRUPTION_FAMILIES)
+        cells = (samples, len(corruptions), len(SEVERITIES))
         first = np.flatnonzero(places == 0)
         first = first[np.argsort(self.samples.places[first])]
-        return Run(
+        run = Run(
             name=name,
             metadata=metadata,
             sample_ids=self.samples.texts,
@@ -252,7 +272,7 @@ class AnswerTable:
             option_counts=self.option_counts[first],
             sources=tuple(self.sources.of_row(row) for row in first.tolist()),
             categories=tuple(self.categories.of_row(row) for row in first.tolist()),
-            corruptions=tuple(CORRUPTION_FAMILIES),
+            corruptions=corruptions,
             clean=log_likelihoods[:, 0],
             corrupted=log_likelihoods[:, 1:].reshape(*cells, -1),
             asked=asked[:, 1:].reshape(cells),
@@ -260,27 +280,39 @@ class AnswerTable:
             if self.has_distributions
             else GivenPredictions(obtained, predictions[:, 0], predictions[:, 1:].reshape(cells)),
         )
+        return with_control_apart(run)
+
+    @property
+    def has_control(self) -> bool:
+        """Whether there is an answer under the control."""
+        return not set(CONTROL_CONDITIONS).isdisjoint(self.conditions.texts)
+
+    @property
+    def expected_conditions(self) -> tuple[str, ...]:
+        """The conditions under which each sample must have an answer: all of the control, or none."""
+        return _conditions(has_control=self.has_control)
 
     def _condition_places(self) -> NDArray[np.int64]:
-        """Each row's place in `CONDITIONS`, -1 where its condition is none of them."""
-        places = {condition: place for place, condition in enumerate(CONDITIONS)}
+        """Each row's place in `expected_conditions`, -1 where its condition is none of them."""
+        places = {condition: place for place, condition in enumerate(self.expected_conditions)}
         return np.array([places.get(text, -1) for text in self.conditions.texts], dtype=np.int64)[
             self.conditions.places
         ]
 
     def _faults_of_rows(self, expected_samples: int, design: str) -> list[str]:
-        ids = self.samples.texts
+        ids, conditions = self.samples.texts, self.expected_conditions
         faults = []
         if len(ids) != expected_samples:
             faults.append(f"it has {len(ids)} samples where the dataset has {expected_samples}")
-        unknown = sorted(set(self.conditions.texts) - set(CONDITIONS))
+        unknown = sorted(set(self.conditions.texts) - set(conditions))
         faults += _listed("unknown conditions", [_short(text) for text in unknown[:_SHOWN]], len(unknown))
         places = self._condition_places()
         known = places >= 0
         found = np.bincount(
-            self.samples.places[known] * len(CONDITIONS) + places[known], minlength=len(ids) * len(CONDITIONS)
+            self.samples.places[known] * len(conditions) + places[known], minlength=len(ids) * len(conditions)
         )
-        asked = _asked(asked_by_design(design, ids)).ravel()
+        of_control = np.ones((len(ids), len(CONTROL_CONDITIONS)), dtype=bool) if self.has_control else None
+        asked = _asked(asked_by_design(design, ids), of_control).ravel()
         for what, amiss in (
             ("duplicated answers", found > 1),
             ("missing answers", (found == 0) & asked),
@@ -288,7 +320,7 @@ class AnswerTable:
         ):
             cells = np.flatnonzero(amiss)
             names = [
-                _answer_name(ids[cell // len(CONDITIONS)], CONDITIONS[cell % len(CONDITIONS)])
+                _answer_name(ids[cell // len(conditions)], conditions[cell % len(conditions)])
                 for cell in cells[:_SHOWN]
             ]
             faults += _listed(what, names, len(cells))

@@ -43,6 +43,7 @@ __all__ = [
     "DatasetFacts",
     "EstimateRecord",
     "FileFacts",
+    "FloorFigures",
     "HubId",
     "ModelFacts",
     "Name",
@@ -61,7 +62,7 @@ __all__ = [
 ]
 
 SUBMISSION_SCHEMA: Literal["benchc.submission/3"] = "benchc.submission/3"
-SAMPLES_VERSION = "benchc.answers/2"
+SAMPLES_VERSION = "benchc.answers/3"
 
 LARGEST_SAMPLES = 5_000
 """Samples of a dataset whose submissions can be checked within a minute and a gigabyte."""
@@ -91,8 +92,8 @@ SAMPLES_SCHEMA = pa.schema(
     ],
     metadata={"schema": SAMPLES_VERSION},
 )
-"""One row a sample and condition, `clean` first: the options' log-likelihoods in nats and their softmax, or, in a run
-without probabilities, the chosen option."""
+"""One row a sample and condition, `clean` first and the control's, where it was run, last: the options' log-likelihoods
+in nats and their softmax, or, in a run without probabilities, the chosen option."""
 
 
 def cell_metrics() -> tuple[str, ...]:
@@ -215,6 +216,21 @@ class CellFigures(Strict):
     figures: dict[str, EstimateRecord]
 
 
+class FloorFigures(Strict):
+    """The figures of a run under the control, and what corruption adds to them.
+
+    Attributes
+    ----------
+    figures : dict of str to EstimateRecord
+        Of the metrics that are means over pairs.
+    distances : dict of str to EstimateRecord
+        The same metrics under all corruptions together less those under the control, paired over samples.
+    """
+
+    figures: dict[str, EstimateRecord]
+    distances: dict[str, EstimateRecord]
+
+
 class FileFacts(Strict):
     """A file beside the record."""
 
@@ -248,6 +264,8 @@ class SubmissionRecord(Strict):
         All figures of the whole run.
     table : tuple of CellFigures
         Corruption by corruption in the order of the papers, severity by severity.
+    floor : FloorFigures or None
+        None for a run without the control.
     files : tuple of FileFacts
         All other files of the submission, in the order of the alphabet.
     """
@@ -269,6 +287,7 @@ class SubmissionRecord(Strict):
     bootstrap: BootstrapFacts
     figures: dict[str, EstimateRecord]
     table: tuple[CellFigures, ...]
+    floor: FloorFigures | None
     files: tuple[FileFacts, ...]
 
     @property

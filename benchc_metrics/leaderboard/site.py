@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, DEMONSTRATION_FINGERPRINT, SEVERITIES
+from benchc_metrics.benchmark import CONTROL_CHANGES, CORRUPTION_FAMILIES, DEMONSTRATION_FINGERPRINT, SEVERITIES
 from benchc_metrics.designs import FULL, MOST_CONDITIONS, conditions_per_sample, describe_design
-from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.analysis import Contest, FloorAnalysis, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.groups import group_letters
@@ -26,7 +26,7 @@ from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric, headline_metrics
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
-from benchc_metrics.report.document import charts_of_all, charts_of_model, curves
+from benchc_metrics.report.document import charts_of_all, charts_of_model, curves, floor_metrics, floor_rows
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate
 from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
@@ -238,6 +238,8 @@ class Entry:
         None for a run without probabilities.
     views : EstimatedRun
         Its figures in every view that the table can be filtered to.
+    floor : FloorAnalysis or None
+        None for a run without the control.
     """
 
     name: str
@@ -245,6 +247,7 @@ class Entry:
     submission: Submission
     analysis: RunAnalysis | None
     views: EstimatedRun
+    floor: FloorAnalysis | None
 
 
 def site_steps(submissions: Sequence[Submission]) -> int:
@@ -338,7 +341,8 @@ def _entry(name: str, slug: str, submission: Submission) -> Entry:
     run = replace(submission.run, name=name)
     analysis = analyse(run) if run.has_distributions else None
     pairs = analysis.pairs if analysis is not None else PairValues.of_run(run)
-    return Entry(name, slug, submission, analysis, estimate(pairs, filter_views(run)))
+    floor = analysis.floor if analysis is not None else FloorAnalysis.of_pairs(pairs)
+    return Entry(name, slug, submission, analysis, estimate(pairs, filter_views(run)), floor)
 
 
 def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
@@ -533,6 +537,9 @@ def _model_page(entry: Entry, scored: Sequence[Entry], shared: Mapping[str, Any]
             if name != "invalid_pairs"
         ],
         not_defined=NOT_DEFINED,
+        floors=floor_rows({entry.name: entry.floor}),
+        floor_metrics=floor_metrics([entry.floor]),
+        changes=CONTROL_CHANGES,
         mild=joined([str(severity) for severity in MILD]),
         **of_model,
     )

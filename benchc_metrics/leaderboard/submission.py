@@ -19,7 +19,7 @@ from types import MappingProxyType
 import numpy as np
 from pydantic import ValidationError
 
-from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, Condition
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, SEVERITIES, Condition
 from benchc_metrics.designs import asked_by_design
 from benchc_metrics.leaderboard.answers import answers_to_parquet
 from benchc_metrics.leaderboard.eval_results import write_eval_results
@@ -36,6 +36,7 @@ from benchc_metrics.leaderboard.schema import (
     DatasetFacts,
     EstimateRecord,
     FileFacts,
+    FloorFigures,
     ModelFacts,
     Relationship,
     SourceFacts,
@@ -50,8 +51,16 @@ from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.views import condition_views
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate
+from benchc_metrics.statistics.floor import estimate_floor
 
-__all__ = ["SubmissionDetails", "derived_files", "figures_of_run", "what_is_missing", "write_submission"]
+__all__ = [
+    "SubmissionDetails",
+    "derived_files",
+    "figures_of_run",
+    "floor_of_run",
+    "what_is_missing",
+    "write_submission",
+]
 
 EVERY_EVAL_EVER_FOLDER = "every_eval_ever"
 _VIEWS_AT_ONCE = 19
@@ -100,7 +109,7 @@ def what_is_missing(run: Run) -> list[str]:
         Empty if every sample has a valid answer under every condition that the run's design asks.
     """
     absent = [name for name in CORRUPTION_FAMILIES if name not in run.corruptions]
-    foreign = [name for name in run.corruptions if name not in CORRUPTION_FAMILIES]
+    foreign = [name for name in run.corruptions if name not in (*CORRUPTION_FAMILIES, CONTROL)]
     size, found = run.metadata.dataset_size, len(run.sample_ids)
     missing = []
     if run.votes is not None:
@@ -118,14 +127,15 @@ def what_is_missing(run: Run) -> list[str]:
     missing += [f"{name} is not a corruption of the benchmark" for name in foreign]
     if not absent and not foreign:
         missing += _not_asked(run)
-    unanswered = Counter(condition for _, condition in run.missing)
-    first = {condition: sample for sample, condition in reversed(run.missing)}
+    without_answer, invalid_answers = _unusable(run)
+    unanswered = Counter(condition for _, condition in without_answer)
+    first = {condition: sample for sample, condition in reversed(without_answer)}
     missing += [
         f"{condition} has no answer for {number} samples, {quoted(first[condition])} the first"
         for condition, number in unanswered.items()
     ]
-    invalid = Counter(condition for _, condition in run.invalid)
-    examples = {condition: (sample, reason) for (sample, condition), reason in reversed(list(run.invalid.items()))}
+    invalid = Counter(condition for _, condition in invalid_answers)
+    examples = {condition: (sample, reason) for (sample, condition), reason in reversed(invalid_answers.items())}
     missing += [
         f"{condition} has {number} invalid answers, the first for {quoted(examples[condition][0])}: "
         f"{examples[condition][1]}"
@@ -148,6 +158,13 @@ def _not_asked(run: Run) -> list[str]:
     if (run.asked & ~expected).any():
         said.append(f"there are answers that the design {quoted(run.metadata.design)} does not ask")
     return said
+
+
+def _unusable(run: Run) -> tuple[list[tuple[str, str]], dict[tuple[str, str], str]]:
+    """List the missing and the invalid answers, those under the control too; the clean ones are of both."""
+    if run.control is None:
+        return list(run.missing), dict(run.invalid)
+    return [*run.missing, *run.control.missing], {**run.invalid, **run.control.invalid}
 
 
 def write_submission(
@@ -275,8 +292,40 @@ def figures_of_run(
     return {name: _estimate_record(whole, name) for name in METRICS}, table
 
 
+def floor_of_run(run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT_READING) -> FloorFigures | None:
+    """Compute what a record says of a run's floor; None for a run without the control.
+
+    Parameters
+    ----------
+    run : Run
+        A whole run.
+    bootstrap : BootstrapFacts
+    reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS.
+    """
+    means = [name for name, metric in METRICS.items() if metric.computed.of_pairs is not None]
+    floor = estimate_floor(
+        run,
+        metrics=means,
+        reading=reading,
+        resamples=bootstrap.resamples,
+        seed=bootstrap.seed,
+        level=bootstrap.level,
+    )
+    if floor is None:
+        return None
+    return FloorFigures(
+        figures={name: _record_of(*floor.of(name)) for name in floor.metrics},
+        distances={name: _record_of(*floor.distance(name)[:3]) for name in floor.metrics},
+    )
+
+
 def _estimate_record(estimated: EstimatedRun, figure: str, view: str | None = None) -> EstimateRecord:
-    value, low, high = (None if isnan(number) else number for number in estimated.of(figure, view))
+    return _record_of(*estimated.of(figure, view))
+
+
+def _record_of(*bounds: float) -> EstimateRecord:
+    value, low, high = (None if isnan(number) else number for number in bounds)
     return EstimateRecord(value=value, low=low, high=high)
 
 
@@ -323,6 +372,7 @@ def _record_without_files(
             bootstrap=bootstrap,
             figures=figures,
             table=table,
+            floor=floor_of_run(run, bootstrap),
             files=(),
         )
     except ValidationError as refusal:

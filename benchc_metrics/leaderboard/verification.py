@@ -31,12 +31,13 @@ from benchc_metrics.leaderboard.schema import (
     BootstrapFacts,
     CellFigures,
     EstimateRecord,
+    FloorFigures,
     SubmissionRecord,
     largest_size,
     parse_record,
 )
 from benchc_metrics.leaderboard.strict_text import parse_csv, parse_json, parse_yaml
-from benchc_metrics.leaderboard.submission import derived_files, figures_of_run
+from benchc_metrics.leaderboard.submission import derived_files, figures_of_run, floor_of_run
 from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.runs import Run, RunMetadata
 
@@ -331,10 +332,15 @@ def _findings_of_content(
     for caution in hidden:
         yield Finding(RECORD_FILE, f"it hides the caution {quoted(caution.name)}: {caution.sentence}")
     metrics, table = figures_of_run(run, bootstrap)
-    differing = [*_findings_of_estimates("", record.figures, metrics), *_findings_of_table(record, table)]
+    floor = floor_of_run(run, bootstrap)
+    differing = [
+        *_findings_of_estimates("", record.figures, metrics),
+        *_findings_of_table(record, table),
+        *_findings_of_floor(record.floor, floor),
+    ]
     yield from differing
     # The numbers of a record that is not believed may be none that the other formats can hold.
-    believed = record.model_copy(update={"figures": metrics, "table": table}) if differing else record
+    believed = record.model_copy(update={"figures": metrics, "table": table, "floor": floor}) if differing else record
     yield from _findings_of_derived_files(contents, derived_files(believed, run, contents))
 
 
@@ -347,6 +353,17 @@ def _findings_of_table(record: SubmissionRecord, table: tuple[CellFigures, ...])
         return
     for condition, said, computed in zip(stated, record.table, table, strict=True):
         yield from _findings_of_estimates(f"{condition} ", said.figures, computed.figures)
+
+
+def _findings_of_floor(said: FloorFigures | None, computed: FloorFigures | None) -> Iterator[Finding]:
+    if said is None and computed is None:
+        return
+    if said is None or computed is None:
+        what = "lacks the floor that its answers have" if said is None else "has a floor, and its answers no control"
+        yield Finding(RECORD_FILE, f"it {what}")
+        return
+    yield from _findings_of_estimates("floor: ", said.figures, computed.figures)
+    yield from _findings_of_estimates("distance from the floor: ", said.distances, computed.distances)
 
 
 def _findings_of_estimates(

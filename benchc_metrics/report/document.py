@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,6 +146,7 @@ def render_report(
     advance("differences and findings")
     cautions = [(run.name, caution) for run in runs for caution in run.cautions]
     overview = charts_of_all(analyses)
+    floors = {analysis.name: analysis.floor for analysis in analyses}
     if len(analyses) > OVERLAID:
         models = [
             replace(charts, curves=curves(analyses, f"model-{place}", highlighted=place))
@@ -167,8 +168,8 @@ def render_report(
         has_probabilities=runs[0].has_distributions,
         notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses), *notes_on_restorations(runs, reading)],
         columns=headline_columns(analyses, winners),
-        floors=floor_rows(analyses),
-        floor_metrics=floor_metrics(analyses),
+        floors=floor_rows(floors),
+        floor_metrics=floor_metrics(floors.values()),
         changes=CONTROL_CHANGES,
         metrics=[EVERY_METRIC[name] for name in headline_metrics(runs[0])],
         names=[analysis.name for analysis in analyses],
@@ -275,18 +276,19 @@ def headline_columns(analyses: Sequence[RunAnalysis], winners: dict[str, int | N
     ]
 
 
-def floor_metrics(analyses: Sequence[RunAnalysis]) -> list[str]:
+def floor_metrics(floors: Iterable[FloorAnalysis | None]) -> list[str]:
     """Say in words which metrics have a floor, as `floor_rows` orders them."""
-    known = [analysis.floor.whole.metrics for analysis in analyses if analysis.floor is not None]
+    known = [floor.whole.metrics for floor in floors if floor is not None]
     return [FLOOR_METRICS[metric] for metric in (known[0] if known else ())]
 
 
-def floor_rows(analyses: Sequence[RunAnalysis]) -> list[dict[str, Any]]:
+def floor_rows(floors: Mapping[str, FloorAnalysis | None]) -> list[dict[str, Any]]:
     """Prepare the table of floors, model by model.
 
     Parameters
     ----------
-    analyses : sequence of RunAnalysis
+    floors : mapping of str to (FloorAnalysis or None)
+        By the models' names.
 
     Returns
     -------
@@ -296,8 +298,7 @@ def floor_rows(analyses: Sequence[RunAnalysis]) -> list[dict[str, Any]]:
         a run without the control, and no row if no run has it.
     """
     rows: list[dict[str, Any]] = []
-    for analysis in analyses:
-        floor = analysis.floor
+    for name, floor in floors.items():
         cells = [
             {
                 "floor": floor.whole.of(metric),
@@ -305,12 +306,12 @@ def floor_rows(analyses: Sequence[RunAnalysis]) -> list[dict[str, Any]]:
                 "distance": floor.whole.distance(metric),
                 "told": int(np.count_nonzero(floor.cells.is_told(metric))),
                 "all": len(floor.cells.views),
-                "changes": [floor.whole.of_change(metric, severity) for severity in analysis.run.severities],
+                "changes": [floor.whole.of_change(metric, severity) for severity in floor.whole.run.severities],
             }
             for metric in (floor.whole.metrics if floor is not None else ())
             if floor is not None
         ]
-        rows.append({"name": analysis.name, "cells": cells})
+        rows.append({"name": name, "cells": cells})
     return rows if any(row["cells"] for row in rows) else []
 
 

@@ -228,7 +228,7 @@ def test_columns_of_other_types(submission: Path, name: str) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), submission / "samples.parquet")
     with_hashes(submission)
     (text,) = refused(submission)
-    assert text == "samples.parquet: its columns are not those of benchc.answers/2"
+    assert text == "samples.parquet: its columns are not those of benchc.answers/3"
 
 
 VALUES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
