@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from benchc_metrics.responses import option_distribution, option_log_likelihoods
     from benchc_metrics.runs import Run, read_run, read_runs
     from benchc_metrics.statistics.estimates import compare, estimate
+    from benchc_metrics.statistics.floor import estimate_floor
 
 __all__ = [
     "Run",
@@ -22,6 +23,7 @@ __all__ = [
     "brier_score",
     "compare",
     "estimate",
+    "estimate_floor",
     "negative_log_likelihood",
     "option_distribution",
     "option_log_likelihoods",
@@ -37,6 +39,7 @@ _ROOMS = {
     "brier_score": "metrics.calibration",
     "compare": "statistics.estimates",
     "estimate": "statistics.estimates",
+    "estimate_floor": "statistics.floor",
     "negative_log_likelihood": "metrics.calibration",
     "option_distribution": "responses",
     "option_log_likelihoods": "responses",

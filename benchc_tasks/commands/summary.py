@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchc_metrics.benchmark import CONTROL
+from benchc_metrics.benchmark import CONTROL, CONTROL_CHANGES
 from benchc_metrics.findings.designs import note_on_designs, note_on_run
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     notes = notes_on_runs(runs, arguments.ras_reading)
     if arguments.floor:
         if not floors:
-            raise ValueError(f"{runs[0].name} has no control: evaluate with --tasks benchc,{TASK_OF_CONTROL}")
+            lacks = "no corruption beside the control" if runs[0].corruptions == (CONTROL,) else "no control"
+            raise ValueError(f"{runs[0].name} has {lacks}: evaluate with --tasks benchc,{TASK_OF_CONTROL}")
         print_in_format(floors, notes, arguments, cautions_of_runs(runs))
         return 0
     estimated = [
@@ -133,7 +134,9 @@ def summary_table(
     return Table(title, columns, tuple(rows), labels=len(labels), bars=bars_of_rows(rows, names_of_cells))
 
 
-def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str) -> Table:
+def floor_table(
+    floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str, *, with_changes: bool = False
+) -> Table:
     """Put floors and the distances from them into a table, one row a run and one for each of its parts.
 
     Parameters
@@ -142,6 +145,8 @@ def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str
         For each run that of the whole and that of its parts; all with the same metrics.
     by : str
         The head of the parts' column.
+    with_changes : bool
+        Whether the floor under each change of the control has a row, `control: NAME`.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str
     columns = [
         column
         for metric in metrics
-        for label in (FLOOR_METRICS.get(metric, EVERY_METRIC[metric].label),)
+        for label in (EVERY_METRIC[metric].label,)
         for column in (
             Column(f"{metric}_floor", f"{label}: floor"),
             Column(f"{metric}_distance", f"{label}: distance"),
@@ -162,6 +167,9 @@ def floor_table(floors: Sequence[tuple[EstimatedFloor, EstimatedFloor]], by: str
     for whole, parts in floors:
         of_whole = [(whole.of(metric), Estimate(*whole.distance(metric)[:3]), None) for metric in metrics]
         rows.append((whole.run.name, "all", *(cell for cells in of_whole for cell in cells)))
+        for number, change in enumerate(CONTROL_CHANGES if with_changes else (), start=1):
+            of_change = [(whole.of_change(metric, number), None, None) for metric in metrics]
+            rows.append((whole.run.name, f"{CONTROL}: {change}", *(cell for cells in of_change for cell in cells)))
         for view in parts.views:
             found = [parts.distance(metric, view.name) for metric in metrics]
             cells = [(None, Estimate(*each[:3]), Probability(each.p_adjusted)) for each in found]
@@ -188,7 +196,7 @@ def _floor_tables(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Ta
         )
         if of_whole is not None and of_parts is not None:
             kinds.setdefault(of_whole.metrics, []).append((of_whole, of_parts))
-    return [floor_table(floors, by) for floors in kinds.values()]
+    return [floor_table(floors, by, with_changes=arguments.floor) for floors in kinds.values()]
 
 
 def cautions_of_runs(runs: Sequence[Run]) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from run_folders import made_run, with_control, without_distributions, write_run
 
+from benchc_metrics.benchmark import CONTROL_CHANGES
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
@@ -327,7 +328,13 @@ def test_summary_shows_the_floor_and_each_corruptions_distance_from_it(folders, 
 def test_the_floor_by_itself_in_any_form(controlled, capsys):
     assert run_command(summary, controlled, "--floor", "--csv", "--by", "severity", "--metrics", "flip") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
-    assert [row["severity"] for row in rows] == ["all", *(f"severity {severity}" for severity in range(1, 6))]
+    changes = [f"control: {change}" for change in CONTROL_CHANGES]
+    assert [row["severity"] for row in rows] == [
+        "all",
+        *changes,
+        *(f"severity {severity}" for severity in range(1, 6)),
+    ]
+    assert np.mean([float(row["flip_floor"]) for row in rows[1:6]]) == pytest.approx(float(rows[0]["flip_floor"]))
     assert float(rows[0]["flip_floor"]) >= 0
     assert {"flip_distance_low", "flip_p_holm"} <= set(rows[0])
 

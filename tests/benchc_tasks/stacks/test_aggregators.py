@@ -380,3 +380,13 @@ def test_lmms_eval_aggregates_tasks_and_their_group():
         else:
             expected = np.std(numbers, ddof=1) / np.sqrt(len(numbers)) if len(numbers) > 1 else "N/A"
             assert found == (pytest.approx(expected) if len(numbers) > 1 else "N/A")
+
+
+def test_a_task_of_the_control_has_its_metrics_and_no_group_mixes_them_in():
+    fog, scores = random_records(3)
+    control, _ = random_records(4, corruption="control", clean=scores[:, 0])
+    of_fog, of_control = task_metrics(fog), task_metrics(control)
+    assert of_control["acc_corrupted"] == metrics_of_run(run_of_records("alone", {"t": control}))["acc_corrupted"]
+    for name in ("ras", "acc_corrupted", "flip", "ece_corrupted"):
+        assert of_control[name] != of_fog[name]
+        assert over_tasks([of_control[name], of_fog[name]], [20, 20]) == of_fog[name]

@@ -150,6 +150,12 @@ def test_a_run_that_stops_at_a_limit_goes_on_from_there(run):
     assert run(name="benchc-lite") == 0
 
 
+def test_answers_under_the_control_are_kept_like_any(second_run):
+    # The clean answers are those of the first run.
+    assert second_run(name="benchc-control") == 2 * 5
+    assert second_run(name="benchc-control") == second_run() == 0
+
+
 @pytest.mark.parametrize("change", [one_pixel, one_option, the_answer])
 def test_a_changed_dataset_uses_none(second_run, change: Callable[[dict[str, Any]], None]):
     change(second_run.rows[1])

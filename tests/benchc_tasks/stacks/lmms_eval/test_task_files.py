@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lmms_eval.tasks import TaskManager
+
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES
 from benchc_tasks.commands.cli import main
 from benchc_tasks.stacks.lmms_eval.task_files import task_files
 from task_yamls import tasks_path
@@ -20,3 +23,13 @@ def test_the_command_writes_only_what_changed(tmp_path, capsys):
     assert main(["task-files", str(tmp_path / "tasks")]) == 0
     assert "1 of" in capsys.readouterr().out
     assert file.read_text() == task_files()["benchc_fog.yaml"]
+
+
+def test_no_pattern_and_no_group_of_the_corruptions_asks_for_the_control():
+    manager = TaskManager(include_path=str(tasks_path()), include_defaults=False)
+    assert len(manager.match_tasks(["benchc_*"])) == len(CORRUPTION_FAMILIES)
+    assert len(manager.match_tasks(["benchc-gen_*"])) == len(CORRUPTION_FAMILIES)
+    assert manager.match_tasks(["benchc_f*", "benchc-control"]) == ["benchc-control", "benchc_fog", "benchc_frost"]
+    groups = [content for content in task_files().values() if "\ngroup: " in f"\n{content}"]
+    assert len(groups) >= 6
+    assert not any(f"-{CONTROL}\n" in group for group in groups)
