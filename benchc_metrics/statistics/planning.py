@@ -82,7 +82,9 @@ def spread_of_run(run: Run, reading: Reading = DEFAULT_READING) -> Spread:
         If it has no probabilities, fewer than 8 samples with valid pairs, or too few conditions.
     """
     if not run.has_distributions:
-        raise ValueError(f"{run.name} has no option probabilities, which RAS needs: name a run of benchc or benchc-lite")
+        raise ValueError(
+            f"{run.name} has no option probabilities, which RAS needs: name a run of benchc or benchc-lite"
+        )
     pairs = PairValues.of_run(run, reading)
     values, valid = pairs.values["ras"], pairs.valid
     most = int(np.median(valid.sum(axis=(1, 2))))

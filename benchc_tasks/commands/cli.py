@@ -16,6 +16,7 @@ __all__ = ["main"]
 
 COMMANDS = (
     "run",
+    "plan",
     "info",
     "doctor",
     "tasks-path",

@@ -50,6 +50,36 @@ class LoadedModel:
     tokenizer: Any
 
 
+def load_processor(pretrained: str, arguments: Mapping[str, Any]) -> Any:
+    """Load the processor of a checkpoint, without its model.
+
+    Parameters
+    ----------
+    pretrained, arguments
+        As in `load_checkpoint`.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be loaded, is none of images and text, or an argument is unknown.
+    """
+    from transformers import AutoProcessor
+
+    # Where nothing is said, transformers asks whoever sits at the terminal, and waits.
+    said = {"trust_remote_code": False, **arguments}
+    for_processor = {name: value for name, value in said.items() if name in PROCESSOR_ARGUMENTS}
+    for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
+    called = f"model {quoted(pretrained)}"
+    with one_sentence(called, pretrained, arguments):
+        processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
+    if not hasattr(processor, "tokenizer"):
+        raise ValueError(
+            f"{called} has no processor of images and text: name the checkpoint of a vision-language model"
+        )
+    _refuse_unknown(for_images, processor)
+    return processor
+
+
 def load_checkpoint(
     pretrained: str, arguments: Mapping[str, Any], *, device: torch.device, dtype: torch.dtype | None
 ) -> LoadedModel:
@@ -72,21 +102,11 @@ def load_checkpoint(
     ValueError
         If the checkpoint cannot be loaded, lacks weights such as the head's, or an argument is unknown.
     """
-    from transformers import AutoProcessor
-
-    # Where nothing is said, transformers asks whoever sits at the terminal, and waits.
     said = {"trust_remote_code": False, **arguments}
     for_model = {name: value for name, value in said.items() if name in MODEL_ARGUMENTS}
     for_processor = {name: value for name, value in said.items() if name in PROCESSOR_ARGUMENTS}
-    for_images = {name: value for name, value in arguments.items() if name not in MODEL_ARGUMENTS}
     called = f"model {quoted(pretrained)}"
-    with one_sentence(called, pretrained, arguments):
-        processor = AutoProcessor.from_pretrained(pretrained, **for_processor, **for_images)
-    if not hasattr(processor, "tokenizer"):
-        raise ValueError(
-            f"{called} has no processor of images and text: name the checkpoint of a vision-language model"
-        )
-    _refuse_unknown(for_images, processor)
+    processor = load_processor(pretrained, arguments)
     with one_sentence(called, pretrained, arguments):
         model, report = _model_class(pretrained, for_processor).from_pretrained(
             pretrained, dtype=dtype or "auto", output_loading_info=True, **for_model

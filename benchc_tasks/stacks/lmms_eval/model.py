@@ -73,11 +73,6 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
         EngineError
             If the engine answers nothing more.
         """
-        if self._limits.are_given:
-            raise ValueError(
-                "max_passes and budget stop a run that goes on later, and without a cache nothing is kept for that: "
-                "add --use_cache DIR"
-            )
         self.refuse_limits()
         return list(self.stream_loglikelihood(requests))
 
