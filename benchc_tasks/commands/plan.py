@@ -198,7 +198,7 @@ def _widths(
     if prices.are_given:
         columns.append(Column("price", "price"))
     rows: list[tuple[Cell, ...]] = []
-    reached: list[tuple[int, int, str]] = []
+    candidates: list[tuple[bool, int, int, str]] = []
     for design in PLANNED_DESIGNS:
         numbers = [spread.samples(width, design) for spread in spreads]
         number = round(median(numbers))
@@ -214,17 +214,15 @@ def _widths(
         if prices.are_given:
             row.append(f"{prices.of(passes * tokens.read, passes * tokens.written):,.2f}")
         rows.append(tuple(row))
-        if number <= samples:
-            reached.append((passes, number, design))
+        candidates.append((number > samples, passes, number, design))
+    is_beyond, passes, number, design = min(candidates)
     said = [f"Planned from {origin}; the interval of RAS is 95 %, its width from end to end."]
-    if reached:
-        passes, number, design = min(reached)
-        said.append(
-            f"Fewest passes for a width of {width:g}: {number:,} samples with the design {describe_design(design)}, "
-            f"{passes:,} passes; fewer conditions a sample say less about single corruptions."
-        )
-    else:
+    if is_beyond:
         said.append(f"No design reaches a width of {width:g} with {samples:,} samples: take more samples.")
+    said.append(
+        f"Fewest passes for a width of {width:g}: {number:,} samples with the design {describe_design(design)}, "
+        f"{passes:,} passes; fewer conditions a sample say less about single corruptions."
+    )
     return Table(f"What reaches a 95 % interval of RAS {width:g} wide", tuple(columns), tuple(rows)), said
 
 
