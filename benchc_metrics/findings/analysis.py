@@ -5,28 +5,26 @@ Every interval is a bootstrap over samples, see `benchc_metrics.statistics.resam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchc_metrics.findings.budget import KIND_LEVEL, holds
+from benchc_metrics.findings.exchange import Exchange
 from benchc_metrics.metrics.calibration import CalibrationBins
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading, confidence, correctness
-from benchc_metrics.metrics.registry import METRICS, headline_metrics
-from benchc_metrics.metrics.views import condition_views, corruption_views, severity_views
+from benchc_metrics.metrics.registry import CLEAN, METRICS, IntervalMethod, headline_metrics
+from benchc_metrics.metrics.sums import MetricSums
+from benchc_metrics.metrics.views import condition_views, corruption_views, severity_views, whole_run
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics.estimates import (
-    ComparedRuns,
-    Estimate,
-    EstimatedRun,
-    check_comparable,
-    compare,
-    estimate,
-)
+from benchc_metrics.statistics.contrasts import Contrast
+from benchc_metrics.statistics.estimates import Estimate, EstimatedRun, asked_of_both, check_comparable, estimate
 from benchc_metrics.statistics.floor import EstimatedFloor, estimate_floor
-from benchc_metrics.statistics.resampling import Intervals, bootstrap_intervals, holm
+from benchc_metrics.statistics.resampling import STRETCH, Intervals, bootstrap_intervals
 
 __all__ = [
     "CELL_METRICS",
@@ -45,7 +43,8 @@ DETAIL_RESAMPLES = 2_000
 CELL_METRICS = ("ras", "acc_corrupted")
 """What the heat maps show."""
 
-_SIGNIFICANT = 0.05
+ROBUSTNESS = "ras_tempered"
+"""The metric by which models are called robust, where it is registered; else RAS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +110,21 @@ class RunAnalysis:
         """How tables and charts call the run."""
         return self.run.name
 
+    @property
+    def ignores_pictures(self) -> bool:
+        """Whether no corruption moved the run's answers beyond noise."""
+        return any(caution.name == "blind" for caution in self.run.cautions)
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """The exchange contrasts of the run."""
+        return Exchange(self.pairs)
+
+    @cached_property
+    def influences(self) -> dict[str, NDArray[np.float64]]:
+        """Pseudo-values of the samples by metric, shape (samples,); their mean is the metric of the whole run."""
+        return influences_of(self.pairs)
+
     def headline(self, metric: str) -> Estimate:
         """Return a metric of the whole run."""
         return self.whole.of(metric)
@@ -143,6 +157,13 @@ def analyse(run: Run, reading: Reading = DEFAULT_READING) -> RunAnalysis:
     )
 
 
+def influences_of(pairs: PairValues) -> dict[str, NDArray[np.float64]]:
+    """Compute what each sample adds to each metric of a whole run, see `RunAnalysis.influences`."""
+    sums = MetricSums.of_run(pairs.run)
+    terms = sums.terms(pairs, whole_run(pairs.run))
+    return dict(zip(sums.names, sums.pseudo_values(terms).T, strict=True))
+
+
 def check_all_comparable(runs: Sequence[Run]) -> tuple[str, ...]:
     """Refuse runs that do not belong on one page: over other samples, images or prompts.
 
@@ -163,7 +184,13 @@ def check_all_comparable(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def mean_intervals(
-    values: NDArray[np.float64], valid: NDArray[np.bool_], *, resamples: int, level: float = 0.95
+    values: NDArray[np.float64],
+    valid: NDArray[np.bool_],
+    *,
+    resamples: int,
+    level: float = 0.95,
+    method: IntervalMethod = "bca",
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Intervals:
     """Estimate means over samples with their intervals, many at once.
 
@@ -172,8 +199,8 @@ def mean_intervals(
     values : ndarray of float64, shape (samples, ...)
     valid : ndarray of bool, the shape of `values`
         Which values count.
-    resamples : int
-    level : float
+    resamples, level, method, bounds
+        As in `benchc_metrics.statistics.resampling.bootstrap_intervals`.
 
     Returns
     -------
@@ -186,12 +213,19 @@ def mean_intervals(
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(sums[..., :1] / sums[..., 1:])
 
-    found = bootstrap_intervals(terms, mean, resamples=resamples, level=level)
+    found = bootstrap_intervals(terms, mean, methods=method, bounds=bounds, resamples=resamples, level=level)
     return Intervals(*(each[..., 0] for each in found))
 
 
 def _cell_intervals(pairs: PairValues, name: str) -> Intervals:
-    return mean_intervals(pairs.values[name], pairs.valid, resamples=DETAIL_RESAMPLES)
+    metric = METRICS[name]
+    return mean_intervals(
+        pairs.values[name],
+        pairs.valid,
+        resamples=DETAIL_RESAMPLES,
+        method=metric.interval,
+        bounds=(metric.minimum, metric.maximum),
+    )
 
 
 def _calibration_bins(
@@ -202,11 +236,13 @@ def _calibration_bins(
     return CalibrationBins.from_answers(sure[counted], right[counted])
 
 
-@dataclass
+@dataclass(eq=False)
 class Contest:
     """The contest of several runs: the best in a metric, where that can be said.
 
-    Comparisons are made when they are first asked for: a run that does not beat its closest rival needs no other.
+    The best has to beat each of the others in paired tests over samples; its p-value is the largest of them. Between
+    equal models that is no more often at most alpha than alpha, whatever their number: only two can be ahead by chance.
+    Models that ignore the picture take part in metrics of clean answers only.
 
     Attributes
     ----------
@@ -214,47 +250,72 @@ class Contest:
     """
 
     entrants: Sequence[RunAnalysis]
-    _compared: dict[tuple[int, int], ComparedRuns] = field(default_factory=dict)
 
-    def between(self, first: int, second: int) -> ComparedRuns:
-        """Compare two runs, first less second."""
-        if (first, second) not in self._compared:
-            self._compared[first, second] = compare(self.entrants[first].pairs, self.entrants[second].pairs)
-        return self._compared[first, second]
+    @property
+    def robustness(self) -> str:
+        """Name of the metric by which models are called robust."""
+        return robustness_metric()
 
     def ranking(self, metric: str) -> list[int]:
-        """Return the places of the runs from best to worst, without those that have no such metric."""
+        """Return the places from best to worst of the runs that have the metric and take part in it."""
         sign = -1.0 if METRICS[metric].higher_is_better else 1.0
-        values = [sign * entrant.headline(metric).value for entrant in self.entrants]
-        return sorted((place for place, value in enumerate(values) if not np.isnan(value)), key=values.__getitem__)
+        values = {
+            place: sign * entrant.headline(metric).value
+            for place, entrant in enumerate(self.entrants)
+            if CLEAN in METRICS[metric].computed.sums or not entrant.ignores_pictures
+        }
+        return sorted((place for place, value in values.items() if not np.isnan(value)), key=values.__getitem__)
+
+    def between(self, metric: str, first: int, second: int) -> Contrast:
+        """Contrast two runs in a metric, first less second."""
+        one, other = self.entrants[first], self.entrants[second]
+        *parts, note = asked_of_both(one.run, other.run)
+        if note is None:
+            differences = one.influences[metric] - other.influences[metric]
+        else:
+            readings = PairValues.of_run(parts[0], one.pairs.reading), PairValues.of_run(parts[1], other.pairs.reading)
+            differences = np.subtract(*(influences_of(pairs)[metric] for pairs in readings))
+        if np.isnan(differences).any():
+            # A metric that one sample alone defines has no influence of samples, and no test.
+            return Contrast(np.empty(0))
+        if METRICS[metric].computed.noise is not None:
+            # As the intervals of calibration errors: their noise is larger than that of a mean.
+            differences = differences.mean() + STRETCH * (differences - differences.mean())
+        return Contrast(differences)
 
     def winner(self, metric: str) -> int | None:
-        """Return the place of the run that is significantly better than every other, None if none is.
+        """Return the place of the run that is significantly better than every other, None if none is."""
+        return self.winners()[metric]
 
-        Parameters
-        ----------
-        metric : str
+    def winners(self) -> dict[str, int | None]:
+        """Return the winner of each headline metric and of the one for robustness.
 
         Returns
         -------
-        int or None
-            Sign-flip tests against all others, Holm-corrected over them, all at most 0.05.
+        dict of str to (int or None)
+            The metric for robustness has a share of the report's level for itself; the others share another, after
+            Holm. See `benchc_metrics.findings.budget`.
         """
-        ranking = self.ranking(metric)
-        if len(ranking) < 2:
-            return None
-        p_values: list[float] = []
-        for p_value in self._p_values(metric, ranking):
-            p_values.append(p_value)
-            # No correction makes a p-value smaller, so that one is enough to say no.
-            if not p_value <= _SIGNIFICANT:
-                return None
-        return ranking[0] if bool(np.all(holm(p_values) <= _SIGNIFICANT)) else None
+        metrics = list(dict.fromkeys((self.robustness, *headline_metrics())))
+        p_values = [self._p_value(metric) for metric in metrics]
+        sure = [*holds(p_values[:1]), *holds(p_values[1:])]
+        return {
+            metric: self.ranking(metric)[0] if is_sure else None for metric, is_sure in zip(metrics, sure, strict=True)
+        }
 
-    def winners(self) -> dict[str, int | None]:
-        """Return the winner of each headline metric."""
-        return {metric: self.winner(metric) for metric in headline_metrics()}
+    def _p_value(self, metric: str) -> float:
+        """Return the largest two-sided p-value of the best against the others; nan where there is no other."""
+        best, *rivals = self.ranking(metric) or [0]
+        sign = 1 if METRICS[metric].higher_is_better else -1
+        largest = 0.0
+        for rival in rivals:
+            largest = max(largest, 2 * self.between(metric, best, rival).tail(sign, KIND_LEVEL / 2))
+            # The rest can only make it larger.
+            if largest > KIND_LEVEL:
+                break
+        return min(largest, 1.0) if rivals else np.nan
 
-    def _p_values(self, metric: str, ranking: Sequence[int]) -> Iterator[float]:
-        for rival in ranking[1:]:
-            yield self.between(ranking[0], rival).of(metric).p_value
+
+def robustness_metric() -> str:
+    """Return the name of the metric by which models are called robust."""
+    return ROBUSTNESS if ROBUSTNESS in METRICS else "ras"

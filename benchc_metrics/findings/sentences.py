@@ -1,12 +1,13 @@
-"""Findings in sentences, computed from the runs; each with its interval, and none whose interval includes no effect.
+"""Findings in sentences, each of which holds up against what the data say without any effect.
 
-Where a sentence is the choice among many candidates (a corruption out of nineteen, a pair out of all models), its
-interval is widened for their number after Bonferroni, so that the choice itself does not make a finding.
+A claim of direction about one model rests on an exchange contrast (`benchc_metrics.findings.exchange`), a claim about
+several models on a paired difference. All claims of one report share one chance of being false
+(`benchc_metrics.findings.budget`), and the 95 % interval of each leaves out "no effect".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal, NamedTuple
@@ -14,15 +15,21 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.findings.analysis import Contest, RunAnalysis, mean_intervals
+from benchc_metrics.findings.analysis import Contest, RunAnalysis
+from benchc_metrics.findings.budget import KIND_LEVEL, Kind, holds
+from benchc_metrics.findings.exchange import corrupted_places
+from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.statistics.contrasts import Contrast
 from benchc_metrics.statistics.estimates import Estimate
-from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, bootstrap_intervals
 from benchc_metrics.wording import number, percent, signed
 
-__all__ = ["MILD", "Finding", "Statement", "find_all"]
+__all__ = ["IGNORES", "MILD", "Finding", "Statement", "find_all"]
 
 MILD = (1, 2)
 """The severities that are called mild."""
+
+IGNORES = "Ignores the picture"
+"""The title of the only sentence about a model whose answers no corruption moves."""
 
 _MOST_CORRUPTIONS = 3
 
@@ -38,7 +45,8 @@ class Statement:
     text : str
         Written out, with its intervals.
     effects : tuple of Estimate
-        What the sentence claims to be above or below zero; none of the intervals holds zero.
+        What the sentence claims to be above or below zero; none of the intervals holds zero. Empty for the sentence
+        about a model that ignores the picture.
     """
 
     text: str
@@ -64,24 +72,21 @@ class Finding:
     statements: tuple[Statement, ...]
 
 
-class _Margins(NamedTuple):
-    """Means over the samples of one model on which several sentences rest.
+class _Candidate(NamedTuple):
+    """A claim that may be made.
 
     Attributes
     ----------
-    confident_errors : Estimate
-        Rate of erroneous confidence less that of hesitation.
-    excess, growth : Estimate
-        Confidence less accuracy under corruption, and by how much that is more than on clean images.
-    mild_gain, mild_ras : Estimate
-        Accuracy under mild corruption less that on clean images, and RAS there.
+    parts : tuple of (Contrast, sign)
+        All of these means have to lie above 0 (sign 1) or below (-1).
+    about : RunAnalysis
+    what : int
+        Place of the corruption, or of the other model.
     """
 
-    confident_errors: Estimate
-    excess: Estimate
-    growth: Estimate
-    mild_gain: Estimate
-    mild_ras: Estimate
+    parts: tuple[tuple[Contrast, int], ...]
+    about: RunAnalysis
+    what: int = -1
 
 
 def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]:
@@ -99,28 +104,24 @@ def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]
     list of Finding
         Those that are sure enough to be said; possibly none.
     """
-    if not all(analysis.run.has_distributions for analysis in analyses):
-        # Each sentence rests on probabilities.
-        return []
-    models = [(analysis, _margins(analysis)) for analysis in analyses]
-
-    def each(find: Callable[[RunAnalysis, _Margins], Iterator[Statement]]) -> Iterator[Statement]:
-        for analysis, margins in models:
-            yield from find(analysis, margins)
-
-    sentences: tuple[tuple[str, Direction, Iterator[Statement]], ...] = (
-        ("Most robust", "neutral", _most_robust(analyses, contest)),
-        ("Accuracy and robustness disagree", "neutral", _disagreement(analyses)),
-        ("Accuracy rose under mild corruption while RAS fell", "worse", each(_hidden_loss)),
-        ("Fails by erroneous confidence", "worse", each(_erroneous_confidence)),
-        ("Fails by hesitation", "worse", each(_hesitation)),
-        ("Loses by destruction", "worse", each(_destruction)),
-        ("Gains from correction", "better", each(_correction)),
-        ("Hardest corruptions", "worse", _hardest(analyses)),
-        ("Overconfident under corruption", "worse", each(_overconfidence)),
-    )
-    found = ((title, direction, tuple(statements)) for title, direction, statements in sentences)
-    return [Finding(title, direction, statements) for title, direction, statements in found if statements]
+    seeing = [analysis for analysis in analyses if not analysis.ignores_pictures]
+    found: list[tuple[str, Direction, Iterator[Statement]]] = [(IGNORES, "worse", _ignoring(analyses))]
+    # All other sentences rest on probabilities.
+    if seeing and all(analysis.run.has_distributions for analysis in seeing):
+        claims: tuple[tuple[Kind, Direction, Iterator[Statement]], ...] = (
+            ("Most robust", "neutral", _most_robust(contest)),
+            ("Accuracy and robustness disagree", "neutral", _disagreement(contest)),
+            ("Accuracy rose under mild corruption while RAS fell", "worse", _hidden_loss(seeing)),
+            ("Fails by erroneous confidence", "worse", _erroneous_confidence(seeing)),
+            ("Right but less sure", "worse", _less_sure(seeing)),
+            ("Loses by destruction", "worse", _destruction(seeing)),
+            ("Gains from correction", "better", _correction(seeing)),
+            ("Hardest corruptions", "worse", _hardest(seeing)),
+            ("Overconfident under corruption", "worse", _overconfidence(seeing)),
+        )
+        found.extend(claims)
+    written = ((title, direction, tuple(statements)) for title, direction, statements in found)
+    return [Finding(title, direction, statements) for title, direction, statements in written if statements]
 
 
 def is_effect(estimate: Estimate) -> bool:
@@ -148,233 +149,202 @@ def _points(estimate: Estimate) -> str:
     return f"{signed(100 * estimate.value, 1)} points [{low}, {high}]"
 
 
-def _level(candidates: int) -> float:
-    return 1 - (1 - CONFIDENCE_LEVEL) / candidates
-
-
 def _said(corruption: str) -> str:
     return corruption.replace("_", " ")
 
 
-def _sample_means(
-    values: NDArray[np.float64], valid: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean of each sample over its valid pairs, and whether it has one; from (samples, ..., severities) arrays."""
-    axes = tuple(range(1, values.ndim))
-    counts = np.count_nonzero(valid, axis=axes)
-    return np.where(valid, values, 0.0).sum(axis=axes) / np.maximum(counts, 1), counts > 0
+def _made(candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, tuple[Estimate, ...]]]:
+    """Return the claims of one kind that can be made, with their effects."""
+    tails = [max(part.tail(sign, KIND_LEVEL) for part, sign in candidate.parts) for candidate in candidates]
+    for candidate, is_sure in zip(candidates, holds(tails), strict=True):
+        effects = tuple(part.estimate() for part, _ in candidate.parts) if is_sure else ()
+        # Where few samples differ the interval of a rate can be wider than the test is strict.
+        if effects and all(is_effect(effect) for effect in effects):
+            yield candidate, effects
 
 
-def _estimates(columns: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]], candidates: int = 1) -> list[Estimate]:
-    """Estimate means over samples of several columns at once; each is values and which of them count."""
-    values, valid = (np.stack(arrays, axis=1) for arrays in zip(*columns, strict=True))
-    found = mean_intervals(values, valid, resamples=RESAMPLES, level=_level(candidates))
-    return [Estimate(*map(float, each)) for each in zip(*found, strict=True)]
+def _ignoring(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+    for analysis in analyses:
+        if analysis.ignores_pictures:
+            yield Statement(
+                f"{analysis.name} ignores the picture: corruption moves its answers no more than noise.", ()
+            )
 
 
-def _margins(analysis: RunAnalysis) -> _Margins:
-    pairs = analysis.pairs
-    confident_errors = pairs.values["erroneous_confidence"] - pairs.values["hesitation"]
-    gap, paired = _sample_means(pairs.gap, pairs.valid)
-    columns = [
-        _sample_means(confident_errors, pairs.valid),
-        (-gap, paired),
-        (pairs.clean_gap - gap, paired),
-        *_gain_and_ras(analysis, range(len(analysis.run.corruptions))),
-    ]
-    return _Margins(*_estimates(columns))
-
-
-def _most_robust(analyses: Sequence[RunAnalysis], contest: Contest) -> Iterator[Statement]:
-    winner = contest.winner("ras")
+def _most_robust(contest: Contest) -> Iterator[Statement]:
+    metric = contest.robustness
+    winner = contest.winner(metric)
     if winner is None:
         return
-    second = contest.ranking("ras")[1]
-    difference = contest.between(winner, second).of("ras")
-    lead = Estimate(difference.value, difference.low, difference.high)
+    second = contest.ranking(metric)[1]
+    lead = contest.between(metric, winner, second).estimate()
     if is_effect(lead):
-        best, ras = analyses[winner], analyses[winner].headline("ras")
+        best, value = contest.entrants[winner], contest.entrants[winner].headline(metric)
         yield Statement(
-            f"{best.name} has the highest RAS, {number(ras.value)} [{number(ras.low)}, {number(ras.high)}], "
-            f"{number(lead.value)} {_interval(lead)} above {analyses[second].name}, the next.",
+            f"{best.name} has the highest {METRICS[metric].label}, {number(value.value)} [{number(value.low)}, "
+            f"{number(value.high)}], {number(lead.value)} {_interval(lead)} above {contest.entrants[second].name}, the "
+            "next.",
             (lead,),
         )
 
 
-def _disagreement(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
-    """Two models of which one is ahead by clean accuracy and the other by RAS: the widest such pair."""
-    pairs = list(permutations(range(len(analyses)), 2))
-    if not pairs:
-        return
-    accuracy, robustness = _pairwise_differences(analyses, pairs)
-    split = [place for place in range(len(pairs)) if accuracy[place].low > 0 and robustness[place].high < 0]
-    if split:
-        widest = max(split, key=lambda place: -accuracy[place].value * robustness[place].value)
-        accurate, robust = (analyses[place].name for place in pairs[widest])
+def _disagreement(contest: Contest) -> Iterator[Statement]:
+    """Two models of which one is ahead by clean accuracy and the other by robustness: the widest such pair."""
+    metric = contest.robustness
+    candidates = [
+        _Candidate(
+            ((contest.between("acc_clean", first, second), 1), (contest.between(metric, first, second), -1)),
+            contest.entrants[first],
+            second,
+        )
+        for first, second in permutations(contest.ranking(metric), 2)
+    ]
+    found = list(_made(candidates))
+    if found:
+        claim, (accuracy, robustness) = max(found, key=lambda each: -each[1][0].value * each[1][1].value)
         yield Statement(
-            f"On clean images {accurate} is more accurate than {robust}, by {_points(accuracy[widest])}; by RAS it is "
-            f"the other way round, by {signed(robustness[widest].value)} {_interval(robustness[widest])}.",
-            (accuracy[widest], robustness[widest]),
+            f"On clean images {claim.about.name} is more accurate than {contest.entrants[claim.what].name}, by "
+            f"{_points(accuracy)}; by {METRICS[metric].label} it is the other way round, by {signed(robustness.value)} "
+            f"{_interval(robustness)}.",
+            (accuracy, robustness),
         )
 
 
-def _pairwise_differences(
-    analyses: Sequence[RunAnalysis], pairs: Sequence[tuple[int, int]]
-) -> tuple[list[Estimate], list[Estimate]]:
-    """Differences of clean accuracy and of RAS for each pair of models, first less second."""
-    columns = []
+def _hidden_loss(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+    """Accuracy above that on clean images, RAS below that of the pairs read backwards, at mild severities."""
+    candidates = []
     for analysis in analyses:
-        ras, paired = _sample_means(analysis.pairs.values["ras"], analysis.pairs.valid)
-        columns.append(np.stack([analysis.pairs.clean_right, analysis.pairs.clean_valid, ras, paired], axis=-1))
-    first, second = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
-
-    def differences(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            means = sums[..., 0::2] / sums[..., 1::2]
-        accuracy, robustness = means[..., 0::2], means[..., 1::2]
-        return np.concatenate(
-            [accuracy[..., first] - accuracy[..., second], robustness[..., first] - robustness[..., second]], axis=-1
-        )
-
-    # Each unordered pair is asked in both directions, which is one question; each asks two.
-    found = bootstrap_intervals(np.concatenate(columns, axis=-1), differences, level=_level(max(1, len(pairs))))
-    estimates = [Estimate(*map(float, each)) for each in zip(*found, strict=True)]
-    return estimates[: len(pairs)], estimates[len(pairs) :]
+        places = corrupted_places(analysis.run.corruptions)
+        candidates += [_mild(analysis, places), *(_mild(analysis, [place], place) for place in places)]
+    found = sorted(_made(candidates), key=lambda each: (each[0].what >= 0, -each[1][0].value))
+    said: dict[str, int] = {}
+    for claim, (gain, fall) in found:
+        name = claim.about.name
+        said[name] = said.get(name, 0) + (claim.what >= 0)
+        if said[name] <= _MOST_CORRUPTIONS:
+            under = f"mild {_said(claim.about.run.corruptions[claim.what])}" if claim.what >= 0 else _ALL_MILD
+            yield Statement(
+                f"Under {under} the accuracy of {name} rose by {_points(gain)}, while its RAS is {signed(fall.value)} "
+                f"{_interval(fall)} against the same pairs read backwards.",
+                (gain, fall),
+            )
 
 
-def _hidden_loss(analysis: RunAnalysis, margins: _Margins) -> Iterator[Statement]:
-    """Accuracy above that on clean images, RAS below zero, at mild severities: all corruptions, and each."""
-    if _is_hidden_loss(margins.mild_gain, margins.mild_ras):
-        yield _hidden_loss_statement(analysis.name, "mild corruption of all kinds", margins.mild_gain, margins.mild_ras)
-    corruptions = analysis.run.corruptions
-    candidates = [place for place in range(len(corruptions)) if _may_be_hidden_loss(analysis, place)]
-    if not candidates:
-        return
-    columns = [column for place in candidates for column in _gain_and_ras(analysis, [place])]
-    found = _estimates(columns, len(corruptions))
-    each = zip(candidates, found[0::2], found[1::2], strict=True)
-    sure = [(corruptions[place], gain, ras) for place, gain, ras in each if _is_hidden_loss(gain, ras)]
-    for name, gain, ras in sorted(sure, key=lambda found: -found[1].value)[:_MOST_CORRUPTIONS]:
-        yield _hidden_loss_statement(analysis.name, f"mild {_said(name)}", gain, ras)
+_ALL_MILD = "mild corruption of all kinds"
 
 
-def _mild_places(analysis: RunAnalysis) -> list[int]:
-    return [analysis.run.severities.index(severity) for severity in MILD]
+def _mild(analysis: RunAnalysis, corruptions: Sequence[int], what: int = -1) -> _Candidate:
+    exchange, run = analysis.exchange, analysis.run
+    cells = np.zeros((len(run.corruptions), len(run.severities)), dtype=bool)
+    cells[np.ix_(corruptions, [run.severities.index(severity) for severity in MILD])] = True
+    places = np.concatenate([[True], cells[corrupted_places(run.corruptions)].ravel()])
+    accuracy = exchange.rise(exchange.right, places, is_rate=True)
+    # RAS(p, q) - RAS(q, p) is twice the shift of calibration alignment: the shift of uncertainty has no direction.
+    return _Candidate(((accuracy, 1), (exchange.rise(2 * exchange.alignment, places), -1)), analysis, what)
 
 
-def _may_be_hidden_loss(analysis: RunAnalysis, corruption: int) -> bool:
-    """Look at the estimates alone: no interval is needed to say no."""
-    mild = _mild_places(analysis)
-    accuracy = analysis.cells["acc_corrupted"].estimate[corruption, mild].mean()
-    ras = analysis.cells["ras"].estimate[corruption, mild].mean()
-    return bool(accuracy > analysis.headline("acc_clean").value and ras < 0)
-
-
-def _gain_and_ras(
-    analysis: RunAnalysis, corruptions: Sequence[int] | range
-) -> list[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
-    """Accuracy less that on clean images, and RAS, of each sample under mild corruptions."""
-    cells = np.ix_(range(len(analysis.run.sample_ids)), corruptions, _mild_places(analysis))
-    valid = analysis.pairs.valid[cells]
-    accuracy, paired = _sample_means(analysis.pairs.values["acc_corrupted"][cells], valid)
-    ras, _ = _sample_means(analysis.pairs.values["ras"][cells], valid)
-    return [(accuracy - analysis.pairs.clean_right, paired), (ras, paired)]
-
-
-def _is_hidden_loss(gain: Estimate, ras: Estimate) -> bool:
-    return gain.low > 0 and ras.high < 0
-
-
-def _hidden_loss_statement(model: str, under: str, gain: Estimate, ras: Estimate) -> Statement:
-    return Statement(
-        f"Under {under} the accuracy of {model} rose by {_points(gain)}, while its RAS is {number(ras.value)} "
-        f"{_interval(ras)}.",
-        (gain, ras),
-    )
-
-
-def _erroneous_confidence(analysis: RunAnalysis, margins: _Margins) -> Iterator[Statement]:
-    difference = margins.confident_errors
-    if difference.low > 0:
-        wrong, hesitant = (percent(analysis.headline(name).value) for name in ("erroneous_confidence", "hesitation"))
+def _erroneous_confidence(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+    for claim, (excess,) in _made(
+        [_Candidate(((each.exchange.erroneous_confidence(), 1),), each) for each in analyses]
+    ):
+        forward = claim.about.headline("erroneous_confidence").value
         yield Statement(
-            f"{analysis.name} fails by erroneous confidence ({wrong} of its answers) more often than by hesitation "
-            f"({hesitant}): {_points(difference)}.",
-            (difference,),
+            f"{claim.about.name} fails by erroneous confidence: {percent(forward)} of its answers are wrong under "
+            f"corruption and no less sure, {_points(excess)} more than of the same pairs read backwards.",
+            (excess,),
         )
 
 
-def _hesitation(analysis: RunAnalysis, margins: _Margins) -> Iterator[Statement]:
-    opposite = margins.confident_errors
-    if opposite.high < 0:
-        wrong, hesitant = (percent(analysis.headline(name).value) for name in ("erroneous_confidence", "hesitation"))
-        difference = Estimate(-opposite.value, -opposite.high, -opposite.low)
+def _less_sure(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+    for claim, (excess,) in _made([_Candidate(((each.exchange.less_sure(), 1),), each) for each in analyses]):
+        forward = claim.about.headline("hesitation").value
         yield Statement(
-            f"{analysis.name} fails by hesitation ({hesitant} of its answers) more often than by erroneous confidence "
-            f"({wrong}): {_points(difference)}.",
-            (difference,),
+            f"{claim.about.name} is less sure of right answers: {percent(forward)} of its answers are right under "
+            f"corruption and less sure, {_points(excess)} more than of the same pairs read backwards.",
+            (excess,),
         )
 
 
-def _destruction(analysis: RunAnalysis, margins: _Margins) -> Iterator[Statement]:
-    destructive = analysis.headline("ras_destructive")
-    if destructive.high < 0:
-        rate = analysis.headline("destroyed")
+def _destruction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+    candidates = [_part(each, is_right=True, sign=-1) for each in analyses]
+    for claim, (part, fall) in _made(candidates):
         yield Statement(
-            f"{analysis.name} loses by destruction: over samples that it answers right when clean, RAS is "
-            f"{number(destructive.value)} {_interval(destructive)}; {percent(rate.value)} of all answers go from right "
-            "to wrong.",
-            (destructive,),
+            f"{claim.about.name} loses by destruction: {_moves(claim.about, fall)} What pairs with a right clean "
+            f"answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read backwards.",
+            (part, fall),
         )
 
 
-def _correction(analysis: RunAnalysis, margins: _Margins) -> Iterator[Statement]:
-    corrective = analysis.headline("ras_corrective")
-    if corrective.low > 0:
-        rate = analysis.headline("corrected")
+def _correction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+    candidates = [_part(each, is_right=False, sign=1) for each in analyses]
+    for claim, (part, rise) in _made(candidates):
         yield Statement(
-            f"{analysis.name} gains from correction: over samples that it answers wrong when clean, RAS is "
-            f"{signed(corrective.value)} {_interval(corrective)}; {percent(rate.value)} of all answers go from wrong "
-            "to right.",
-            (corrective,),
+            f"{claim.about.name} gains from correction: {_moves(claim.about, rise)} What pairs with a wrong clean "
+            f"answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read backwards.",
+            (part, rise),
         )
+
+
+def _part(analysis: RunAnalysis, *, is_right: bool, sign: int) -> _Candidate:
+    """Claim that a part of RAS moved, and that the answers moved the same way."""
+    exchange = analysis.exchange
+    moved = exchange.rise(exchange.right, is_rate=True)
+    return _Candidate(((exchange.part_of_ras(is_right=is_right), sign), (moved, sign)), analysis)
+
+
+def _moves(analysis: RunAnalysis, net: Estimate) -> str:
+    lost, won = (percent(analysis.headline(name).value) for name in ("destroyed", "corrected"))
+    return f"{lost} of all answers go from right to wrong and {won} from wrong to right, {_points(net)}."
 
 
 def _hardest(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
     """Corruptions whose RAS, averaged over the models, lies below the mean over all corruptions."""
-    corruptions = analyses[0].run.corruptions
-    if len(corruptions) < 2:
+    places = corrupted_places(analyses[0].run.corruptions)
+    if len(places) < 2:
         return
-    of_models = [
-        [
-            _sample_means(one.pairs.values["ras"][:, [place]], one.pairs.valid[:, [place]])
-            for place in range(len(corruptions))
-        ]
-        for one in analyses
-    ]
-    values = np.mean([[mean for mean, _ in of_model] for of_model in of_models], axis=0)
+    of_models = [_means_by_corruption(analysis, places) for analysis in analyses]
     # A sample counts where every model has an answer under every corruption, so that the means are over the same ones.
-    valid = np.all([[has_pair for _, has_pair in of_model] for of_model in of_models], axis=(0, 1))
-    if not valid.any():
-        return
-    found = _estimates([(distance, valid) for distance in values - values.mean(axis=0)], len(corruptions))
-    worst = [place for place in np.argsort([each.value for each in found]).tolist() if found[place].high < 0]
+    means = np.mean(of_models, axis=0)
+    means = means[~np.isnan(means).any(axis=1)]
+    distances = means - means.mean(axis=1, keepdims=True)
+    candidates = [
+        _Candidate(((Contrast(distances[:, column], lambda: distances), -1),), analyses[0], column)
+        for column in range(len(places))
+    ]
     whose = analyses[0].name if len(analyses) == 1 else f"the {len(analyses)} models on average"
-    for place in worst[:_MOST_CORRUPTIONS]:
-        effect = found[place]
-        ras = float(values[place][valid].mean())
+    worst = sorted(_made(candidates), key=lambda each: each[1][0].value)
+    for claim, (effect,) in worst[:_MOST_CORRUPTIONS]:
+        corruption = analyses[0].run.corruptions[places[claim.what]]
         yield Statement(
-            f"{_said(corruptions[place]).capitalize()} is hard for {whose}: RAS {number(ras)}, {signed(effect.value)} "
-            f"{_interval(effect)} against the mean over all corruptions.",
+            f"{_said(corruption).capitalize()} is hard for {whose}: RAS {number(float(means[:, claim.what].mean()))}, "
+            f"{signed(effect.value)} {_interval(effect)} against the mean over all corruptions.",
             (effect,),
         )
 
 
-def _overconfidence(analysis: RunAnalysis, margins: _Margins) -> Iterator[Statement]:
+def _means_by_corruption(analysis: RunAnalysis, places: Sequence[int]) -> NDArray[np.float64]:
+    """RAS of each sample by corruption, over its valid pairs; nan where it has none."""
+    values, valid = analysis.pairs.values["ras"][:, places], analysis.pairs.valid[:, places]
+    counts = np.count_nonzero(valid, axis=2)
+    return np.where(counts > 0, np.where(valid, values, 0.0).sum(axis=2) / np.maximum(counts, 1), np.nan)
+
+
+def _overconfidence(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
     """Confidence above accuracy under corruption, and by more than on clean images."""
-    if margins.growth.low > 0 and margins.excess.low > 0:
+    candidates = []
+    for analysis in analyses:
+        gap = analysis.exchange.confidence - analysis.exchange.right
+        candidates.append(_Candidate(((_excess(analysis), 1), (analysis.exchange.rise(gap), 1)), analysis))
+    for claim, (excess, growth) in _made(candidates):
         yield Statement(
-            f"Under corruption the confidence of {analysis.name} exceeds its accuracy by {_points(margins.excess)}, "
-            f"{_points(margins.growth)} more than on clean images.",
-            (margins.excess, margins.growth),
+            f"Under corruption the confidence of {claim.about.name} exceeds its accuracy by {_points(excess)}, "
+            f"{_points(growth)} more than on clean images.",
+            (excess, growth),
         )
+
+
+def _excess(analysis: RunAnalysis) -> Contrast:
+    """Confidence less accuracy under corruption, a mean of each sample."""
+    exchange = analysis.exchange
+    gaps = np.where(exchange.valid, exchange.confidence - exchange.right, 0.0)[:, 1:]
+    return Contrast(gaps.sum(axis=1) / np.count_nonzero(exchange.valid[:, 1:], axis=1))

@@ -34,6 +34,7 @@ __all__ = [
     "DEFAULT_READING",
     "RAS_VERSION",
     "READINGS",
+    "SAME",
     "PairPatterns",
     "Reading",
     "calibration_alignment",
@@ -74,6 +75,9 @@ RAS_VERSION = 2
 RAS of different versions or readings is not compared.
 """
 
+SAME = 1e-9
+"""Confidences and uncertainties that differ by no more are the same: another order of options moves them by 5e-17."""
+
 
 class PairPatterns(NamedTuple):
     """The pattern of each pair; every field is an array of bool, False for an invalid pair.
@@ -81,9 +85,9 @@ class PairPatterns(NamedTuple):
     Attributes
     ----------
     erroneous_confidence : ndarray of bool
-        Wrong under corruption, and confidence rose or stayed.
+        Wrong under corruption, and confidence rose or stayed the same to `SAME`.
     hesitation : ndarray of bool
-        Right under corruption, and uncertainty rose.
+        Right under corruption, and uncertainty rose by more than `SAME`.
     flip : ndarray of bool
         The prediction changed.
     destroyed : ndarray of bool
@@ -313,7 +317,8 @@ def erroneous_confidence(clean: ArrayLike, corrupted: ArrayLike, answer: ArrayLi
     """
     _check_pair(clean, corrupted)
     # A comparison with nan is False, so that an invalid pair shows no pattern.
-    return np.asarray((correctness(corrupted, answer) == 0) & (confidence(corrupted) >= confidence(clean)))
+    no_less_sure = confidence(corrupted) >= confidence(clean) - SAME
+    return np.asarray((correctness(corrupted, answer) == 0) & no_less_sure)
 
 
 def hesitation(
@@ -331,7 +336,7 @@ def hesitation(
     ndarray of bool
     """
     _check_pair(clean, corrupted)
-    risen = uncertainty(corrupted, option_count) > uncertainty(clean, option_count)
+    risen = uncertainty(corrupted, option_count) > uncertainty(clean, option_count) + SAME
     return np.asarray((correctness(corrupted, answer) == 1) & risen)
 
 

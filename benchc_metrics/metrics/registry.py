@@ -55,7 +55,7 @@ __all__ = [
 Array: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = "NDArray[np.int64] | NDArray[np.bool_]"
 
-IntervalMethod: TypeAlias = Literal["bca", "basic"]
+IntervalMethod: TypeAlias = Literal["bca", "bca-student", "bca-wilson", "basic", "basic-stretched"]
 """The bootstrap interval of a metric; see `benchc_metrics.statistics.resampling`."""
 
 NOT_DEFINED = "not defined"
@@ -104,7 +104,7 @@ class Computation:
         all samples share.
     noise : callable, optional
         From the sums of resamples, followed by those of the samples as they are, to what the metric would be if it
-        were resampling noise alone. With it the metric gets a basic interval, else BCa; see
+        were resampling noise alone. With it the metric gets a stretched basic interval, else BCa; see
         `benchc_metrics.statistics.resampling`.
     """
 
@@ -159,7 +159,14 @@ class Metric:
     @property
     def interval(self) -> IntervalMethod:
         """Kind of its bootstrap interval."""
-        return "bca" if self.computed.noise is None else "basic"
+        if self.computed.noise is not None:
+            return "basic-stretched"
+        return "bca-wilson" if self.is_rate else "bca-student"
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether it is a share: a mean over samples of values between 0 and 1."""
+        return self.computed.is_mean and (self.minimum, self.maximum) == (0, 1)
 
     def is_defined_for(self, run: Run) -> bool:
         """Say whether a run has the probabilities, or the votes, that the metric may need."""

@@ -126,6 +126,21 @@ class MetricSums:
                     margins[..., place] = metric.computed.margin(*self._of(metric, sums))
         return margins
 
+    def pseudo_values(self, terms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Compute the jackknife's pseudo-values: what each sample adds to a mean that is, to first order, the metric.
+
+        Parameters
+        ----------
+        terms : ndarray of float64, shape (samples, width)
+
+        Returns
+        -------
+        ndarray of float64, shape (samples, metrics)
+            nan for a metric that is undefined, or is so without one of the samples.
+        """
+        total, samples = terms.sum(axis=0), len(terms)
+        return samples * self.metrics(total) - (samples - 1) * self.metrics(total - terms)
+
     def of_metric(self, metric: Metric, sums: NDArray[np.float64]) -> list[float]:
         """Take the sums behind one metric from one row of columns, in the order of the metric's sums."""
         return [float(value) for part in self._of(metric, sums) for value in np.atleast_1d(part)]

@@ -31,6 +31,7 @@ from benchc_metrics.statistics.resampling import (
     holm,
     paired_comparison,
 )
+from benchc_metrics.wording import joined
 
 __all__ = [
     "ComparedRuns",
@@ -126,6 +127,8 @@ class ComparedRuns:
         Holm over the views, metric by metric.
     notes : tuple of str
         What a reader should be told, a sentence each.
+    level : float
+        Of the intervals.
     """
 
     first: Run
@@ -135,12 +138,44 @@ class ComparedRuns:
     comparison: Comparison
     p_adjusted: NDArray[np.float64]
     notes: tuple[str, ...]
+    level: float = CONFIDENCE_LEVEL
 
     def of(self, metric: str, view: str | None = None) -> Difference:
         """Return a metric in the view of this name, the first view by default."""
         place = _place(self.views, view)
         arrays = (*self.comparison, self.p_adjusted)
         return Difference(*(_value(self.metrics, values[place], metric) for values in arrays))
+
+    def contradictions(self, metrics: Sequence[str]) -> tuple[str, ...]:
+        """Say for which of some metrics interval and p-value do not agree.
+
+        Parameters
+        ----------
+        metrics : sequence of str
+
+        Returns
+        -------
+        tuple of str
+            One sentence, or none: it names each difference of which the interval leaves out 0 and p, uncorrected, is
+            above 1 less the level, or the other way round.
+        """
+        found = [
+            f"{EVERY_METRIC[metric].label} ({view.name})"
+            for metric in metrics
+            for view in self.views
+            if self._is_contradiction(self.of(metric, view.name))
+        ]
+        if not found:
+            return ()
+        return (
+            f"Interval and p-value do not agree for {joined(found)}: take these differences as undecided. The interval "
+            "says how the difference varies over samples, p how often exchanging the two models gives one as large.",
+        )
+
+    def _is_contradiction(self, found: Difference) -> bool:
+        if np.isnan([found.low, found.high, found.p_value]).any():
+            return False
+        return (found.low > 0 or found.high < 0) != (found.p_value <= 1 - self.level)
 
 
 def _place(views: Sequence[View], name: str | None) -> int:
@@ -254,11 +289,12 @@ def compare(
         sums.stacked_terms(other, chosen),
         sums.metrics,
         methods=tuple(metric.interval for metric in sums.of),
+        largest=[metric.maximum - metric.minimum for metric in sums.of],
         resamples=resamples,
         seed=seed,
         level=level,
     )
-    return ComparedRuns(one.run, other.run, chosen, sums.names, comparison, holm(comparison.p_value), notes)
+    return ComparedRuns(one.run, other.run, chosen, sums.names, comparison, holm(comparison.p_value), notes, level)
 
 
 def asked_of_both(first: Run, second: Run) -> tuple[Run, Run, str | None]:

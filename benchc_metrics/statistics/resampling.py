@@ -27,13 +27,17 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 from benchc_metrics.metrics.registry import IntervalMethod
+from benchc_metrics.statistics.rates import rate_bounds
 
 __all__ = [
     "CONFIDENCE_LEVEL",
+    "FEW_SAMPLES",
     "RESAMPLES",
     "SEED",
+    "STRETCH",
     "Comparison",
     "Intervals",
     "Statistic",
@@ -47,6 +51,16 @@ __all__ = [
 ]
 
 CONFIDENCE_LEVEL = 0.95
+FEW_SAMPLES = 100
+"""With fewer samples, a BCa interval of a skewed mean holds the truth in less than 93 %."""
+
+STRETCH = 1.25
+"""How much wider than the plain basic interval those of calibration errors are.
+
+An estimated calibration error is biased, by more or less than the resamples say; docs/statistics.md has how often plain
+and stretched intervals held the truth.
+"""
+
 RESAMPLES = 10_000
 SEED = 20251119
 
@@ -57,6 +71,7 @@ Noise: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[
 """From sums of resamples (resamples, ..., terms) and of the samples as they are (..., terms) to what the metrics with a
 basic interval would be if they were nothing but resampling noise (resamples, ..., metrics)."""
 
+_BASIC = ("basic", "basic-stretched")
 # What a block of resamples may take in float64; some small multiple of it is the peak.
 _BLOCK_VALUES = 1 << 21
 # scipy.stats.permutation_test's own tolerance: values that differ by rounding only are the same.
@@ -118,8 +133,8 @@ def bootstrap_intervals(
         metrics of its own.
     statistic : callable
         From sums of shape (..., terms) to metrics of shape (..., metrics).
-    methods : {"bca", "basic"}, or one for each metric
-        See Notes.
+    methods : {"bca", "bca-student", "bca-wilson", "basic", "basic-stretched"}, or one for each metric
+        See Notes. "bca-wilson" is for means over samples of values in [0, 1].
     bounds : pair of array_like of float, shape () or (metrics,)
         The metrics' smallest and largest possible values, which the bounds of an interval do not pass.
     noise : callable, optional
@@ -145,17 +160,15 @@ def bootstrap_intervals(
     for expected calibration errors: a sum of absolute values grows by resampling noise, so that every resample can lie
     above the estimate; the basic interval takes that bias out where BCa's bias correction runs to infinity. Near the
     smallest value it takes out too little. So where `noise` is given, and the estimate is no larger than what noise
-    alone reaches at the upper end of `level`, the interval begins at the smallest value.
+    alone reaches at the upper end of `level`, the interval begins at the smallest value. "basic-stretched" is
+    `STRETCH` times as wide, see there.
+
+    Few samples do not show how far others could lie. "bca-student" is at least as wide as Student's interval where
+    fewer than `FEW_SAMPLES` have a part in the metric, and the whole range of the metric where it is one sample alone.
+    "bca-wilson" is at least as wide as Wilson's where nearly all samples have the same end, see
+    `benchc_metrics.statistics.rates`.
     """
-    _check_terms(terms, resamples)
-    counts = resample_counts(len(terms), resamples, seed)
-    parts = [
-        _block_intervals(block, counts, statistic, noise, methods, level)
-        for block in _view_blocks(terms, statistic, resamples)
-    ]
-    flat = (np.concatenate(values) for values in zip(*parts, strict=True))
-    estimate, low, high = (values.reshape(*terms.shape[1:-1], -1) for values in flat)
-    return Intervals(estimate, *_within(estimate, low, high, bounds))
+    return _intervals(terms, statistic, methods, bounds, noise, resamples, seed, level, are_differences=False)
 
 
 def paired_comparison(
@@ -164,6 +177,7 @@ def paired_comparison(
     statistic: Statistic,
     *,
     methods: IntervalMethod | tuple[IntervalMethod, ...] = "bca",
+    largest: ArrayLike = np.inf,
     resamples: int = RESAMPLES,
     seed: int = SEED,
     level: float = CONFIDENCE_LEVEL,
@@ -176,6 +190,8 @@ def paired_comparison(
         As in `bootstrap_intervals`; row i of both is the same sample.
     statistic, methods, resamples, seed, level
         As in `bootstrap_intervals`; `resamples` is also the number of permutations.
+    largest : array_like of float, shape () or (metrics,)
+        The largest possible differences, which the bounds of an interval do not pass.
 
     Returns
     -------
@@ -204,7 +220,8 @@ def paired_comparison(
     def difference(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return statistic(sums[..., :width]) - statistic(sums[..., width:])
 
-    intervals = bootstrap_intervals(both, difference, methods=methods, resamples=resamples, seed=seed, level=level)
+    bounds = (-np.asarray(largest), np.asarray(largest))
+    intervals = _intervals(both, difference, methods, bounds, None, resamples, seed, level, are_differences=True)
     return Comparison(*intervals, _permutation_p_values(both, difference, resamples, seed))
 
 
@@ -291,7 +308,8 @@ def interval_of_distribution(
         nan where a metric is undefined on a resample, which then does not count.
     jackknife : ndarray of float64, shape (metrics, samples)
         The metrics with one sample left out.
-    methods : {"bca", "basic"}, or one for each metric
+    methods : {"bca", "bca-student", "bca-wilson", "basic", "basic-stretched"}, or one for each metric
+        What few samples add is left out.
     level : float
 
     Returns
@@ -309,8 +327,10 @@ def interval_of_distribution(
         of_metric = ordered[metric, : defined[metric]]
         if np.isnan(estimate[metric]) or 2 * defined[metric] < distribution.shape[-1]:
             continue
-        if method == "basic":
+        if method in _BASIC:
             bounds[metric] = 2 * estimate[metric] - _quantiles(of_metric, tails)[::-1]
+            if method == "basic-stretched":
+                bounds[metric] += (STRETCH - 1) / 2 * np.ptp(bounds[metric]) * np.array([-1.0, 1.0])
         else:
             bounds[metric] = _quantiles(of_metric, _bca_levels(estimate[metric], of_metric, jackknife[metric], tails))
     return np.minimum(bounds[:, 0], estimate), np.maximum(bounds[:, 1], estimate)
@@ -366,6 +386,29 @@ def _view_blocks(terms: NDArray[np.float64], statistic: Statistic, resamples: in
         yield flat[:, start : start + views]
 
 
+def _intervals(
+    terms: NDArray[np.float64],
+    statistic: Statistic,
+    methods: IntervalMethod | tuple[IntervalMethod, ...],
+    bounds: tuple[ArrayLike, ArrayLike],
+    noise: Noise | None,
+    resamples: int,
+    seed: int,
+    level: float,
+    *,
+    are_differences: bool,
+) -> Intervals:
+    _check_terms(terms, resamples)
+    counts = resample_counts(len(terms), resamples, seed)
+    parts = [
+        _block_intervals(block, counts, statistic, noise, methods, level, are_differences=are_differences)
+        for block in _view_blocks(terms, statistic, resamples)
+    ]
+    flat = (np.concatenate(values) for values in zip(*parts, strict=True))
+    estimate, low, high = (values.reshape(*terms.shape[1:-1], -1) for values in flat)
+    return Intervals(estimate, *_within(estimate, low, high, bounds))
+
+
 def _block_intervals(
     terms: NDArray[np.float64],
     counts: NDArray[np.unsignedinteger],
@@ -373,6 +416,8 @@ def _block_intervals(
     noise: Noise | None,
     methods: IntervalMethod | tuple[IntervalMethod, ...],
     level: float,
+    *,
+    are_differences: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Estimates and bounds of a block of views, each of shape (views, metrics)."""
     samples, views, width = terms.shape
@@ -381,7 +426,7 @@ def _block_intervals(
     estimate = statistic(total)
     metrics = estimate.shape[-1]
     one_each = (methods,) * metrics if isinstance(methods, str) else methods
-    basic = [metric for metric, method in enumerate(one_each) if method == "basic"]
+    basic = [metric for metric, method in enumerate(one_each) if method in _BASIC]
     distribution = np.empty((views, metrics, len(counts)))
     of_noise = np.empty((views, len(basic) if noise else 0, len(counts)))
     for rows, flat_sums in _products(counts, exact.reshape(samples, -1)):
@@ -398,6 +443,18 @@ def _block_intervals(
         level,
     )
     low, high = low.reshape(estimate.shape), high.reshape(estimate.shape)
+    student, wilson = (
+        [metric for metric, method in enumerate(one_each) if method == f"bca-{name}"] for name in ("student", "wilson")
+    )
+    if student:
+        widened = _at_least_student(
+            estimate[:, student], jackknife[:, student], low[:, student], high[:, student], level
+        )
+        low[:, student], high[:, student] = widened
+    if wilson:
+        shares = statistic(exact)[..., wilson]
+        widened = rate_bounds(shares, low[:, wilson], high[:, wilson], level, are_differences=are_differences)
+        low[:, wilson], high[:, wilson] = widened
     if noise:
         # Noise that is undefined on a few resamples of a small part is none there.
         reach = np.quantile(np.nan_to_num(of_noise), (1 + level) / 2, axis=-1)
@@ -405,6 +462,25 @@ def _block_intervals(
         # An undefined bound stays nan; the metric's smallest value takes the place of -inf.
         low[:, basic] -= np.where(is_noise, np.inf, 0.0)
     return estimate, low, high
+
+
+def _at_least_student(
+    estimate: NDArray[np.float64],
+    jackknife: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    level: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Widen intervals of metrics in which few samples have a part; arrays (views, metrics), the jackknife by sample."""
+    moves = jackknife != estimate[..., np.newaxis]
+    having_part = np.count_nonzero(moves, axis=-1)
+    others = jackknife.shape[-1] - 1
+    # Contiguous, so that the order of adding does not depend on how many views stand in a block.
+    left_out = np.ascontiguousarray(np.where(np.isnan(jackknife), estimate[..., np.newaxis], jackknife))
+    spread = left_out.var(axis=-1) * others
+    reach = stdtrit(np.maximum(having_part - 1, 1), (1 + level) / 2) * np.sqrt(spread)
+    reach = np.where(having_part == 1, np.inf, np.where((having_part > 1) & (having_part < FEW_SAMPLES), reach, 0.0))
+    return np.minimum(low, estimate - reach), np.maximum(high, estimate + reach)
 
 
 def _permutation_p_values(

@@ -68,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     notes = [
         EXPLANATION if is_whole else SHORT_EXPLANATION,
+        *overall.contradictions(headline_metrics(first.run)),
+        *by_corruption.contradictions(arguments.metrics if is_whole else ()),
         *overall.notes,
         *_notes_on_restoration(overall, arguments),
         *_once(notes_on_runs(runs, arguments.ras_reading), [each.name for each in runs]),

@@ -5,6 +5,7 @@ Version 0.1 read RAS as `confidence`, and so do these tests.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from benchc_metrics.leaderboard.schema import BootstrapFacts
 from benchc_metrics.leaderboard.submission import figures_of_run
 from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import METRICS as REGISTRY
+from benchc_metrics.metrics.registry import Metric
 from benchc_metrics.metrics.views import category_views, corruption_views, severity_views, whole_run
 from benchc_metrics.runs import Run, read_run
 from benchc_metrics.statistics.estimates import compare, estimate
@@ -40,6 +42,14 @@ def same(found: Any, before: Any) -> None:
 
 def columns() -> list[int]:
     return [list(REGISTRY).index(name) for name in METRICS]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_intervals() -> Iterator[None]:
+    """Version 0.1 did not widen intervals of rates, of few samples and of calibration errors; the rest is held."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Metric, "interval", property(lambda self: "bca" if self.computed.noise is None else "basic"))
+        yield
 
 
 @pytest.fixture(scope="module")

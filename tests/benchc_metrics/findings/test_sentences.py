@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from run_folders import made_run
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
-from benchc_metrics.findings.sentences import MILD, Finding, find_all, is_effect
+from benchc_metrics.findings.sentences import IGNORES, MILD, Finding, find_all, is_effect
 from benchc_metrics.runs import Run
+from benchc_metrics.wording import percent
 
 SAMPLES = 120
 CORRUPTIONS = ("fog", "snow", "contrast")
@@ -52,39 +53,53 @@ def right_share() -> NDArray[np.float64]:
     return np.where(np.arange(SAMPLES) % 3 < 2, 0.8, 0.2) + np.random.default_rng(0).uniform(-0.05, 0.05, SAMPLES)
 
 
-def test_no_change_is_said_where_nothing_changes(right_share: NDArray[np.float64]) -> None:
+def test_a_model_that_ignores_the_picture_gets_one_sentence(right_share: NDArray[np.float64]) -> None:
     clean = distribution(right_share)
-    # A wrong answer whose confidence stayed is erroneous confidence; there is nothing else to say.
-    assert set(found([built_run(clean, clean[:, np.newaxis, np.newaxis])])) == {"Fails by erroneous confidence"}
+    (finding,) = found([built_run(clean, clean[:, np.newaxis, np.newaxis])]).values()
+    (statement,) = finding.statements
+    assert finding.title == IGNORES
+    assert statement.text.startswith("lab/built ignores the picture")
 
 
-def test_nothing_is_said_of_a_model_that_is_right_and_stays_so() -> None:
-    clean = distribution(np.full(SAMPLES, 0.9))
-    assert found([built_run(clean, clean[:, np.newaxis, np.newaxis])]) == {}
+def test_a_model_that_ignores_the_picture_takes_no_part_in_a_contest(analyses: list[RunAnalysis]) -> None:
+    run = analyses[1].run
+    ignoring = analyse(
+        replace(run, name="lab/blind", corrupted=np.broadcast_to(run.clean[:, None, None], run.corrupted.shape).copy())
+    )
+    together = told([analyses[0], ignoring, analyses[2]])
+    assert [statement.text for statement in together.pop(IGNORES).statements] == [
+        "lab/blind ignores the picture: corruption moves its answers no more than noise."
+    ]
+    assert together == told([analyses[0], analyses[2]])
+    # Its RAS is the highest, 0; the others share their clean answers with it.
+    assert set(Contest([analyses[0], ignoring]).winners().values()) == {None}
 
 
-def test_destruction_and_correction_are_told_apart(right_share: NDArray[np.float64]) -> None:
+@pytest.mark.parametrize(
+    ("title", "other", "share"),
+    [("Loses by destruction", "Gains from correction", 0.8), ("Gains from correction", "Loses by destruction", 0.2)],
+)
+def test_destruction_and_correction_are_told_apart(
+    right_share: NDArray[np.float64], title: str, other: str, share: float
+) -> None:
+    """Half of the answers that are `share` sure of the right option take the other side."""
     clean = distribution(right_share)
-    # Right answers become wrong; wrong ones become right and as sure as they were.
-    corrupted = distribution(1 - right_share)[:, np.newaxis, np.newaxis]
+    chosen = (np.abs(right_share - share) < 0.1) & (np.arange(SAMPLES) % 2 == 0)
+    corrupted = distribution(np.where(chosen, 1 - right_share, right_share))[:, np.newaxis, np.newaxis]
     findings = found([built_run(clean, corrupted)])
-    assert "−" in findings["Loses by destruction"].statements[0].text
-    assert findings["Loses by destruction"].statements[0].effects[0].high < 0
-    assert findings["Gains from correction"].statements[0].effects[0].low > 0
+    (statement,) = findings[title].statements
+    assert (statement.effects[0].value > 0) == (title == "Gains from correction")
+    moved = percent(np.mean(chosen))
     assert (
-        "66.7\N{NO-BREAK SPACE}% of all answers go from right to wrong"
-        in findings["Loses by destruction"].statements[0].text
-    )
-    assert (
-        "33.3\N{NO-BREAK SPACE}% of all answers go from wrong to right"
-        in findings["Gains from correction"].statements[0].text
-    )
+        f"{moved} of all answers go from right to wrong" if share > 0.5 else f"{moved} from wrong to right"
+    ) in statement.text
+    assert other not in findings
 
 
-def test_a_model_that_only_gets_less_sure_hesitates_and_gains_nothing(right_share: NDArray[np.float64]) -> None:
+def test_a_model_that_only_gets_less_sure_gains_nothing(right_share: NDArray[np.float64]) -> None:
     clean = distribution(np.full(SAMPLES, 0.9))
     findings = found([built_run(clean, distribution(0.6 + 0.1 * right_share)[:, np.newaxis, np.newaxis])])
-    assert "100.0\N{NO-BREAK SPACE}%" in findings["Fails by hesitation"].statements[0].text
+    assert "100.0\N{NO-BREAK SPACE}%" in findings["Right but less sure"].statements[0].text
     assert "Fails by erroneous confidence" not in findings
     assert "Gains from correction" not in findings
 
@@ -93,7 +108,7 @@ def test_a_model_that_gets_surer_of_wrong_answers_is_said_to(right_share: NDArra
     clean = distribution(right_share)
     findings = found([built_run(clean, distribution(np.full(SAMPLES, 0.02))[:, np.newaxis, np.newaxis])])
     assert findings["Fails by erroneous confidence"].statements[0].effects[0].low > 0
-    assert "Fails by hesitation" not in findings
+    assert "Right but less sure" not in findings
     assert "Overconfident under corruption" in findings
 
 
@@ -102,8 +117,8 @@ class TestHiddenLoss:
         """Mild corruption turns a quarter of the wrong answers right, and makes all answers unsure."""
         clean = distribution(right_share)
         wrong = np.flatnonzero(right_share < 0.5)
-        after = np.where(right_share > 0.5, 0.55, 0.3)
-        after[wrong[: len(wrong) // 2]] = 0.55
+        after = np.where(right_share > 0.5, 0.5, right_share)
+        after[wrong[: len(wrong) // 2]] = 0.5
         corrupted = np.broadcast_to(clean[:, np.newaxis, np.newaxis], (SAMPLES, 3, 5, 3)).copy()
         for place in corruptions:
             corrupted[:, place, : len(MILD)] = distribution(after)[:, np.newaxis]
@@ -153,8 +168,8 @@ class TestSeveralModels:
         """One is right on all clean images and loses all; the other is right on few and loses nothing."""
         clean = distribution(np.full(SAMPLES, 0.9))
         brittle = built_run(clean, distribution(np.full(SAMPLES, 0.1))[:, np.newaxis, np.newaxis], "lab/brittle")
-        modest = distribution(right_share)
-        steady = built_run(modest, modest[:, np.newaxis, np.newaxis], "lab/steady")
+        moved = np.random.default_rng(1).uniform(-0.03, 0.03, (SAMPLES, len(CORRUPTIONS), 5))
+        steady = built_run(distribution(right_share), distribution(right_share[:, None, None] + moved), "lab/steady")
         (statement,) = found([steady, brittle])["Accuracy and robustness disagree"].statements
         assert "lab/brittle is more accurate than lab/steady" in statement.text
         assert statement.effects[0].low > 0

@@ -222,7 +222,10 @@ def test_entries_say_everything():
         assert metric.meaning.endswith(".")
         assert metric.minimum < metric.maximum
         assert metric.computed.sums
-    assert [name for name, metric in METRICS.items() if metric.interval == "basic"] == ["ece_clean", "ece_corrupted"]
+    assert [name for name, metric in METRICS.items() if metric.interval == "basic-stretched"] == [
+        "ece_clean",
+        "ece_corrupted",
+    ]
 
 
 def test_the_table_of_the_docs_is_that_of_the_registry():
