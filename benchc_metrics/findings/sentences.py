@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from benchc_metrics.findings.analysis import Contest, RunAnalysis
 from benchc_metrics.findings.budget import KIND_LEVEL, Kind, holds
 from benchc_metrics.findings.exchange import corrupted_places
-from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.statistics.contrasts import Contrast
 from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.wording import number, percent, signed
@@ -32,6 +31,7 @@ IGNORES = "Ignores the picture"
 """The title of the only sentence about a model whose answers no corruption moves."""
 
 _MOST_CORRUPTIONS = 3
+_NAMES = {"ras": "RAS", "ras_tempered": "tempered RAS"}
 
 Direction = Literal["better", "worse", "neutral"]
 
@@ -181,7 +181,7 @@ def _most_robust(contest: Contest) -> Iterator[Statement]:
     if is_effect(lead):
         best, value = contest.entrants[winner], contest.entrants[winner].headline(metric)
         yield Statement(
-            f"{best.name} has the highest {METRICS[metric].label}, {number(value.value)} [{number(value.low)}, "
+            f"{best.name} has the highest {_NAMES.get(metric, metric)}, {number(value.value)} [{number(value.low)}, "
             f"{number(value.high)}], {number(lead.value)} {_interval(lead)} above {contest.entrants[second].name}, the "
             "next.",
             (lead,),
@@ -204,7 +204,7 @@ def _disagreement(contest: Contest) -> Iterator[Statement]:
         claim, (accuracy, robustness) = max(found, key=lambda each: -each[1][0].value * each[1][1].value)
         yield Statement(
             f"On clean images {claim.about.name} is more accurate than {contest.entrants[claim.what].name}, by "
-            f"{_points(accuracy)}; by {METRICS[metric].label} it is the other way round, by {signed(robustness.value)} "
+            f"{_points(accuracy)}; by {_NAMES.get(metric, metric)} it is the other way round, by {signed(robustness.value)} "
             f"{_interval(robustness)}.",
             (accuracy, robustness),
         )
