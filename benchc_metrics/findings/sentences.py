@@ -204,8 +204,8 @@ def _disagreement(contest: Contest) -> Iterator[Statement]:
         claim, (accuracy, robustness) = max(found, key=lambda each: -each[1][0].value * each[1][1].value)
         yield Statement(
             f"On clean images {claim.about.name} is more accurate than {contest.entrants[claim.what].name}, by "
-            f"{_points(accuracy)}; by {_NAMES.get(metric, metric)} it is the other way round, by {signed(robustness.value)} "
-            f"{_interval(robustness)}.",
+            f"{_points(accuracy)}; by {_NAMES.get(metric, metric)} it is the other way round, by "
+            f"{signed(robustness.value)} {_interval(robustness)}.",
             (accuracy, robustness),
         )
 
