@@ -10,7 +10,7 @@ from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.views import corruption_views, whole_run
 from benchc_metrics.statistics.estimates import check_comparable, compare, estimate
-from benchc_metrics.statistics.resampling import holm
+from benchc_metrics.statistics.resampling import Comparison, holm
 
 CORRUPTIONS = ("gaussian_noise", "snow", "fog")
 FIRST = made_run(60, corruptions=CORRUPTIONS, noise=0.2)
@@ -78,3 +78,20 @@ def test_mean_losses_beside_log_likelihoods_are_noted():
     assert check_comparable(FIRST, SECOND) == ()
     (note,) = compare(FIRST, changed(length_normalised=True), resamples=50).notes
     assert note.startswith("other was scored by mean losses")
+
+
+def test_interval_and_p_value_that_do_not_agree_are_said() -> None:
+    found = compare(FIRST, SECOND, resamples=200)
+    assert found.contradictions(found.metrics) == () or "undecided" in found.contradictions(found.metrics)[0]
+    arrays = [np.array([[value, value, value]]) for value in (0.1, 0.1, 0.1, 0.1)]
+    low, p_value = np.array([[0.02, -0.02, 0.02]]), np.array([[0.2, 0.01, 0.01]])
+    made = replace(
+        found,
+        metrics=("ras", "flip", "destroyed"),
+        comparison=Comparison(arrays[0], low, arrays[2], p_value),
+        p_adjusted=p_value,
+    )
+    (sentence,) = made.contradictions(["ras", "flip", "destroyed"])
+    assert "ras (all) and flip (all)" in sentence.lower()
+    assert "destroyed" not in sentence
+    assert made.contradictions(["destroyed"]) == ()
