@@ -24,6 +24,7 @@ from benchc_metrics.cautions import Caution, cautions_of
 from benchc_metrics.designs import FULL
 from benchc_metrics.inspect_logs import is_inspect_log, model_of_inspect_log
 from benchc_metrics.messages import quoted
+from benchc_metrics.metrics.tempering import Temperature, fit_temperature
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import answer_indices, option_distribution
 from benchc_metrics.responses import option_counts as as_option_counts
@@ -241,6 +242,11 @@ class Run:
     def corrupted_predictions(self) -> NDArray[np.int64]:
         """The same under corruption, shape (samples, corruptions, severities)."""
         return _predictions(self.corrupted_distributions()) if self.given is None else self.given.corrupted
+
+    @cached_property
+    def temperature(self) -> Temperature:
+        """The temperature of its clean answers, see `benchc_metrics.metrics.tempering`; nan without distributions."""
+        return fit_temperature(self.clean, self.answers)
 
     @cached_property
     def cautions(self) -> tuple[Caution, ...]:

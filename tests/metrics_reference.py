@@ -5,16 +5,59 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy.optimize
 import scipy.special
 import scipy.stats
 
 NAN = float("nan")
 
 
-def metrics_by_loops(log_likelihoods, answer, option_count=None):
-    """All metrics of a run, from log-likelihoods (samples, conditions, options), clean first, nan if invalid."""
+def metrics_by_loops(log_likelihoods, answer, option_count=None, temperature=None):
+    """All metrics of a run, from log-likelihoods (samples, conditions, options), clean first, nan if invalid.
+
+    Of a part of a run, with the temperature of the whole run.
+    """
     log_likelihoods = np.asarray(log_likelihoods, dtype=float)
     widths = option_count if option_count is not None else [log_likelihoods.shape[-1]] * len(answer)
+    if temperature is None:
+        temperature = temperature_by_loops(log_likelihoods[:, 0], answer, widths)
+    of_temperature = {
+        "ras_tempered": _metrics_at(log_likelihoods / temperature, answer, widths)["ras"],
+        "temperature": temperature,
+    }
+    metrics = list(_metrics_at(log_likelihoods, answer, widths).items())
+    place = [name for name, _ in metrics].index("ras_corrective") + 1
+    return dict([*metrics[:place], *of_temperature.items(), *metrics[place:]])
+
+
+def temperature_by_loops(clean, answer, option_count):
+    """The temperature of clean answers (samples, options): where the slope of their mean loss by 1 / T is 0."""
+    rows = [
+        ([value - max(row[:count]) for value in row[:count]], y)
+        for row, y, count in zip(clean.tolist(), answer, option_count, strict=True)
+        if not math.isnan(row[0])
+    ]
+    behind = [-gap for row, _ in rows for gap in row if -math.inf < gap < 0]
+    if not rows or not behind:
+        return 1.0 if rows else NAN
+    unit = float(np.median(behind))
+
+    def slope(sharpness):
+        slopes = []
+        for row, y in rows:
+            weights = [math.exp(gap * sharpness) for gap in row]
+            mean = sum(w * g for w, g in zip(weights, row, strict=True) if w) / sum(weights)
+            if row[y] > -math.inf:
+                slopes.append(mean - row[y])
+        return sum(slopes) / len(slopes)
+
+    flattest, sharpest = 1 / (50 * unit), 1 / (0.02 * unit)
+    if slope(flattest) >= 0 or slope(sharpest) <= 0:
+        return 1 / (flattest if slope(flattest) >= 0 else sharpest)
+    return 1 / scipy.optimize.bisect(slope, flattest, sharpest, xtol=1e-300, rtol=1e-15, maxiter=500)
+
+
+def _metrics_at(log_likelihoods, answer, widths):
     within = np.arange(log_likelihoods.shape[-1]) < np.asarray(widths)[:, np.newaxis, np.newaxis]
     p = scipy.special.softmax(np.where(within, log_likelihoods, -np.inf), axis=-1)
     entropy = scipy.stats.entropy(p, axis=-1)

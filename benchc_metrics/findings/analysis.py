@@ -304,7 +304,9 @@ class Contest:
         }
 
     def _p_value(self, metric: str) -> float:
-        """Return the largest two-sided p-value of the best against the others; nan where there is no other."""
+        """Return the largest two-sided p-value of the best against the others; nan where there is no other, or no best."""
+        if METRICS[metric].higher_is_better is None:
+            return np.nan
         best, *rivals = self.ranking(metric) or [0]
         sign = 1 if METRICS[metric].higher_is_better else -1
         largest = 0.0

@@ -380,7 +380,7 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
             evaluation_description=figure.meaning,
             metric_id=f"benchc.{name}",
             metric_name=figure.label,
-            lower_is_better=not figure.higher_is_better,
+            lower_is_better=figure.higher_is_better is False,
             score_type="continuous",
             min_score=_bound(figure.minimum),
             max_score=_bound(figure.maximum),

@@ -98,7 +98,8 @@ in nats and their softmax, or, in a run without probabilities, the chosen option
 
 def cell_metrics() -> tuple[str, ...]:
     """List the metrics of the corruption x severity table: those that corruption changes."""
-    return tuple(name for name in METRICS if not name.endswith("_clean") and name != "invalid_pairs")
+    fixed = {"invalid_pairs", "temperature"}
+    return tuple(name for name in METRICS if not name.endswith("_clean") and name not in fixed)
 
 
 Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative", "other"]

@@ -12,7 +12,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchc_metrics.benchmark import CONTROL_CHANGES, CORRUPTION_FAMILIES, DEMONSTRATION_FINGERPRINT, SEVERITIES
 from benchc_metrics.designs import FULL, MOST_CONDITIONS, conditions_per_sample, describe_design
@@ -24,6 +23,7 @@ from benchc_metrics.leaderboard.schema import SubmissionRecord
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric, headline_metrics
+from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves, floor_metrics, floor_rows
@@ -177,9 +177,9 @@ KINDS = (
     Kind(
         "probabilities",
         "Models with option probabilities",
-        "Predictions are the options of the largest log-likelihood. Ranked by RAS.",
+        "Predictions are the options of the largest log-likelihood. Ranked by tempered RAS.",
         True,
-        "ras",
+        "ras_tempered",
         headline_metrics,
     ),
     Kind(
@@ -385,7 +385,7 @@ def filter_views(run: Run) -> tuple[View, ...]:
 
 
 def undistinguished_groups(
-    runs: Sequence[PairValues], views: Sequence[View], metric: str = "ras"
+    runs: Sequence[PairValues], views: Sequence[View], metric: str = "ras_tempered"
 ) -> dict[str, list[str]]:
     """Find the models that cannot be told apart.
 
@@ -395,7 +395,6 @@ def undistinguished_groups(
         Over the same samples.
     views : sequence of View
     metric : str
-        One that is a mean over pairs.
 
     Returns
     -------
@@ -403,10 +402,11 @@ def undistinguished_groups(
         From a view's name to the letters of each run; two runs that share a letter cannot be told apart (paired
         sign-flip test, Holm-corrected over all pairs of runs in that view, p > 0.05).
     """
-    terms = [_terms(pairs, views, metric) for pairs in runs]
-    values = np.stack([_mean(one.sum(axis=0))[..., 0] for one in terms], axis=1)
+    sums = MetricSums((METRICS[metric],))
+    terms = [sums.stacked_terms(pairs, views) for pairs in runs]
+    values = np.stack([sums.metrics(one.sum(axis=0))[..., 0] for one in terms], axis=1)
     pairs = list(combinations(range(len(runs)), 2))
-    tests = [paired_comparison(terms[first], terms[second], _mean).p_value[:, 0] for first, second in pairs]
+    tests = [paired_comparison(terms[first], terms[second], sums.metrics).p_value[:, 0] for first, second in pairs]
     adjusted = holm(tests) if tests else np.empty((0, len(views)))
     groups = {}
     for place, view in enumerate(views):
@@ -414,25 +414,6 @@ def undistinguished_groups(
         ranking = sorted(range(len(runs)), key=lambda run: -values[place, run])
         groups[view.name] = group_letters(ranking, apart)
     return groups
-
-
-def _terms(pairs: PairValues, views: Sequence[View], metric: str) -> NDArray[np.float64]:
-    """Each sample's mean of a metric in each view and whether it has one, shape (samples, views, 2)."""
-    run = pairs.run
-    columns = []
-    for view in views:
-        corruptions = [run.corruptions.index(name) for name in view.corruptions]
-        severities = [run.severities.index(severity) for severity in view.severities]
-        cells = np.ix_(range(len(run.sample_ids)), corruptions, severities)
-        counts = np.count_nonzero(pairs.valid[cells], axis=(1, 2))
-        means = pairs.values[metric][cells].sum(axis=(1, 2)) / np.maximum(counts, 1)
-        columns.append(np.stack([means, counts > 0], axis=-1))
-    return np.stack(columns, axis=1)
-
-
-def _mean(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(sums[..., :1] / sums[..., 1:])
 
 
 def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission]]:
@@ -472,7 +453,7 @@ def _index_page(boards: Sequence[Board], shared: Mapping[str, Any]) -> str:
     )
 
 
-def _rank(entry: Entry, metric: str = "ras") -> tuple[float, str]:
+def _rank(entry: Entry, metric: str = "ras_tempered") -> tuple[float, str]:
     """Best first; a run without the metric comes last."""
     value = entry.views.of(metric).value
     return (float("inf") if np.isnan(value) else -value), entry.name

@@ -15,11 +15,16 @@ from numpy.typing import NDArray
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import EVERY_METRIC, metrics_of_kind
+from benchc_metrics.metrics.tempering import nll_slopes
 from benchc_metrics.metrics.views import View
 from benchc_metrics.metrics.votes import RasOfVotes, ras_of_votes
+from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import Run
 
 __all__ = ["PairValues", "ViewedPairs"]
+
+# Of the logarithm of the temperature, on both sides; the error of the derivative is of the order of its square.
+_STEP = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,36 @@ class PairValues:
     def corrupted(self) -> NDArray[np.float64]:
         """Option distributions under corruption, shape (samples, corruptions, severities, options)."""
         return self.run.corrupted_distributions()
+
+    @cached_property
+    def tempered_ras(self) -> NDArray[np.float64]:
+        """RAS of each pair after division of all log-likelihoods by the run's temperature; nan where invalid."""
+        return self._ras_at(self.run.temperature.value)
+
+    @cached_property
+    def slope_of_tempered_ras(self) -> NDArray[np.float64]:
+        """Derivative of `tempered_ras` by the logarithm of the temperature."""
+        value = self.run.temperature.value
+        above, below = (self._ras_at(value * np.exp(step)) for step in (_STEP, -_STEP))
+        return np.asarray((above - below) / (2 * _STEP))
+
+    @cached_property
+    def temperature_slopes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How each sample's clean answer pulls at the temperature, see `nll_slopes`; two arrays of shape (samples,)."""
+        return nll_slopes(self.run.clean, self.run.answers, self.run.temperature)
+
+    @property
+    def log_temperature(self) -> NDArray[np.float64]:
+        """Logarithm of the run's temperature where the clean response is valid, else 0; shape (samples,)."""
+        return np.where(self.clean_valid > 0, np.log(self.run.temperature.value), 0.0)
+
+    def _ras_at(self, temperature: float) -> NDArray[np.float64]:
+        run = self.run
+        clean, corrupted = (
+            option_distribution(scores / temperature, run.option_counts)
+            for scores in (run.clean[:, np.newaxis, np.newaxis], run.corrupted)
+        )
+        return ras.robustness_alignment_score(clean, corrupted, run.answers, run.option_counts, self.reading)
 
     @property
     def clean_predictions(self) -> NDArray[np.int64]:

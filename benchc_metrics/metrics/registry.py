@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
+from benchc_metrics.metrics.tempering import log_temperature_step
 from benchc_metrics.metrics.votes import UNCERTAIN_SHARE
 
 if TYPE_CHECKING:
@@ -75,11 +76,14 @@ class SampleSum:
         once. Finite, and 0 where a sample has nothing to add.
     width : int
         Number of sums; 1 for a single one.
+    of_run : bool
+        Whether all samples of the run count in every view, one of a category too.
     """
 
     name: str
     terms: Callable[[ViewedPairs], Array]
     width: int = 1
+    of_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,8 @@ class Metric:
         In a sentence.
     formula : str
         In Markdown, for the docs; p is the clean distribution of a pair, q the corrupted one.
-    higher_is_better : bool
+    higher_is_better : bool or None
+        None where neither is.
     minimum, maximum : float
         Its possible range; infinite where it has no limit.
     computed : Computation
@@ -148,7 +153,7 @@ class Metric:
     label: str
     meaning: str
     formula: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     minimum: float
     maximum: float
     computed: Computation
@@ -250,6 +255,11 @@ PAIRED_RIGHT = SampleSum("paired_right", lambda viewed: viewed.paired * viewed.p
 PAIRED_WRONG = SampleSum("paired_wrong", lambda viewed: viewed.paired * (1 - viewed.pairs.clean_right))
 """Samples with a valid pair and a wrong clean response."""
 
+_SLOPE = SampleSum("temperature_slope", lambda viewed: viewed.pairs.temperature_slopes[0], of_run=True)
+_CURVATURE = SampleSum("temperature_curvature", lambda viewed: viewed.pairs.temperature_slopes[1], of_run=True)
+_LOG_TEMPERATURE = SampleSum("log_temperature", lambda viewed: viewed.pairs.log_temperature, of_run=True)
+_CLEAN_OF_RUN = SampleSum("clean_of_run", lambda viewed: viewed.pairs.clean_valid, of_run=True)
+
 VALID_PAIRS = SampleSum("valid_pairs", lambda viewed: viewed.number)
 ASKED_PAIRS = SampleSum("asked_pairs", lambda viewed: viewed.asked)
 
@@ -296,6 +306,28 @@ def _part_of_ras(name: str, of_samples: SampleSum, is_right: bool) -> Computatio
         return viewed.mean(viewed.pairs.values["ras"]) * (right if is_right else 1 - right)
 
     return Computation(sums=(SampleSum(name, terms), of_samples), of_sums=np.divide, is_mean=True)
+
+
+def _tempered_ras() -> Computation:
+    """Mean of tempered RAS; a resample has its own temperature, and RAS follows it to first order."""
+    slope = SampleSum(
+        "ras_tempered_slope",
+        lambda viewed: viewed.mean(np.where(viewed.pairs.valid, viewed.pairs.slope_of_tempered_ras, 0.0)),
+    )
+
+    def of_sums(total: Array, samples: Array, slopes: Array, first: Array, second: Array) -> Array:
+        return np.asarray((total + slopes * log_temperature_step(first, second)) / samples)
+
+    return Computation(
+        sums=(_pair_mean("ras_tempered"), PAIRED, slope, _SLOPE, _CURVATURE),
+        of_sums=of_sums,
+        of_pairs=lambda pairs: pairs.tempered_ras,
+        of_whole_run=True,
+    )
+
+
+def _temperature(logarithms: Array, samples: Array, first: Array, second: Array) -> Array:
+    return np.asarray(np.exp(logarithms / samples + log_temperature_step(first, second)))
 
 
 def _relative_drop(clean_right: Array, corrupted_right: Array) -> Array:
@@ -461,6 +493,28 @@ for _metric in (
         -2,
         1,
         _part_of_ras("ras_corrective", PAIRED_WRONG, is_right=False),
+        is_headline=True,
+    ),
+    Metric(
+        "ras_tempered",
+        "ras_tempered",
+        "RAS after division of the log-likelihoods by the run's temperature; rankings go by it.",
+        "`ras` of the softmax of log-likelihoods / `temperature`",
+        True,
+        -2,
+        1,
+        _tempered_ras(),
+        is_headline=True,
+    ),
+    Metric(
+        "temperature",
+        "temperature",
+        "What the log-likelihoods are divided by: above 1 for a model that is surer than its clean answers warrant.",
+        "T of the smallest mean of `-ln p_y` over clean samples, p the softmax of log-likelihoods / T",
+        None,
+        0,
+        inf,
+        Computation((_LOG_TEMPERATURE, _CLEAN_OF_RUN, _SLOPE, _CURVATURE), _temperature, of_whole_run=True),
         is_headline=True,
     ),
     Metric(

@@ -64,6 +64,10 @@ class MetricSums:
             start += each.width
         return columns
 
+    @cached_property
+    def _is_of_run(self) -> NDArray[np.bool_]:
+        return np.repeat([each.of_run for each in self.sums], [each.width for each in self.sums])
+
     def terms(self, pairs: PairValues, view: View) -> NDArray[np.float64]:
         """Compute what each sample adds to each sum of a view.
 
@@ -75,7 +79,7 @@ class MetricSums:
         Returns
         -------
         ndarray of float64, shape (samples, width)
-            Zeros for samples that are not in the view.
+            Zeros for samples that are not in the view, but for sums of the whole run.
 
         Raises
         ------
@@ -84,7 +88,8 @@ class MetricSums:
         """
         terms = self.viewed_terms(pairs.viewed(view))
         if view.category is not None:
-            terms[[category != view.category for category in pairs.run.categories]] = 0
+            others = np.array([category != view.category for category in pairs.run.categories])
+            terms[np.ix_(others, ~self._is_of_run)] = 0
         return terms
 
     def viewed_terms(self, viewed: ViewedPairs) -> NDArray[np.float64]:

@@ -108,9 +108,10 @@ class Table:
 
 
 def metric_column(name: str) -> Column:
-    """Head the column of a metric, with an arrow to its better end."""
+    """Head the column of a metric, with an arrow to its better end where it has one."""
     metric = EVERY_METRIC[name]
-    return Column(name, f"{metric.label} {'↑' if metric.higher_is_better else '↓'}")
+    arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
+    return Column(name, metric.label + arrow)
 
 
 def metric_cell(estimated: EstimatedRun, metric: str, view: str | None = None) -> Cell:

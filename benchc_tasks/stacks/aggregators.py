@@ -72,7 +72,7 @@ class SumsOfSample(_OfSample, list[float]):
 
 
 class UndefinedOfSample(_OfSample, str):
-    """Stands for a metric that is undefined for a sample; lmms-eval leaves it out of a standard error."""
+    """Stands for a metric that one sample alone does not have; lmms-eval leaves it out of a standard error."""
 
 
 class MetricOfTask(float):

@@ -197,7 +197,7 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
         """Return the aggregators; that of the records says what a reader must know."""
         return {**dict.fromkeys(self.metric_names, over_samples), RECORD_KEY: self._cautions}
 
-    def higher_is_better(self) -> dict[str, bool]:
+    def higher_is_better(self) -> dict[str, bool | None]:
         """Return for each metric whether more is better."""
         return {name: METRICS[name].higher_is_better for name in self.metric_names}
 
@@ -266,7 +266,7 @@ class BenchCTask(SampleTask):
         """Return the aggregators."""
         return {**super().aggregation(), "length_normalised": mean}
 
-    def higher_is_better(self) -> dict[str, bool]:
+    def higher_is_better(self) -> dict[str, bool | None]:
         """Return for each metric whether more is better."""
         return {**super().higher_is_better(), "length_normalised": False}
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
@@ -138,7 +139,7 @@ def _entries(names: Iterable[str]) -> str:
         _entry(
             name,
             f"!function {_AGGREGATORS}.over_samples",
-            f"higher_is_better: {'true' if METRICS[name].higher_is_better else 'false'}",
+            f"higher_is_better: {json.dumps(METRICS[name].higher_is_better)}",
         )
         for name in names
     )

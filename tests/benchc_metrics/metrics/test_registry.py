@@ -211,6 +211,8 @@ def test_entries_say_everything():
         "ras",
         "ras_destructive",
         "ras_corrective",
+        "ras_tempered",
+        "temperature",
         "ece_clean",
         "ece_corrupted",
     )
