@@ -304,7 +304,7 @@ class Contest:
         }
 
     def _p_value(self, metric: str) -> float:
-        """Return the largest two-sided p-value of the best against the others; nan where there is no other, or no best."""
+        """Return the largest two-sided p-value of the best against the others; nan without another, or a best."""
         if METRICS[metric].higher_is_better is None:
             return np.nan
         best, *rivals = self.ranking(metric) or [0]
