@@ -24,7 +24,6 @@ from benchc_metrics.cautions import Caution, cautions_of
 from benchc_metrics.designs import FULL
 from benchc_metrics.inspect_logs import is_inspect_log, model_of_inspect_log
 from benchc_metrics.messages import quoted
-from benchc_metrics.metrics.tempering import Temperature, fit_temperature
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import answer_indices, option_distribution
 from benchc_metrics.responses import option_counts as as_option_counts
@@ -37,6 +36,7 @@ from benchc_metrics.run_files import (
     is_results_file,
 )
 from benchc_metrics.run_layouts import is_samples_log
+from benchc_metrics.tempering import Temperature, fit_temperature
 from benchc_metrics.vote_counts import VoteCounts
 
 __all__ = [
@@ -245,7 +245,7 @@ class Run:
 
     @cached_property
     def temperature(self) -> Temperature:
-        """The temperature of its clean answers, see `benchc_metrics.metrics.tempering`; nan without distributions."""
+        """The temperature of its clean answers, see `benchc_metrics.tempering`; nan without distributions."""
         return fit_temperature(self.clean, self.answers)
 
     @cached_property

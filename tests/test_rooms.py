@@ -38,7 +38,7 @@ BELOW: dict[str, set[str]] = {
 
 INSIDE_METRICS = (
     {"benchmark", "designs", "escaping", "files", "json_lines", "messages", "wording"},
-    {"responses", "letters", "letter_patterns"},
+    {"responses", "tempering", "letters", "letter_patterns"},
     {"records", "vote_counts", "older_records", "assembly"},
     {"runs", "run_arrays", "run_files", "run_layouts", "inspect_logs", "cautions"},
     {"metrics"},

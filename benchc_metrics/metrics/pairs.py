@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import EVERY_METRIC, metrics_of_kind
-from benchc_metrics.metrics.tempering import nll_slopes
 from benchc_metrics.metrics.views import View
 from benchc_metrics.metrics.votes import RasOfVotes, ras_of_votes
 from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import Run
+from benchc_metrics.tempering import nll_slopes
 
 __all__ = ["PairValues", "ViewedPairs"]
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
-from benchc_metrics.metrics.tempering import log_temperature_step
 from benchc_metrics.metrics.votes import UNCERTAIN_SHARE
+from benchc_metrics.tempering import log_temperature_step
 
 if TYPE_CHECKING:
     from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
