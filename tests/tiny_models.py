@@ -338,6 +338,16 @@ FAMILIES = {
     ),
 }
 
+BACKENDS = {
+    "qwen2_5_vl": ("qwen2_5_vl", (460, 450)),
+    "qwen3_vl": ("qwen3_vl", (460, 450)),
+    "qwen3_5": ("qwen3_5", (300, 290)),
+    "internvl_hf": ("internvl", (60, 40)),
+    "llava_hf": ("llava", (60, 40)),
+    "gemma3": ("gemma3", (60, 40)),
+}
+"""lmms-eval's backends that are built here, the family of the checkpoint, and a size between the backend's limits."""
+
 
 def build_checkpoint(family: str, folder: Path) -> Path:
     """Save a tiny model of `family` and its processor; weights wide enough that every part of it matters."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-__all__ = ["BackendArguments", "backend_arguments", "model_names", "option_names"]
+__all__ = ["BackendArguments", "backend_arguments", "manifest_names", "model_names", "option_names"]
 
 _REGISTRIES = ("AVAILABLE_SIMPLE_MODELS", "AVAILABLE_CHAT_TEMPLATE_MODELS")
 _ALIASES = "MODEL_ALIASES"
@@ -53,6 +53,12 @@ def model_names() -> frozenset[str]:
         return frozenset()
     aliases = (alias for names in registries[_ALIASES].values() for alias in names)
     return frozenset([*(name for registry in _REGISTRIES for name in registries[registry]), *aliases])
+
+
+def manifest_names() -> tuple[str, ...]:
+    """Return the names of lmms-eval's own models without aliases, in the order of the alphabet."""
+    registries = _registries()
+    return tuple(sorted({name for registry in _REGISTRIES for name in registries.get(registry, {})}))
 
 
 def option_names() -> frozenset[str]:

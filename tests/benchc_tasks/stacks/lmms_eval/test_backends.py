@@ -9,22 +9,13 @@ import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
+from tiny_models import BACKENDS
 
 import benchc_tasks
 from benchc_tasks.models.questions import EngineError
 from benchc_tasks.stacks.lmms_eval.backends import _without_video
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from support import logged
-
-BACKENDS = {
-    "qwen2_5_vl": ("qwen2_5_vl", (460, 450)),
-    "qwen3_vl": ("qwen3_vl", (460, 450)),
-    "qwen3_5": ("qwen3_5", (300, 290)),
-    "internvl_hf": ("internvl", (60, 40)),
-    "llava_hf": ("llava", (60, 40)),
-    "gemma3": ("gemma3", (60, 40)),
-}
-"""lmms-eval's backends that are built here, the family of the checkpoint, and a size between the backend's limits."""
 
 
 @pytest.fixture
