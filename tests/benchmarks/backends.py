@@ -86,7 +86,7 @@ def run_backend(name: str) -> str:
         found = find_backend(name)
     except ValueError as fault:
         return f"not run: {str(fault).removeprefix(f'backend {name!r} ')}"
-    return f"not run: no checkpoint for `{found.__name__}` could be made here"
+    return f"not run: `{found.__name__}` imports; no checkpoint for it was made here"
 
 
 def agreement(what: str, first: list[float], second: list[float]) -> str:
@@ -128,14 +128,14 @@ def table(only: list[str]) -> str:
     from benchc_tasks.stacks.lmms_eval.catalogue import manifest_names
 
     lines = ["| family | command | what was run |", "| --- | --- | --- |"]
-    rows = [("the bundled LLaVA", "benchc run", "a trained checkpoint: all of the demonstration set, in the tests")]
+    rows = [("the bundled LLaVA", "benchc run", "a trained checkpoint, over all of the demonstration set")]
     of_families = in_processes("family", [name for name in FAMILIES if not only or name in only])
     rows += [(name, "benchc run --model_args pretrained=...", verdict) for name, verdict in of_families.items()]
     lines += [f"| {family} | `{command}` | {verdict} |" for family, command, verdict in rows]
     lines += ["", "| backend | command | what was run |", "| --- | --- | --- |"]
     names = [name for name in manifest_names() if not only or name in only]
     verdicts = {**in_processes("backend", [name for name in names if name not in ENGINES]), **ENGINES}
-    for name in names:
+    for name in sorted(names, key=lambda each: verdicts[each].startswith("not run")):
         verdict = verdicts[name]
         named = "model=...,base_url=..." if name in ("openai", "async_openai") else "pretrained=..."
         command = f"`benchc run --model_args backend={name},{named}`" if not verdict.startswith("not run") else ""

@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 
 from benchc_metrics.runs import Run, read_run
-from benchc_tasks.datasets import SOURCE_VARIABLE
+from benchc_tasks.stacks.lmms_eval.launching import Launch
 
 __all__ = ["EvaluationError", "evaluate"]
 
@@ -72,11 +72,26 @@ def evaluate(
     """
     folder = Path(output)
     before = set(folder.rglob(RESULTS_PATTERN))
-    command = _command(folder, model, model_args, tasks, limit, options or {})
-    environment = os.environ | ({} if dataset is None else {SOURCE_VARIABLE: os.fspath(dataset)})
+    written = (
+        model_args if isinstance(model_args, str) else ",".join(f"{name}={value}" for name, value in model_args.items())
+    )
+    launch = Launch(
+        output=str(folder),
+        model=model,
+        model_args=written,
+        tasks=tasks,
+        dataset=None if dataset is None else os.fspath(dataset),
+        limit=limit,
+        options=_words(options or {}),
+    )
     lines: deque[str] = deque(maxlen=_KEPT_LINES)
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        [sys.executable, *launch.words()],
+        env=launch.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     ) as running:
         for line in running.stderr or ():
             lines.append(line.rstrip())
@@ -89,23 +104,10 @@ def evaluate(
     return read_run(made[-1].parent)
 
 
-def _command(
-    folder: Path,
-    model: str,
-    model_args: str | Mapping[str, object],
-    tasks: str,
-    limit: int | None,
-    options: Mapping[str, object],
-) -> list[str]:
-    written = (
-        model_args if isinstance(model_args, str) else ",".join(f"{name}={value}" for name, value in model_args.items())
-    )
-    command = [sys.executable, "-m", "lmms_eval", "--model", model, "--tasks", tasks]
-    command += ["--output_path", str(folder), "--log_samples"]
-    if written:
-        command += ["--model_args", written]
-    if limit is not None:
-        command += ["--limit", str(limit)]
-    for name, value in options.items():
-        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return command
+def _words(options: Mapping[str, object]) -> list[str]:
+    """Write options of lmms-eval as words of its command line."""
+    return [
+        word
+        for name, value in options.items()
+        for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])
+    ]

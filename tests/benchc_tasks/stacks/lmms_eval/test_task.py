@@ -436,10 +436,10 @@ def test_a_run_without_a_usable_response_says_so_at_the_end(dataset):
     assert results["results"]["benchc_fog"]["benchc,none"] == ["invalid"]
 
 
-def test_a_corruption_of_another_module_runs_through_a_task_as_the_readme_says(dataset, tmp_path):
-    """The README's own lines: its function in a file, and its commands as a user runs them."""
-    readme = (Path(__file__).parents[4] / "README.md").read_text(encoding="utf-8")
-    section = readme[readme.index("## A twentieth corruption") :].split("\n## ")[0]
+def test_a_corruption_of_another_module_runs_through_a_task_as_the_page_says(dataset, tmp_path):
+    """The page's own lines: its function in a file, and its commands as a user runs them."""
+    page = (Path(__file__).parents[4] / "docs" / "corruptions.md").read_text(encoding="utf-8")
+    section = page[page.index("## Adding a corruption") :].split("\n### ")[0]
     (function,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (commands,) = re.findall(r"```bash\n(.*?)\n```", section, re.DOTALL)
     (tmp_path / "my_corruptions.py").write_text(function)
