@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchc_tasks.commands import cli
-from benchc_tasks.commands.run import conditions_of_tasks
+from benchc_tasks.commands.run import plan_of_tasks
+from benchc_tasks.datasets import load_dataset
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,9 +57,9 @@ def test_the_command_underneath_is_the_one_that_is_printed(capsys):
 
 
 def test_the_numbers_of_passes_are_those_of_the_tasks():
-    assert conditions_of_tasks(["benchc-lite"]) == 20
-    assert conditions_of_tasks(["benchc"]) == 96
-    assert conditions_of_tasks(["benchc", "benchc-control"]) == 96 + 5
+    samples = load_dataset(DEMONSTRATION_SET)
+    for tasks, passes in (("benchc-lite", 20), ("benchc", 96), ("benchc,benchc-control", 96 + 5)):
+        assert plan_of_tasks(tasks.split(","), samples, 1).passes == passes
     for said in ("20 forward passes a sample", "there are 96, and 5 more for the control"):
         assert said in " ".join(TEXT.split())
 

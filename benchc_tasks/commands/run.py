@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from benchc_metrics.benchmark import SEVERITIES
 from benchc_metrics.escaping import for_terminal
 from benchc_tasks.commands.output import whole_number
-from benchc_tasks.datasets import load_dataset
+from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.stacks.lmms_eval import preflight
 from benchc_tasks.stacks.lmms_eval.launching import Launch, Outcome, outcome_of, results_in, start
+from benchc_tasks.stacks.planning import Plan, TokensPerPass, plan_of, planned_tasks
 
 __all__ = ["add_parser", "dataset_source", "run"]
 
@@ -117,24 +115,23 @@ def check(launch: Launch) -> list[str]:
     preflight.check_tasks(tasks)
     preflight.check_arguments(launch.model, preflight.parse_arguments(launch.model_args))
     samples = load_dataset(launch.dataset)
-    asked = len(samples) if launch.limit is None else min(launch.limit, len(samples))
-    conditions = conditions_of_tasks(tasks)
-    options = sum(len(samples.without_images()[number]["options"]) for number in range(asked))
-    preflight.check_output_folder(Path(launch.output), options * conditions)
-    passes = asked * conditions
+    plan = plan_of_tasks(tasks, samples, launch.limit)
+    rows = samples.without_images()
+    options = sum(len(rows[place]["options"]) for place in range(plan.samples))
+    preflight.check_output_folder(Path(launch.output), round(options * plan.conditions))
+    what = f"{plan.samples:,} samples of {samples.source}"
     return [
-        f"{asked:,} samples of {samples.source} under {conditions} conditions are {passes:,} forward passes"
-        if conditions
-        else f"{asked:,} samples of {samples.source}",
+        f"{what} under {plan.conditions:.4g} conditions are {plan.passes:,} forward passes" if plan.passes else what,
         f"results go to {launch.output}, answers are kept in {launch.cache}; importing lmms-eval takes some seconds",
     ]
 
 
-def conditions_of_tasks(tasks: Sequence[str]) -> int:
-    """Count the conditions of a sample in some of our tasks, the clean one once; 0 for tasks that are not known."""
+def plan_of_tasks(tasks: Sequence[str], samples: SampleDataset, limit: int | None = None) -> Plan:
+    """Count what our tasks among some will ask; nothing is counted of tasks that are not ours."""
     known = preflight.task_names()
-    corrupted = [_corrupted_conditions(known[task]) for task in tasks if task in known]
-    return 1 + sum(corrupted) if corrupted else 0
+    ours = [task for task in tasks if task in known or ("*" in task and task.startswith("benchc"))]
+    planned = planned_tasks(",".join(ours)) if ours else []
+    return plan_of(planned, samples, TokensPerPass(0.0, 0.0, "not counted"), limit)
 
 
 def tell(outcome: Outcome) -> int:
@@ -153,12 +150,3 @@ def _tasks(arguments: argparse.Namespace) -> list[str]:
     if arguments.tasks:
         return [name.strip() for name in str(arguments.tasks).split(",") if name.strip()]
     return ["benchc-lite" if arguments.lite else "benchc", *([] if arguments.no_control else [CONTROL_TASK])]
-
-
-def _corrupted_conditions(path: Path) -> int:
-    """Count the conditions beside the clean one that a task or a group asks of a sample."""
-    definition = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    if "group" in definition:
-        return len(SEVERITIES) * len(definition["task"])
-    asked = definition.get("metadata", {}).get("conditions_per_sample")
-    return int(asked) if asked else len(SEVERITIES)

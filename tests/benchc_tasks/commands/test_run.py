@@ -15,6 +15,8 @@ import pytest
 from benchc_metrics.runs import read_run
 from benchc_tasks.commands import cli
 from benchc_tasks.commands import run as command
+from benchc_tasks.datasets import load_dataset
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 from benchc_tasks.stacks.lmms_eval.launching import Launch, last_error, outcome_of
 
 WORDS = [sys.executable, "-m", "benchc_tasks.commands.cli", "run"]
@@ -112,10 +114,18 @@ def test_the_command_of_lmms_eval_is_printed(words, line, capsys):
 
 @pytest.mark.parametrize(
     ("tasks", "conditions"),
-    [(["benchc"], 96), (["benchc", "benchc-control"], 101), (["benchc-lite"], 20), (["benchc_fog"], 6), (["mmmu"], 0)],
+    [
+        (["benchc"], 96),
+        (["benchc", "benchc-control"], 101),
+        (["benchc-lite"], 20),
+        (["benchc_fog"], 6),
+        (["benchc_*"], 96),
+        (["mmmu"], 0),
+    ],
 )
 def test_conditions_are_counted_with_the_clean_one_once(tasks, conditions):
-    assert command.conditions_of_tasks(tasks) == conditions
+    plan = command.plan_of_tasks(tasks, load_dataset(DEMONSTRATION_SET), 2)
+    assert (plan.samples, plan.passes) == (2, 2 * conditions)
 
 
 @pytest.fixture(scope="module")
