@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -25,6 +25,7 @@ __all__ = [
     "STANDARD_PROMPT",
     "Condition",
     "Family",
+    "are_of_control",
     "conditions_under",
     "fault_of_conditions",
     "in_paper_order",
@@ -134,6 +135,11 @@ CONDITIONS = tuple(map(str, conditions_under(*CORRUPTION_FAMILIES)))
 
 CONTROL_CONDITIONS = tuple(map(str, conditions_under(CONTROL)[1:]))
 """The conditions of the control as text, without the clean one."""
+
+
+def are_of_control(conditions: Sequence[str]) -> bool:
+    """Tell whether conditions, clean first, are those of the control's task."""
+    return any(condition in CONTROL_CONDITIONS for condition in conditions[1:2])
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, SEVERITIES, Condition, in_paper_order
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, Condition, are_of_control, in_paper_order
 from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
@@ -154,7 +154,7 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
 
 
 def _is_of_control(record: SampleRecord) -> bool:
-    return any(Condition.parse(text).corruption == CONTROL for text in record.conditions[1:2])
+    return are_of_control(record.conditions)
 
 
 def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from benchc_metrics.benchmark import CONTROL_CHANGES
 from benchc_metrics.designs import describe_design
 from benchc_metrics.findings.analysis import (
+    CELL_METRICS,
     DETAIL_RESAMPLES,
     Contest,
     FloorAnalysis,
@@ -551,7 +552,9 @@ def _floor_charts(analysis: RunAnalysis, name: str) -> list[Chart]:
     floor = analysis.floor
     if floor is None:
         return []
-    corruptions, metrics = analysis.run.corruptions, floor.corruptions.metrics
+    corruptions = analysis.run.corruptions
+    # A chart has room for two.
+    metrics = [metric for metric in floor.corruptions.metrics if metric in CELL_METRICS]
     said = joined([f"{FLOOR_METRICS[metric]} {with_interval(floor.whole.of(metric))}" for metric in metrics])
     return [
         interval_rows(

@@ -59,7 +59,8 @@ class ModelRecord(_Record):
     accuracy : float
         Mean over its samples of the rate of right answers over the conditions.
     notes : dict
-        What its samples logs say beside: engine version, prompt, and whose the likelihood is, an option's or a token's.
+        What its samples logs say beside: engine version, prompt, whose the likelihood is, an option's or a token's, and
+        what was left out of them, the answers under the control.
     """
 
     name: str

@@ -131,7 +131,14 @@ def evaluate(folder: Path, model: str, limit: int | None) -> Path:
     if limit is not None:
         command += ["--limit", str(limit)]
     subprocess.run(
-        [*command, "--tasks", "benchc", "--output_path", str(output.relative_to(folder)), "--log_samples"],
+        [
+            *command,
+            "--tasks",
+            "benchc,benchc-control",
+            "--output_path",
+            str(output.relative_to(folder)),
+            "--log_samples",
+        ],
         cwd=folder,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
         check=True,
@@ -142,7 +149,7 @@ def evaluate(folder: Path, model: str, limit: int | None) -> Path:
     return results[-1].parent
 
 
-def keep_answers(source: Path, target: Path) -> None:
+def keep_answers(source: Path, target: Path, tasks: Sequence[str] | None = None, digits: int = DIGITS) -> None:
     """Keep of a run what `benchc` reads.
 
     Parameters
@@ -151,25 +158,33 @@ def keep_answers(source: Path, target: Path) -> None:
         The folder that lmms-eval wrote.
     target : Path
         The folder to write.
+    tasks : sequence of str, optional
+        Which tasks; all by default.
+    digits : int
+        How many digits behind the point are kept of an answer.
     """
     target.mkdir(parents=True, exist_ok=True)
     for file in source.glob("*_results.json"):
         results = json.loads(file.read_text(encoding="utf-8"))
-        shortened = json.dumps(_shortened_results(results), indent=1)
+        shortened = json.dumps(_shortened_results(results, tasks), indent=1)
         (target / file.name).write_text(shortened, encoding="utf-8", newline="\n")
-    for file in source.glob("*_samples_benchc_*.jsonl"):
+    for file in source.glob("*_samples_benchc[_-]*.jsonl"):
+        if tasks is not None and file.stem.partition("_samples_")[2] not in tasks:
+            continue
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        text = "".join(json.dumps(_shortened_row(row), separators=(",", ":")) + "\n" for row in rows)
+        text = "".join(json.dumps(_shortened_row(row, digits), separators=(",", ":")) + "\n" for row in rows)
         # Without a time of writing the same run gives the same bytes.
         (target / f"{file.name}.gz").write_bytes(gzip.compress(text.encode("utf-8"), 9, mtime=0))
 
 
-def _shortened_results(results: Mapping[str, Any]) -> dict[str, Any]:
+def _shortened_results(results: Mapping[str, Any], tasks: Sequence[str] | None = None) -> dict[str, Any]:
     kept = {key: results[key] for key in _RESULTS_KEYS if key in results}
+    if tasks is not None:
+        kept["n-samples"] = {task: sizes for task, sizes in results.get("n-samples", {}).items() if task in tasks}
     kept["configs"] = {
         task: {"metadata": config.get("metadata", {})}
         for task, config in results["configs"].items()
-        if isinstance(config, dict)
+        if isinstance(config, dict) and (tasks is None or task in tasks)
     }
     config = results["config"]
     kept["config"] = {key: config.get(key) for key in ("model", "model_args")}
@@ -177,10 +192,10 @@ def _shortened_results(results: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _shortened_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shortened_row(row: Mapping[str, Any], digits: int) -> dict[str, Any]:
     record = dict(row[RECORD_KEY])
     record["log_likelihoods"] = [
-        None if options is None else [None if value is None else round(value, DIGITS) for value in options]
+        None if options is None else [None if value is None else round(value, digits) for value in options]
         for options in record["log_likelihoods"]
     ]
     return {"doc_id": row["doc_id"], RECORD_KEY: record}

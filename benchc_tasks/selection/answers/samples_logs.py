@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from benchc_metrics.benchmark import are_of_control
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import SampleRecord, read_samples_log
 from benchc_tasks.batching import in_batches
@@ -56,14 +57,22 @@ class LogAnswers:
         """
         before = 0
         for path, size in zip(self._paths, self._sizes, strict=True):
-            records = read_samples_log(path)
+            records = self._without_control(read_samples_log(path))
             for chunk in in_batches(records, _BATCH_RECORDS):
                 self._check(chunk, path, pool)
                 yield self._batch(chunk, path, pool), before
             before += size
 
+    def _without_control(self, records: Iterable[SampleRecord]) -> Iterator[SampleRecord]:
+        """Leave out what was asked under the control, which is no corruption."""
+        for record in records:
+            if are_of_control(record.conditions):
+                self._notes["left_out"] = "answers under the control"
+            else:
+                yield record
+
     def notes(self) -> dict[str, dict[str, str]]:
-        """Engine version, prompt and kind of likelihood of the model's answers."""
+        """Engine version, prompt and kind of likelihood of the model's answers, and what was left out of them."""
         return {self._model: dict(self._notes)}
 
     def _check(self, records: Sequence[SampleRecord], path: Path, pool: Pool) -> None:

@@ -287,6 +287,22 @@ def test_logs_say_whose_their_likelihoods_are(world: Any) -> None:
     assert notes["model-3"] == {"engine": "1", "prompt": "p", "likelihood": "a token's"}
 
 
+def test_answers_under_the_control_are_left_out_and_said_so(world: Any) -> None:
+    runs = Path(world.write_logs())
+    expected, _ = read(world, str(runs))
+    log = next((runs / "model-0").glob("*snow*"))
+    text = log.read_text().replace("snow@", "control@")
+    (log.parent / log.name.replace("benchc_snow", "benchc-control")).write_text(text)
+    found, counts = read(world, str(runs))
+    assert_same(found, expected)
+    assert counts.used == 5 * 4 * 40
+    sources = open_answers([str(runs)])
+    tally_answers(world.pool, sources)
+    notes = {name: note for source in sources for name, note in source.notes().items()}
+    assert notes["model-0"]["left_out"] == "answers under the control"
+    assert "left_out" not in notes["model-1"]
+
+
 def test_a_repeated_run_of_a_model_is_refused_and_can_be_named_apart(world: Any) -> None:
     runs = Path(world.write_logs())
     again = runs / "model-0" / "20250202_000000_samples_benchc_fog.jsonl"
