@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "NO_ANSWER",
+    "NO_TEXT",
     "WIDER_PRECISION",
     "CheckedText",
     "OptionResponse",
@@ -37,6 +38,9 @@ __all__ = [
 
 NO_ANSWER = "no answer: "
 """What the model `benchc` returns for a question that could not be answered begins so; the reason follows."""
+
+NO_TEXT = "[BENCHC_NO_ANSWER] "
+"""What the model `benchc` returns for a text that could not be written begins so; the reason follows."""
 
 WIDER_PRECISION = "try float32 or bfloat16"
 """The cure of numbers that half precision has no room for."""
@@ -154,6 +158,8 @@ def checked_text(response: object) -> CheckedText:
         `{"text": what the model wrote}` or `{"invalid": reason}`.
     """
     if isinstance(response, str):
+        if response.startswith(NO_TEXT):
+            return {"invalid": response.removeprefix(NO_TEXT)}
         if failed := _FAILED.match(response):
             # The rest is a server's own words, which may hold what no file should, such as a key.
             return {"invalid": f"the backend gave the request up, lmms-eval's log says why: {failed[0]}"}

@@ -30,5 +30,6 @@ BENCHC_ARGUMENTS = (
     "render_threads",
     "restore",
     "system_prompt",
+    "think",
 )
 """What the model `benchc` takes itself: a misspelt one arrives here among a checkpoint's arguments."""

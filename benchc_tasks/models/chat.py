@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from PIL import Image
 
 from benchc_metrics.messages import quoted
 from benchc_tasks.models.questions import describe
+from benchc_tasks.models.thinking import Skip, find_skip, open_thinking
 
 __all__ = ["ChatFormat"]
 
@@ -23,12 +23,6 @@ PROBE = "A"
 DEFAULT_TEMPLATE = "default"
 PYTHON_DATA = "{'type'"
 """What a template writes that takes text only, and is given a message's parts."""
-
-THOUGHT = r"(?:begin_of_)?[\w:]*(?:think|thought|reason)\w*"
-OPENS_THINKING = re.compile(rf"<\|?{THOUGHT}\|?>|\[THINK\]|◁think▷|<\|channel\|>\s*analysis", re.IGNORECASE)
-CLOSES_THINKING = re.compile(
-    r"</[\w:]*(?:think|thought|reason)\w*>|<\|end_of_\w+\|>|\[/THINK\]|◁/think▷|<\|channel\|>\s*final", re.IGNORECASE
-)
 
 
 class ChatFormat:
@@ -44,6 +38,17 @@ class ChatFormat:
         Text of a system message; None leaves it to the template.
     template_settings : mapping
         Further settings of the chat template, such as `enable_thinking`.
+    skips_thinking : bool
+        Keep the template from letting the model think before it answers, see `benchc_tasks.models.thinking`.
+
+    Attributes
+    ----------
+    tokenizer : transformers.PreTrainedTokenizerBase
+        The processor's tokenizer.
+    opened_thinking : str
+        The mark with which a prompt ends within a thinking block; empty where it ends outside.
+    thinking : str or None
+        How thinking is skipped; None where it is not.
 
     Raises
     ------
@@ -64,6 +69,7 @@ class ChatFormat:
         *,
         system_prompt: str | None = None,
         template_settings: Mapping[str, Any] | None = None,
+        skips_thinking: bool = False,
     ) -> None:
         template = getattr(processor, "chat_template", None) or getattr(tokenizer, "chat_template", None)
         self._name = type(processor).__name__
@@ -72,7 +78,7 @@ class ChatFormat:
         if isinstance(template, Mapping):
             template = self._only_template(template)
         self._processor = processor
-        self._tokenizer = tokenizer
+        self._tokenizer = self.tokenizer = tokenizer
         self._system_prompt = system_prompt
         self._settings = {"chat_template": template, **(template_settings or {})}
         # A fast tokenizer keeps its padding as state and refuses two users at once.
@@ -84,16 +90,24 @@ class ChatFormat:
         self._tokens = functools.lru_cache(maxsize=4096)(self._encode)
         self._wants_flat_images = False
         self._system_parts = True
+        self._skip = Skip()
         prompt = self._first_prompt()
+        if skips_thinking:
+            self._skip = find_skip(self._beginning, str(template), f"the chat template of {self._name}")
+            self._settings |= self._skip.settings
+            prompt = self._render(PROBE, 1, with_system=False)
+        self.thinking = str(self._skip) if skips_thinking else None
         if system_prompt:
             self._system_parts = self._find_system_form()
-        self._lead = self._find_lead(prompt)
+        self._lead = "" if self._skip.suffix else self._find_lead(prompt)
+        self.opened_thinking = open_thinking(self._beginning() + self._skip.suffix) or ""
         self._warn_of_a_wrong_place(prompt)
 
     @property
     def fingerprint(self) -> str:
         """What a prompt depends on beside the question: the template, the system message and the settings."""
-        parts = json.dumps([self._system_prompt, self._settings], sort_keys=True, default=str)
+        said = [self._system_prompt, self._settings, *([self._skip.suffix] if self._skip.suffix else [])]
+        parts = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     @property
@@ -114,7 +128,7 @@ class ChatFormat:
 
     def prompt(self, context: str, images: int) -> str:
         """Write the text that the model reads before it answers, with one placeholder for each of `images` images."""
-        return self._rendered(context, images)
+        return self._rendered(context, images) + self._skip.suffix
 
     def option_tokens(self, prompt: str, option: str) -> tuple[int, ...]:
         """Tokenise an option as it stands behind the prompt.
@@ -289,6 +303,15 @@ class ChatFormat:
             "out, or write the text into the task's pre_prompt"
         )
 
+    def _beginning(self, **settings: Any) -> str:
+        """Write what the template puts before an answer, as far as it can be told apart from the question."""
+        prompt = self._render(PROBE, 1, with_system=False, **settings)
+        try:
+            before = self._render(PROBE, 1, with_system=False, with_beginning=False, **settings)
+        except Exception:  # a template may refuse a message without an answer in any way it likes
+            return prompt
+        return prompt.removeprefix(before)
+
     def _warn_of_a_wrong_place(self, prompt: str) -> None:
         """Warn where the option's letter cannot be what comes next."""
         try:
@@ -301,7 +324,7 @@ class ChatFormat:
                 "are scored behind the user's words: let it write one where add_generation_prompt is true, in the "
                 "checkpoint's chat_template.jinja"
             )
-        opened = _open_thinking(prompt.removeprefix(before))
+        opened = open_thinking(prompt.removeprefix(before) + self._skip.suffix)
         if opened is None:
             return
         try:
@@ -310,7 +333,7 @@ class ChatFormat:
             without = prompt
         cure = (
             "give enable_thinking=False"
-            if _open_thinking(without.removeprefix(before)) is None
+            if open_thinking(without.removeprefix(before)) is None
             else "it has no setting enable_thinking, so close the block in the checkpoint's chat_template.jinja"
         )
         logger.warning(
@@ -328,11 +351,3 @@ class ChatFormat:
             return ""
         lead, found, _ = answered[len(prompt) :].partition(PROBE)
         return lead if found and lead.isspace() else ""
-
-
-def _open_thinking(text: str) -> str | None:
-    """Return the mark that opens a thinking block which nothing closes behind it; None if there is none."""
-    opened = list(OPENS_THINKING.finditer(text))
-    if not opened or CLOSES_THINKING.search(text, opened[-1].end()):
-        return None
-    return opened[-1][0]

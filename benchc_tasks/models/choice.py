@@ -101,6 +101,41 @@ class TransformersChoiceScorer:
         )
         return " ".join(parts)
 
+    @property
+    def model(self) -> Any:
+        """The model."""
+        return self._model
+
+    @property
+    def thinking(self) -> str | None:
+        """How thinking is skipped; None where it is not."""
+        return self._chat.thinking
+
+    @property
+    def chat(self) -> ChatFormat:
+        """Its chat format."""
+        return self._chat
+
+    @property
+    def reader(self) -> Reader:
+        """What reads prompts and continues them."""
+        return self._reader
+
+    @property
+    def reads_alone(self) -> bool:
+        """Whether questions are read one by one, because a batch of them gave other answers."""
+        return self._way in (Way.ALONE, Way.WHOLE)
+
+    def prepared_inputs(self, questions: Sequence[Question]) -> Any:
+        """Run the processor over the prompts of questions.
+
+        Raises
+        ------
+        ScoringError
+            If a question cannot be asked; named after the first.
+        """
+        return self._prepare(questions).inputs
+
     def prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
         """Run the processor over the questions and tokenise their options; safe beside `score` in another thread."""
         try:

@@ -47,6 +47,8 @@ class EngineSettings:
         Text of a system message.
     template_settings : mapping
         Further settings of the chat template, such as `enable_thinking`.
+    skips_thinking : bool
+        Whether the model is kept from thinking before it answers.
     """
 
     backend: str | None
@@ -58,6 +60,7 @@ class EngineSettings:
     max_batch_size: int | None = None
     system_prompt: str | None = None
     template_settings: Mapping[str, Any] | None = None
+    skips_thinking: bool = False
 
 
 def transformers_scorer(
@@ -90,6 +93,7 @@ def transformers_scorer(
         loaded.tokenizer,
         system_prompt=settings.system_prompt,
         template_settings=settings.template_settings,
+        skips_thinking=settings.skips_thinking,
     )
     return TransformersChoiceScorer(loaded.model, chat, size)
 
@@ -123,6 +127,7 @@ def vllm_scorer(settings: EngineSettings, start: EngineStarter) -> ChoiceScorer[
         engine.processor.tokenizer,
         system_prompt=settings.system_prompt,
         template_settings={**template, **(settings.template_settings or {})},
+        skips_thinking=settings.skips_thinking,
     )
     return VllmChoiceScorer(engine.client, chat, size)
 
@@ -155,6 +160,7 @@ def served_scorer(settings: EngineSettings, without_effect: Collection[str] = ()
         system_prompt=settings.system_prompt,
         template_settings=settings.template_settings,
         without_effect=without_effect,
+        skips_thinking=settings.skips_thinking,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers.generation import utils as generation
 
-__all__ = ["Prefix", "Reader", "Tokens", "WholeSequence", "log_softmax"]
+__all__ = ["Prefix", "Reader", "Steps", "Tokens", "WholeSequence", "log_softmax"]
 
 Tokens = tuple[int, ...]
 
@@ -62,6 +62,22 @@ class WholeSequence:
     log_probabilities: torch.Tensor
     greedy: torch.Tensor
     rounding: float
+
+
+@dataclass
+class Steps:
+    """Texts that are being written, R of them.
+
+    Attributes
+    ----------
+    input_ids : torch.Tensor
+        Tokens so far, (R, length).
+    arguments : dict
+        The other inputs of generation, the cache with them.
+    """
+
+    input_ids: torch.Tensor
+    arguments: dict[str, Any]
 
 
 class Reader:
@@ -157,6 +173,24 @@ class Reader:
         read = log_probabilities.gather(-1, targets[..., None])[..., 0]
         greedy = (log_probabilities.argmax(-1) == targets) | ~is_read
         return torch.where(is_read, read, 0.0).sum(-1), greedy.all(-1)
+
+    def branch(self, prefix: Prefix, rows: Sequence[int]) -> Steps:
+        """Begin to write behind prompts, as often behind each as `rows` names it; the prompts are not read again."""
+        chosen = torch.tensor(rows, device=prefix.input_ids.device)
+        count = len(prefix.input_ids)
+        arguments = {name: _rows(name, value, chosen, count) for name, value in self._continued(prefix, 1).items()}
+        arguments[self._cache] = _rows_of_cache(_cache(prefix.output, self._cache), chosen)
+        return Steps(prefix.input_ids[chosen], arguments)
+
+    def step(self, steps: Steps, tokens: torch.Tensor) -> torch.Tensor:
+        """Add one token to each sequence; return the log-probabilities of the next, (R, vocabulary), float64."""
+        added = tokens.to(steps.input_ids.device)[:, None]
+        steps.input_ids = torch.cat([steps.input_ids, added], dim=1)
+        output = self._pass(steps.input_ids, steps.arguments, next_sequence_length=1)
+        steps.arguments = self._model._update_model_kwargs_for_generation(
+            output, steps.arguments, is_encoder_decoder=False
+        )
+        return log_softmax(_logits(output)[:, -1]).to(steps.input_ids.device)
 
     def read_whole(self, prefix: Prefix, option: Tokens) -> WholeSequence:
         """Read one prompt and an option behind it in one pass, without a cache.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchc_metrics.responses import OptionResponse
 
-__all__ = ["ChoiceScorer", "EngineError", "Outcome", "Question", "ScoringError", "describe"]
+__all__ = ["ChoiceScorer", "EngineError", "NoProbabilitiesError", "Outcome", "Question", "ScoringError", "describe"]
 
 Prepared = TypeVar("Prepared")
 
@@ -27,6 +27,10 @@ class EngineError(RuntimeError):
 
     It ends the run.
     """
+
+
+class NoProbabilitiesError(EngineError):
+    """An engine that gives no log-probabilities, but may write answers."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from threading import Thread
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from loguru import logger
 
@@ -26,6 +26,8 @@ __all__ = ["BATCH_SIZE", "EngineStarter", "PreparedQuestion", "StartedEngine", "
 
 EngineStarter: TypeAlias = "Callable[[str, Mapping[str, Any]], tuple[Any, str | None]]"
 """Starts vLLM with a model and settings; returns its `LLM`, and the chat template that the settings name, if any."""
+
+Answered = TypeVar("Answered")
 
 BATCH_SIZE = 64
 """Questions that the engine is given at once where the user leaves it to benchc."""
@@ -149,6 +151,16 @@ class VllmChoiceScorer:
         self._processes = [process for process in active_children() if "EngineCore" in process.name]
 
     @property
+    def thinking(self) -> str | None:
+        """How thinking is skipped; None where it is not."""
+        return self._chat.thinking
+
+    @property
+    def chat(self) -> ChatFormat:
+        """The chat format."""
+        return self._chat
+
+    @property
     def fingerprint(self) -> str:
         """The checkpoint's files, the versions of the libraries, precision and device in force, and the chat format."""
         import vllm
@@ -180,7 +192,7 @@ class VllmChoiceScorer:
             If the engine's process has died, or the first pictures make no difference to the model.
         """
         ready = [one for one in prepared if isinstance(one, PreparedQuestion)]
-        answered = self._ask(ready) if ready else []
+        answered = self.ask(ready, self._outcome) if ready else []
         self._look(ready, answered)
         outcomes = iter(answered)
         return [next(outcomes) if isinstance(one, PreparedQuestion) else one for one in prepared]
@@ -196,22 +208,43 @@ class VllmChoiceScorer:
     def _prepared(self, question: Question) -> PreparedQuestion:
         from vllm import SamplingParams
 
-        # vLLM would leave a placeholder too many as it is, and answer.
-        if problem := self._chat.problem(question.context):
-            raise ScoringError(f"{question.name}: {problem}")
+        prompt = self.prompt_of(question)
         text = self._chat.prompt(question.context, len(question.images))
         tokens = tuple(
             only_token(question, option, self._chat.option_tokens(text, option)) for option in question.options
         )
-        prompt: dict[str, Any] = {"prompt_token_ids": self._chat.prompt_tokens(text)}
-        if question.images:
-            prompt["multi_modal_data"] = {"image": list(question.images)}
         wanted = {"logprob_token_ids": sorted(set(tokens))} if self._top is None else {"logprobs": self._top}
         return PreparedQuestion(
             question, prompt, tokens, SamplingParams(max_tokens=1, temperature=0.0, detokenize=False, **wanted)
         )
 
-    def _ask(self, ready: Sequence[PreparedQuestion]) -> list[Outcome]:
+    def prompt_of(self, question: Question) -> dict[str, Any]:
+        """Write and tokenise the prompt of a question, with its images beside it.
+
+        Raises
+        ------
+        ScoringError
+            If the question's text cannot be asked.
+        """
+        # vLLM would leave a placeholder too many as it is, and answer.
+        if problem := self._chat.problem(question.context):
+            raise ScoringError(f"{question.name}: {problem}")
+        text = self._chat.prompt(question.context, len(question.images))
+        prompt: dict[str, Any] = {"prompt_token_ids": self._chat.prompt_tokens(text)}
+        if question.images:
+            prompt["multi_modal_data"] = {"image": list(question.images)}
+        return prompt
+
+    def ask(
+        self, ready: Sequence[PreparedQuestion], read: Callable[[PreparedQuestion, Any], Answered | ScoringError]
+    ) -> list[Answered | ScoringError]:
+        """Hand questions to the engine and read its outputs; what it refuses is found by halves.
+
+        Raises
+        ------
+        EngineError
+            If the engine's process has died.
+        """
         from vllm.v1.engine.exceptions import EngineDeadError
 
         try:
@@ -224,9 +257,9 @@ class VllmChoiceScorer:
             if len(ready) == 1:
                 return [_refusal(ready[0].question, fault)]
         else:
-            return [self._outcome(one, output) for one, output in zip(ready, outputs, strict=True)]
+            return [read(one, output) for one, output in zip(ready, outputs, strict=True)]
         middle = len(ready) // 2
-        return [*self._ask(ready[:middle]), *self._ask(ready[middle:])]
+        return [*self.ask(ready[:middle], read), *self.ask(ready[middle:], read)]
 
     def _look(self, asked: Sequence[PreparedQuestion], answered: Sequence[Outcome]) -> None:
         """Refuse a model to which the first pictures make no difference."""
@@ -240,7 +273,7 @@ class VllmChoiceScorer:
         self._has_looked = True
         others = [replace(question, images=tuple(map(contrast, question.images))) for question, _ in pairs]
         ready = [one for one in map(self._prepare, others) if isinstance(one, PreparedQuestion)]
-        there = self._ask(ready) if len(ready) == len(others) else []
+        there = self.ask(ready, self._outcome) if len(ready) == len(others) else []
         if any(isinstance(outcome, ScoringError) for outcome in there) or not there:
             logger.warning("it could not be tried whether the model looks at pictures")
             return

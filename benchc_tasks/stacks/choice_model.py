@@ -12,16 +12,21 @@ from accelerate import Accelerator
 from loguru import logger
 
 from benchc_metrics.messages import quoted
-from benchc_metrics.responses import NO_ANSWER
+from benchc_metrics.responses import NO_ANSWER, NO_TEXT
+from benchc_tasks.models.choice import TransformersChoiceScorer
 from benchc_tasks.models.costs import Limits, Prices
 from benchc_tasks.models.devices import available_cores, choose_device, torch_threads
 from benchc_tasks.models.engines import EngineSettings
+from benchc_tasks.models.generation.engines import generator_of
+from benchc_tasks.models.generation.pipeline import generate_ahead
+from benchc_tasks.models.generation.questions import TextGenerator
 from benchc_tasks.models.pipeline import score_within
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
-from benchc_tasks.models.questions import ChoiceScorer, Outcome, ScoringError
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, NoProbabilitiesError, Outcome, ScoringError
+from benchc_tasks.models.thinking import check_think
 from benchc_tasks.restoration import find_restorer
 from benchc_tasks.stacks.common import AnsweringModel, text_of
-from benchc_tasks.stacks.inquiries import Inquiry
+from benchc_tasks.stacks.inquiries import Inquiry, TextInquiry
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
 
 __all__ = ["Answer", "ChoiceModel"]
@@ -43,6 +48,8 @@ class ChoiceModel:
     ----------
     build : callable
         Builds the scorer; see `benchc_tasks.models.engines.build_scorer`.
+    build_generator : callable, optional
+        Builds what writes texts where that is not the scorer's own model; returns None where it is.
     backend : str, optional
         The engine, by the stack's name. Without it, transformers loads `pretrained`.
     pretrained : str, optional
@@ -62,6 +69,8 @@ class ChoiceModel:
     restore : str, optional
         What is done to every picture before the model sees it: a name in `benchc_tasks.restoration.RESTORERS`, or
         `module:function`.
+    think : "skip", optional
+        Keep a model that thinks from thinking before it answers, see `benchc_tasks.models.thinking`.
     render_threads : int, optional
         Background threads that render images; half of the cores, 8 at most.
     look_ahead : int
@@ -95,6 +104,7 @@ class ChoiceModel:
     def __init__(
         self,
         build: Callable[[EngineSettings], ChoiceScorer[Any]],
+        build_generator: Callable[[EngineSettings], TextGenerator[Any] | None] | None = None,
         *,
         backend: str | None = None,
         pretrained: str | None = None,
@@ -105,6 +115,7 @@ class ChoiceModel:
         system_prompt: str | None = None,
         enable_thinking: bool | None = None,
         restore: str | None = None,
+        think: str | None = None,
         render_threads: int | None = None,
         look_ahead: int = 3,
         heartbeat: float = HEARTBEAT_SECONDS,
@@ -131,22 +142,40 @@ class ChoiceModel:
         self._restorer = find_restorer(restore) if restore else None
         system = text_of(system_prompt)
         settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
-        self._scorer: ChoiceScorer[Any] | None = build(
-            EngineSettings(
-                backend=backend,
-                pretrained=pretrained,
-                arguments=arguments,
-                device=self._device,
-                dtype=dtype,
-                batch_size=batch_size,
-                max_batch_size=max_batch_size,
-                system_prompt=system,
-                template_settings=settings,
-            )
+        check_think(think)
+        self._settings = EngineSettings(
+            backend=backend,
+            pretrained=pretrained,
+            arguments=arguments,
+            device=self._device,
+            dtype=dtype,
+            batch_size=batch_size,
+            max_batch_size=max_batch_size,
+            system_prompt=system,
+            template_settings=settings,
+            skips_thinking=think is not None,
         )
+        self._scorer: ChoiceScorer[Any] | None = None
+        self._generator: TextGenerator[Any] | None = None
+        self._refusal: EngineError | None = None
+        try:
+            self._scorer = build(self._settings)
+        except NoProbabilitiesError as fault:
+            # It can still write, which only the tasks tell.
+            self._refusal = fault
+            self._generator = build_generator(self._settings) if build_generator is not None else None
+            if self._generator is None:
+                raise
+        engine = self._scorer or self._generator
         self.answering = AnsweringModel(
-            getattr(self._scorer, "answered_by", None), system, settings, restoration=restore or None
+            getattr(engine, "answered_by", None),
+            system,
+            settings,
+            restoration=restore or None,
+            thinking=getattr(engine, "thinking", None),
+            draws_by_seed=isinstance(engine, TransformersChoiceScorer),
         )
+        self._build_generator = build_generator
 
     @property
     def device(self) -> torch.device:
@@ -161,7 +190,11 @@ class ChoiceModel:
         ------
         RuntimeError
             If the model was cleaned up.
+        EngineError
+            If it can write, but not score options.
         """
+        if self._refusal is not None:
+            raise self._refusal
         if self._scorer is None:
             raise RuntimeError("the benchc model was cleaned up and scores nothing more: build it anew")
         return self._scorer
@@ -169,8 +202,75 @@ class ChoiceModel:
     @property
     def fingerprint(self) -> str:
         """What the answers depend on beside the model's arguments; see `ChoiceScorer`."""
-        fingerprint = self.scorer.fingerprint
+        engine: Any = self._generator if self._refusal is not None else self.scorer
+        fingerprint = str(engine.fingerprint)
         return fingerprint if self._restorer is None else f"{fingerprint} restored by {self._restorer.state}"
+
+    @property
+    def generator(self) -> TextGenerator[Any]:
+        """What writes texts, with the model of the scorer."""
+        if self._generator is None and self._build_generator is not None:
+            self._generator = self._build_generator(self._settings)
+        if self._generator is None:
+            self._generator = generator_of(self.scorer)
+        return self._generator
+
+    def stream_texts(self, inquiries: Sequence[TextInquiry], tasks: Sequence[str]) -> Generator[str, None, None]:
+        """Write texts and give the one of each request as soon as it and those before it are there.
+
+        Parameters
+        ----------
+        inquiries : sequence of TextInquiry
+            Their places number the requests through.
+        tasks : sequence of str
+            The task of each request.
+
+        Yields
+        ------
+        str
+            One for each request, in order; `NO_TEXT` and the reason where there is none.
+
+        Raises
+        ------
+        EngineError
+            If the engine answers nothing more.
+        ValueError
+            If a limit of passes is given, which this way has not.
+        """
+        if not tasks:
+            return
+        if self._limits.are_given:
+            raise ValueError(
+                "max_passes and budget stop a run that scores options, and these tasks write: leave them out"
+            )
+        generator = self.generator
+        for inquiry in inquiries:
+            inquiry.restore = self._restorer
+        progress = Progress(
+            tasks,
+            len(inquiries),
+            rank=self._rank,
+            world_size=self._world_size,
+            heartbeat=self._heartbeat,
+            samples=len({inquiry.sample for inquiry in inquiries}),
+            pictures=len(inquiries),
+            usage=getattr(generator, "usage", None),
+            prices=self._prices,
+        )
+        batches = generate_ahead(inquiries, generator, threads=self._render_threads, look_ahead=self._look_ahead)
+        waiting: dict[int, str] = {}
+        following = 0
+        with fail_together(), progress, closing(batches):
+            while following < len(tasks):
+                with self._spare_cores():
+                    batch = next(batches)
+                progress.update(batch)
+                for inquiry, outcome in batch:
+                    for place, number in inquiry.places:
+                        waiting[place] = f"{NO_TEXT}{outcome}" if isinstance(outcome, ScoringError) else outcome[number]
+                while following in waiting:
+                    yield waiting.pop(following)
+                    following += 1
 
     def stream_answers(self, inquiries: Sequence[Inquiry], tasks: Sequence[str]) -> Generator[Answer, None, None]:
         """Score inquiries and give the answer to each request as soon as it and those before it are there.
@@ -242,7 +342,7 @@ class ChoiceModel:
 
     def release(self) -> None:
         """Give the model's memory back; nothing can be scored afterwards."""
-        self._scorer = None
+        self._scorer = self._generator = None
 
     def _spare_cores(self) -> AbstractContextManager[None]:
         """Leave the rendering threads their cores while the model computes on the others."""

@@ -18,7 +18,7 @@ from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, Condition, co
 from benchc_metrics.designs import FULL, LITE, LITE_CONDITIONS, conditions_per_sample, lite_conditions, lite_design
 from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.metrics.ras import READINGS, Reading
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import METRICS, METRICS_OF_VOTES
 from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
@@ -75,12 +75,18 @@ class AnsweringModel:
         What is handed to the chat template, such as `enable_thinking`.
     restoration : str or None
         What is done to every picture before the model sees it.
+    thinking : str or None
+        How thinking is skipped; None where it is not.
+    draws_by_seed : bool
+        Whether a seed decides which answers it draws.
     """
 
     name: str | None = None
     system_prompt: str | None = None
     chat_settings: Mapping[str, object] | None = None
     restoration: str | None = None
+    thinking: str | None = None
+    draws_by_seed: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,6 +187,20 @@ def _design_of(metadata: Mapping[str, Any]) -> str | None:
     except ValueError as fault:
         raise ValueError(f"metadata.{fault}") from None
     return None if design == FULL else design
+
+
+def whole_number_of(metadata: Mapping[str, Any], name: str, least: int = 0) -> int | None:
+    """Read a whole number of a task's metadata; None where it is not given.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number of `least` or more.
+    """
+    given = metadata.get(name)
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < least):
+        raise ValueError(f"metadata.{name} is {quoted(given)}: write a whole number of {least} or more")
+    return given
 
 
 def load_samples(source: str | None, split: str | None) -> SampleDataset:
@@ -289,6 +309,11 @@ def facts_of(
         "model": model,
         "restoration": restoration,
     }
+
+
+def metrics_of_votes() -> list[str]:
+    """List the metrics of runs of votes; RAS from log-likelihoods is not among them."""
+    return [*(name for name, metric in METRICS.items() if not metric.needs_distribution), *METRICS_OF_VOTES]
 
 
 def metrics_of_letters() -> list[str]:

@@ -11,11 +11,12 @@ from PIL import Image
 from benchc_metrics.benchmark import Condition
 from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import DatasetError
+from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
 from benchc_tasks.models.questions import Question, ScoringError, describe
 from benchc_tasks.restoration import RestorationError, Restorer
 from benchc_tasks.stacks.pictures import condition_state
 
-__all__ = ["Inquiry", "SampleUnderCondition", "group_by_sight", "knows_itself", "picture_state"]
+__all__ = ["Inquiry", "SampleUnderCondition", "TextInquiry", "group_by_sight", "knows_itself", "picture_state"]
 
 
 class SampleUnderCondition(Protocol):
@@ -47,6 +48,64 @@ def knows_itself(doc_to_visual: object) -> TypeGuard[SampleUnderCondition]:
 def picture_state(picture: SampleUnderCondition) -> tuple[str, str]:
     """Describe a picture for the key of a kept answer: dataset, sample and condition, and what the condition does."""
     return repr(picture), condition_state(picture.condition)
+
+
+@dataclass
+class TextInquiry:
+    """All requests for texts that show the model the same prompt and the same picture, with the same settings.
+
+    Attributes
+    ----------
+    name, sample, context
+        As those of `Inquiry`.
+    render : callable
+        Renders the images.
+    settings : WritingSettings
+        How the texts are written.
+    restore : Restorer or None
+        Applied to every image.
+    numbers : dict of int to int
+        The numbers of the texts that are wanted, and their places among them.
+    places : list of (int, int)
+        For each request, its place among all requests and the place of its text.
+    """
+
+    name: str
+    sample: str
+    context: str
+    render: Callable[[], Any]
+    settings: WritingSettings
+    restore: Restorer | None = None
+    numbers: dict[int, int] = field(default_factory=dict)
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, place: int, number: int) -> None:
+        """Note that the request at `place` asks for text `number`."""
+        self.places.append((place, self.numbers.setdefault(number, len(self.numbers))))
+
+    def question(self) -> TextQuestion:
+        """Render the images.
+
+        Raises
+        ------
+        ScoringError
+            If an image cannot be rendered, or what comes back is not an image.
+        """
+        try:
+            images = tuple(self.render() or ())
+        except Exception as fault:
+            raise ScoringError(f"{self.name}: the image could not be rendered ({describe(fault)})") from fault
+        for image in images:
+            if not isinstance(image, Image.Image):
+                raise ScoringError(
+                    f"{self.name}: doc_to_visual returned a {type(image).__name__}, and benchc takes images"
+                )
+        if self.restore is not None:
+            try:
+                images = tuple(map(self.restore, images))
+            except Exception as fault:
+                raise ScoringError(f"{self.name}: the image could not be restored ({describe(fault)})") from fault
+        return TextQuestion(self.name, self.context, images, self.settings, tuple(self.numbers))
 
 
 @dataclass

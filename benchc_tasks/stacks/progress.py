@@ -13,7 +13,7 @@ from loguru import logger
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from benchc_tasks.models.costs import Prices, Usage
-from benchc_tasks.models.questions import Outcome, ScoringError
+from benchc_tasks.models.questions import ScoringError
 
 __all__ = ["HEARTBEAT_SECONDS", "Asked", "Progress"]
 
@@ -119,12 +119,12 @@ class Progress:
                 f"the first of them: {self._first_fault}"
             )
 
-    def update(self, batch: Sequence[tuple[Asked, Outcome]]) -> None:
+    def update(self, batch: Sequence[tuple[Asked, object]]) -> None:
         """Count a batch that has been scored.
 
         Parameters
         ----------
-        batch : sequence of (Asked, Outcome)
+        batch : sequence of (Asked, outcome)
             What was asked and what came of it.
         """
         self._done += len(batch)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchc_metrics.messages import quoted
-from benchc_tasks.models.questions import EngineError
+from benchc_tasks.models.questions import EngineError, NoProbabilitiesError
 from benchc_tasks.models.served.requests import RequestFault, ServedModel
 
 __all__ = ["concerns_logprobs", "engine_error", "is_final", "listed_models", "server_is_gone", "without_logprobs"]
@@ -75,9 +75,9 @@ def server_is_gone(model: ServedModel, fault: RequestFault) -> EngineError:
     )
 
 
-def without_logprobs(model: ServedModel, reason: str) -> EngineError:
+def without_logprobs(model: ServedModel, reason: str) -> NoProbabilitiesError:
     """Say that a model gives no log-probabilities, and what can be run all the same."""
-    return EngineError(
+    return NoProbabilitiesError(
         f"model {quoted(model.name)} at {model.address} gives no log-probabilities ({reason}): run the "
         f"benchc-gen tasks with --model openai --model_args model={model.name},base_url={model.address}, "
         "which need none"

@@ -18,7 +18,7 @@ from benchc_tasks.models.served.requests import RequestFault, ServedModel
 from benchc_tasks.models.served.tokens import OptionTokens
 from benchc_tasks.models.sight import Difference, difference, largest_difference, pictures
 
-__all__ = ["Probe", "TinyQuestion", "probe"]
+__all__ = ["LEAST_LETTER_MASS", "OPTIONS", "PROMPT", "Probe", "TinyQuestion", "probe"]
 
 TOP_LIMITS = (100, 20, 10, 5)
 """How many top log-probabilities are asked for, until a server agrees; 20 is the most that OpenAI and vLLM give."""

@@ -115,10 +115,16 @@ class ServedChat:
         Text of a system message; None leaves it to the server's chat template.
     template_settings : mapping
         Further settings of the chat template, such as `enable_thinking`; sent as `chat_template_kwargs`, if any.
+    beginning : str
+        What the assistant's answer is made to begin with, such as a closed thinking block.
+    thinking : str or None
+        How thinking is skipped; None where it is not.
     """
 
     system_prompt: str | None = None
     template_settings: Mapping[str, Any] = field(default_factory=dict)
+    beginning: str = ""
+    thinking: str | None = None
 
     def body(self, context: str, images: Sequence[str], *, answer: str | None = None) -> dict[str, Any]:
         """Write the part of a request that says what the model sees.
@@ -136,9 +142,13 @@ class ServedChat:
         messages: list[dict[str, Any]] = [{"role": "user", "content": [*parts, {"type": "text", "text": context}]}]
         if self.system_prompt:
             messages.insert(0, {"role": "system", "content": self.system_prompt})
-        if answer is not None:
-            messages.append({"role": "assistant", "content": answer})
-        settings = {"chat_template_kwargs": dict(self.template_settings)} if self.template_settings else {}
+        if answer is not None or self.beginning:
+            messages.append({"role": "assistant", "content": self.beginning + (answer or "")})
+        settings: dict[str, Any] = {}
+        if self.template_settings:
+            settings["chat_template_kwargs"] = dict(self.template_settings)
+        if self.beginning and answer is None:
+            settings |= {"add_generation_prompt": False, "continue_final_message": True}
         return {"messages": messages, **settings}
 
 

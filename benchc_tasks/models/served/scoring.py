@@ -19,10 +19,11 @@ from benchc_tasks.models.served.faults import engine_error, is_final, server_is_
 from benchc_tasks.models.served.probe import probe
 from benchc_tasks.models.served.reading import Completion, ServedChat, as_data_uri
 from benchc_tasks.models.served.requests import RequestFault, ServedModel
+from benchc_tasks.models.served.skipping import without_thinking
 from benchc_tasks.models.served.tokens import OptionTokens
 from benchc_tasks.models.visible_tokens import only_token
 
-__all__ = ["AskedQuestions", "ServedChoiceScorer", "load_served_scorer"]
+__all__ = ["AskedQuestions", "ServedChoiceScorer", "load_served_model", "load_served_scorer"]
 
 AskedQuestions: TypeAlias = "Sequence[Future[Outcome]]"
 """Questions that are on their way to the server or have been answered."""
@@ -78,10 +79,16 @@ class ServedChoiceScorer:
                 "reading": str(self._reading),
                 "system_prompt": self._chat.system_prompt,
                 "template_settings": dict(self._chat.template_settings),
+                **({"beginning": self._chat.beginning} if self._chat.beginning else {}),
                 "libraries": library_versions(),
             },
             sort_keys=True,
         )
+
+    @property
+    def thinking(self) -> str | None:
+        """How thinking is skipped; None where it is not."""
+        return self._chat.thinking
 
     @property
     def answered_by(self) -> str:
@@ -171,6 +178,7 @@ def load_served_scorer(
     system_prompt: str | None = None,
     template_settings: Mapping[str, Any] | None = None,
     without_effect: Collection[str] = (),
+    skips_thinking: bool = False,
 ) -> ServedChoiceScorer:
     """Build the scorer of a model behind an OpenAI-compatible server.
 
@@ -186,6 +194,8 @@ def load_served_scorer(
         Further settings of the chat template.
     without_effect : collection of str
         Arguments that are accepted with a warning.
+    skips_thinking : bool
+        Keep the model from thinking before it answers.
 
     Raises
     ------
@@ -194,7 +204,39 @@ def load_served_scorer(
     EngineError
         If the server can't answer a tiny question.
     """
+    model, chat, concurrency = load_served_model(
+        backend,
+        arguments,
+        system_prompt=system_prompt,
+        template_settings=template_settings,
+        without_effect=without_effect,
+    )
+    if skips_thinking:
+        chat = without_thinking(model, chat)
+    return ServedChoiceScorer(model, chat, concurrency=concurrency)
+
+
+def load_served_model(
+    backend: str,
+    arguments: Mapping[str, Any],
+    *,
+    system_prompt: str | None = None,
+    template_settings: Mapping[str, Any] | None = None,
+    without_effect: Collection[str] = (),
+) -> tuple[ServedModel, ServedChat, int]:
+    """Build a model behind a server, its messages, and how many requests may be on their way; ask it nothing.
+
+    Parameters
+    ----------
+    backend, arguments, system_prompt, template_settings, without_effect
+        As in `load_served_scorer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
     loaded = load_served_backend(backend, arguments, without_effect)
     thinking = {} if loaded.enable_thinking is None else {"enable_thinking": loaded.enable_thinking}
     chat = ServedChat(system_prompt, {**thinking, **(template_settings or {})})
-    return ServedChoiceScorer(ServedModel(loaded), chat, concurrency=loaded.concurrency)
+    return ServedModel(loaded), chat, loaded.concurrency

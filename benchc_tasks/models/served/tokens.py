@@ -65,7 +65,7 @@ class OptionTokens:
         return self._tokenize({"prompt": option, "add_special_tokens": False})
 
     def _find_prompt(self) -> tuple[int, ...]:
-        return self._tokenize({**self._chat.body(PROMPT, ()), "add_generation_prompt": True})
+        return self._tokenize({"add_generation_prompt": True, **self._chat.body(PROMPT, ())})
 
     def _tokenize(self, body: Mapping[str, Any]) -> tuple[int, ...]:
         return tuple(self._model.post("/tokenize", body, TokenList, at_root=True).tokens)

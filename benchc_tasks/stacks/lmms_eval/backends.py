@@ -16,11 +16,13 @@ import torch
 
 from benchc_metrics.messages import close_to_it, quoted
 from benchc_tasks.models.engines import EngineSettings, served_scorer, transformers_scorer, vllm_scorer
+from benchc_tasks.models.generation.engines import served_generator
+from benchc_tasks.models.generation.questions import TextGenerator
 from benchc_tasks.models.loading import LoadedModel, named_reason, one_sentence, refuse_missing_weights, with_head
 from benchc_tasks.models.questions import ChoiceScorer
 from benchc_tasks.stacks.lmms_eval.server_names import SERVED_BACKENDS
 
-__all__ = ["SERVED_BACKENDS", "build_scorer", "find_backend", "load_backend"]
+__all__ = ["SERVED_BACKENDS", "build_generator", "build_scorer", "find_backend", "load_backend"]
 
 HEADLESS_BACKENDS = ("huggingface", "async_hf_model", "async_hf")
 MODEL_NAMES = ("model", "_model")
@@ -51,6 +53,19 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
     if name in SERVED_BACKENDS:
         return served_scorer(settings, _parameters(find_backend(name)))
     return transformers_scorer(settings, partial(_load, settings))
+
+
+def build_generator(settings: EngineSettings) -> TextGenerator[Any] | None:
+    """Build what writes texts where that is not the scorer's own model, as behind a server; else return None.
+
+    Raises
+    ------
+    ValueError, EngineError
+        As in `build_scorer`.
+    """
+    if settings.backend not in SERVED_BACKENDS:
+        return None
+    return served_generator(settings, _parameters(find_backend(str(settings.backend))))
 
 
 def _load(settings: EngineSettings, dtype: torch.dtype | None) -> LoadedModel:

@@ -12,6 +12,7 @@ know no condition: the doc does, because the doc id does by which a model looks 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex, overload
 
@@ -28,6 +29,12 @@ __all__ = ["ConditionedDocId", "ConditionedDocs", "SettingsAndMessages", "Settin
 PICTURE_KEY = "benchc_picture"
 """Where a doc that was looked up with its condition has its `ConditionedPicture`."""
 
+VOTE_KEY = "benchc_vote"
+"""Where such a doc has the number of its sampled answer."""
+
+RECENT_PICTURES = 8
+"""Pictures that are kept for further votes on them."""
+
 
 class ConditionedDocId(int):
     """The id of a doc - a sample's place in its dataset - that says under which condition the sample is asked.
@@ -37,20 +44,23 @@ class ConditionedDocId(int):
     dataset : str
         The dataset's fingerprint.
     condition : Condition
+    vote : int or None
+        The number of the sampled answer; None where one answer is asked for.
     """
 
     dataset: str
     condition: Condition
+    vote: int | None
 
-    def __new__(cls, doc_id: int, dataset: str, condition: Condition) -> ConditionedDocId:
-        """Keep the id with dataset and condition."""
+    def __new__(cls, doc_id: int, dataset: str, condition: Condition, vote: int | None = None) -> ConditionedDocId:
+        """Keep the id with dataset, condition and vote."""
         made = super().__new__(cls, doc_id)
-        made.dataset, made.condition = dataset, condition
+        made.dataset, made.condition, made.vote = dataset, condition, vote
         return made
 
-    def __reduce__(self) -> tuple[type[ConditionedDocId], tuple[int, str, Condition]]:
-        """Pickle and copy with dataset and condition."""
-        return ConditionedDocId, (int(self), self.dataset, self.condition)
+    def __reduce__(self) -> tuple[type[ConditionedDocId], tuple[int, str, Condition, int | None]]:
+        """Pickle and copy with dataset, condition and vote."""
+        return ConditionedDocId, (int(self), self.dataset, self.condition, self.vote)
 
 
 class ConditionedDocs(Sequence[dict[str, Any]]):
@@ -93,7 +103,32 @@ class ConditionedDocs(Sequence[dict[str, Any]]):
                 "--batch_size 1"
             )
         sample = self._samples[index]
-        return {**sample, PICTURE_KEY: ConditionedPicture(index.dataset, sample["id"], index.condition)}
+        picture = ConditionedPicture(index.dataset, sample["id"], index.condition)
+        return {**sample, PICTURE_KEY: picture, VOTE_KEY: index.vote}
+
+
+class _RecentPictures:
+    """Renders a picture once for all votes on it, as long as they come one after the other."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[ConditionedPicture, list[Image.Image]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, picture: ConditionedPicture, doc: Mapping[str, Any]) -> list[Image.Image]:
+        with self._lock:
+            found = self._kept.get(picture)
+        if found is None:
+            found = picture_or_blank(picture, doc)
+            with self._lock:
+                self._kept[picture] = found
+                while len(self._kept) > self._most:
+                    del self._kept[next(iter(self._kept))]
+        # A model may change what it is given.
+        return [each.copy() for each in found]
+
+
+_RECENT = _RecentPictures(RECENT_PICTURES)
 
 
 class SettingsAndPictures(dict[str, Any]):
@@ -116,7 +151,7 @@ class SettingsAndPictures(dict[str, Any]):
                 f"sample {quoted(doc['id'])} was looked up without its condition: the model changes "
                 "lmms-eval's doc ids, and benchc-gen tasks cannot be run with it"
             )
-        return picture_or_blank(picture, doc)
+        return picture_or_blank(picture, doc) if doc.get(VOTE_KEY) is None else _RECENT.of(picture, doc)
 
 
 class SettingsAndMessages(dict[str, Any]):
@@ -128,11 +163,17 @@ class SettingsAndMessages(dict[str, Any]):
         As lmms-eval's `generation_kwargs`.
     prompt : Prompt
         The words around a question.
+    expects_thinking : bool
+        Whether the task has a budget for thinking.
+    seed : int
+        Of drawn answers, for a model that takes one.
     """
 
-    def __init__(self, settings: Mapping[str, Any], prompt: Prompt) -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], prompt: Prompt, *, expects_thinking: bool = False, seed: int = 0
+    ) -> None:
         super().__init__(settings)
-        self.prompt = prompt
+        self.prompt, self.expects_thinking, self.seed = prompt, expects_thinking, seed
 
     def __call__(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Make the message of a user: the picture, and the prompt behind it.

@@ -8,11 +8,12 @@ from typing import Any
 
 from lmms_eval.api.reasoning import parse_reasoning_tags_config
 
-from benchc_metrics.assembly import assemble_generation_record
+from benchc_metrics.assembly import assemble_generation_record, assemble_votes_record
 from benchc_metrics.letters import REASONING_TAGS
-from benchc_metrics.records import SampleRecord
+from benchc_metrics.messages import quoted
+from benchc_metrics.records import SampleRecord, Sampling
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.common import say_that_ras_is_not_defined
+from benchc_tasks.stacks.common import say_that_ras_is_not_defined, whole_number_of
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
 from benchc_tasks.stacks.lmms_eval.generation_requests import (
     ConditionedDocId,
@@ -25,6 +26,11 @@ from benchc_tasks.stacks.pictures import why_undecodable
 
 __all__ = ["GenerationTask"]
 
+ANSWER_TOKENS = 32
+"""Tokens of an answer where the task does not say."""
+OPENED = "opened"
+"""Value of `metadata.thinking` for a template that opens the thinking."""
+
 
 class GenerationTask(SampleTask):
     """One corruption over one dataset, by generated texts: a request for each condition.
@@ -32,14 +38,23 @@ class GenerationTask(SampleTask):
     Parameters
     ----------
     config : mapping
-        As in `SampleTask`; `generation_kwargs` are lmms-eval's.
+        As in `SampleTask`; `generation_kwargs` are lmms-eval's. `metadata.votes` asks for so many sampled answers a
+        condition, `metadata.seed` is that of a model that takes one. `metadata.thinking_tokens` is what a model that
+        thinks may write before its answer, beside `max_new_tokens`; `metadata.thinking: opened` says that the chat
+        template opens the thinking, so that an answer without a closing tag is still thinking.
     """
 
     request_type = "generate_until"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        say_that_ras_is_not_defined()
         self._undecodable: dict[str, str] = {}
+        metadata = dict(config.get("metadata") or {})
+        self.votes = whole_number_of(metadata, "votes", least=2)
+        self.seed = whole_number_of(metadata, "seed") or 0
+        self.thinking_tokens = whole_number_of(metadata, "thinking_tokens", least=1)
+        self.begins_in_thought = _begins_in_thought(str(config.get("task")), metadata.get("thinking"))
+        if self.votes is None:
+            say_that_ras_is_not_defined()
         super().__init__(config)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
@@ -58,6 +73,11 @@ class GenerationTask(SampleTask):
         """
         if self.config.repeats > 1:
             raise ValueError(f"{self.task_name} asks for each answer once: leave --repeats out")
+        if self.votes is not None and not self._temperature() > 0:
+            raise ValueError(
+                f"{self.task_name} counts {self.votes} sampled answers a condition, which are all the same at "
+                "temperature 0: set temperature in its generation_kwargs, or with --gen_kwargs temperature=1"
+            )
         super().build_all_requests(**settings)
 
     def arguments_of(self, doc_id: int, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
@@ -65,27 +85,52 @@ class GenerationTask(SampleTask):
         if reason := why_undecodable(self.samples, doc_id):
             self._undecodable[doc["id"]] = reason
         prompt = self.prompt
+        expects_thinking = self.thinking_tokens is not None
         return (
             (
                 ctx,
-                SettingsAndMessages(self._generation_settings(), prompt),
+                SettingsAndMessages(
+                    self._generation_settings(), prompt, expects_thinking=expects_thinking, seed=self.seed
+                ),
                 SettingsAndPictures(self._generation_settings()),
-                ConditionedDocId(doc_id, self.samples.fingerprint, condition),
+                ConditionedDocId(doc_id, self.samples.fingerprint, condition, vote),
             )
             for condition in self.conditions_of(doc)
+            for vote in ([None] if self.votes is None else range(self.votes))
         )
 
     def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
         """Make the record of one sample from the texts; none counts where the image cannot be decoded."""
         if reason := self._undecodable.get(doc["id"]):
             results = [{"invalid": reason}] * len(results)
-        return assemble_generation_record(
-            results, options=doc["options"], reasoning_tags=self._reasoning_tags(), **self.facts_of(doc)
-        )
+        facts = {
+            "options": doc["options"],
+            "reasoning_tags": self._reasoning_tags(),
+            "begins_in_thought": self.begins_in_thought,
+            **self.facts_of(doc),
+        }
+        if self.votes is None:
+            return assemble_generation_record(results, **facts)
+        by_seed = self.dataset.model is not None and self.dataset.model.draws_by_seed
+        sampling = Sampling(number=self.votes, temperature=self._temperature(), seed=self.seed if by_seed else None)
+        return assemble_votes_record(results, sampling=sampling, **facts)
+
+    def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a sample's record says beside the responses, the budget for thinking with it."""
+        facts = super().facts_of(doc)
+        if self.thinking_tokens is not None and facts.get("thinking") is None:
+            facts["thinking"] = f"up to {self.thinking_tokens} tokens"
+        return facts
+
+    def _temperature(self) -> float:
+        settings = self.config.generation_kwargs
+        return float(settings.get("temperature") or 0.0) if settings.get("do_sample", True) else 0.0
 
     def _generation_settings(self) -> dict[str, Any]:
         """Copy the settings, which models change, without an empty list of texts to stop at."""
         settings = copy.deepcopy(self.config.generation_kwargs)
+        if self.thinking_tokens is not None:
+            settings["max_new_tokens"] = int(settings.get("max_new_tokens") or ANSWER_TOKENS) + self.thinking_tokens
         return {name: value for name, value in settings.items() if not (name == "until" and not value)}
 
     def _reasoning_tags(self) -> Sequence[Sequence[str]]:
@@ -95,3 +140,9 @@ class GenerationTask(SampleTask):
             task_value=self.config.reasoning_tags,
         )
         return [*REASONING_TAGS, *(given or ())]
+
+
+def _begins_in_thought(task: str, thinking: object) -> bool:
+    if thinking not in (None, OPENED):
+        raise ValueError(f"metadata.thinking of {task} is {quoted(thinking)}: write {OPENED}, or leave it out")
+    return thinking == OPENED

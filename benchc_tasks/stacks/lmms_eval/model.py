@@ -10,9 +10,9 @@ from lmms_eval.api.model import lmms
 
 from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.choice_model import Answer, ChoiceModel
-from benchc_tasks.stacks.lmms_eval.backends import build_scorer
+from benchc_tasks.stacks.lmms_eval.backends import build_generator, build_scorer
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
-from benchc_tasks.stacks.lmms_eval.requests import group_requests
+from benchc_tasks.stacks.lmms_eval.requests import group_requests, group_text_requests
 
 __all__ = ["BenchCModel"]
 
@@ -23,7 +23,7 @@ NO_TEMPLATE = (
 
 
 class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is untyped
-    """Option log-likelihoods by one forward pass for a sample under a condition.
+    """Option log-likelihoods by one forward pass for a sample under a condition, and texts.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
     @fail_together()
     def __init__(self, **arguments: Any) -> None:
         lmms.__init__(self)
-        ChoiceModel.__init__(self, build_scorer, **arguments)
+        ChoiceModel.__init__(self, build_scorer, build_generator, **arguments)
         self.task_dict = DocsOfModel(self.answering)
 
     @property
@@ -100,15 +100,39 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
             group_requests(requests, self.task_dict), [str(request.args[4]) for request in requests]
         )
 
-    def generate_until(self, requests: Sequence[Instance]) -> NoReturn:
-        """Refuse to generate."""
-        raise NotImplementedError(
-            "benchc scores options and does not generate: run tasks that generate with the backend itself as --model"
-        )
+    def generate_until(self, requests: Sequence[Instance]) -> list[str]:
+        """Write texts.
+
+        Parameters
+        ----------
+        requests : sequence of lmms_eval.api.instance.Instance
+            See `benchc_tasks.stacks.lmms_eval.requests.group_text_requests`.
+
+        Returns
+        -------
+        list of str
+            One for each request, in order; `NO_TEXT` and the reason where there is none.
+
+        Raises
+        ------
+        ValueError
+            If a setting of generation is unknown.
+        EngineError
+            If the engine answers nothing more.
+        """
+        return list(self.stream_generate_until(requests))
+
+    def stream_generate_until(self, requests: Sequence[Instance]) -> Generator[str, None, None]:
+        """Write texts and give each as soon as it and those before it are there; see `generate_until`."""
+        inquiries = group_text_requests(requests, self.task_dict)
+        yield from self.stream_texts(inquiries, [str(request.args[4]) for request in requests])
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> NoReturn:
-        """Refuse to generate."""
-        self.generate_until(requests)
+        """Refuse to hold a conversation."""
+        raise NotImplementedError(
+            "benchc answers one question and holds no conversation: run tasks of several rounds with the backend "
+            "itself as --model"
+        )
 
     def clean(self) -> None:
         """Give the model's memory back; nothing can be scored afterwards."""

@@ -6,17 +6,20 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.caching.response_cache import extract_gen_kwargs, is_deterministic
 
 from benchc_metrics.messages import quoted
+from benchc_tasks.models.generation.questions import WritingSettings
 from benchc_tasks.stacks.answer_cache import group_by_key
 from benchc_tasks.stacks.answer_store import answer_key
 from benchc_tasks.stacks.inquiries import (
     Inquiry,
     SampleUnderCondition,
+    TextInquiry,
     group_by_sight,
     knows_itself,
     picture_state,
@@ -24,7 +27,7 @@ from benchc_tasks.stacks.inquiries import (
 from benchc_tasks.stacks.lmms_eval.generation_requests import ConditionedDocId, SettingsAndMessages
 from benchc_tasks.stacks.pictures import condition_state
 
-__all__ = ["group_requests", "group_requests_by_key", "in_pieces", "task_configurations"]
+__all__ = ["group_requests", "group_requests_by_key", "group_text_requests", "in_pieces", "task_configurations"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
@@ -108,7 +111,8 @@ def _kept_question(
     shown = _shown(request)
     texts = [argument for argument in request.args if isinstance(argument, str)]
     option = texts[1] if shown and request_type == "loglikelihood" else ""
-    if not is_deterministic(request_type, settings):
+    # A vote is drawn at random, and is a good vote whenever it was drawn.
+    if not is_deterministic(request_type, settings) and _vote_of(request) is None:
         return None, option
     task = request.task_name
     whose = (task, configurations.get(task, ""), str(request.doc_id), str(request.idx), *texts)
@@ -155,11 +159,59 @@ def _shown(request: Instance) -> tuple[str, ...]:
     for argument in arguments:
         if isinstance(argument, SettingsAndMessages):
             described.append(repr(argument.prompt))
+            described += [f"seed {argument.seed}"] if argument.seed else []
         if isinstance(argument, ConditionedDocId):
             described += [argument.dataset, str(int(argument)), condition_state(argument.condition)]
+            described += [] if argument.vote is None else [f"vote {argument.vote}"]
         elif knows_itself(argument):
             described += picture_state(argument)
     return tuple(described) if len(described) > 2 else ()
+
+
+def _vote_of(request: Instance) -> int | None:
+    return next((each.vote for each in request.args if isinstance(each, ConditionedDocId)), None)
+
+
+def group_text_requests(requests: Sequence[Instance], documents: Documents) -> list[TextInquiry]:
+    """Group requests for texts by what the model sees.
+
+    Parameters
+    ----------
+    requests : sequence of lmms_eval.api.instance.Instance
+        Their arguments are context, settings, doc_to_visual, doc_id, task and split.
+    documents : mapping
+        lmms-eval's `task_dict`.
+
+    Returns
+    -------
+    list of TextInquiry
+        In the order in which they are first asked for; the votes of a condition are in one, and so are the clean
+        answers of tasks that share a dataset.
+    """
+    inquiries: dict[object, TextInquiry] = {}
+    for place, request in enumerate(requests):
+        context, settings, doc_to_visual, doc_id, task, split = request.args
+        more: dict[str, Any] = {}
+        if isinstance(settings, SettingsAndMessages):
+            more = {"expects_thinking": settings.expects_thinking, "seed": settings.seed}
+        writing = WritingSettings.of_arguments(settings, **more)
+        number = 0
+        sample = f"doc {doc_id} of task {quoted(task)}"
+        name, asked = sample, (context, writing, task, split, int(doc_id))
+        if isinstance(doc_id, ConditionedDocId):
+            number = doc_id.vote or 0
+            sample = f"sample {quoted(documents[task][split][int(doc_id)]['id'])}"
+            name = f"{sample} under {doc_id.condition}"
+            asked = (context, writing, doc_id.dataset, doc_id.condition, int(doc_id))
+        if asked not in inquiries:
+            render = partial(_rendered, doc_to_visual, _DocFinder(documents, task, split, doc_id))
+            inquiries[asked] = TextInquiry(name, sample, context, render, writing)
+        inquiries[asked].add(place, number)
+    return list(inquiries.values())
+
+
+def _rendered(doc_to_visual: Callable[[Any], Any] | None, find_doc: Callable[[], Any]) -> Any:
+    return None if doc_to_visual is None else doc_to_visual(find_doc())
 
 
 @dataclass(frozen=True)

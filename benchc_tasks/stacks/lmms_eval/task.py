@@ -54,7 +54,11 @@ TASK_OPTIONS = (
     "engine",
     "module",
     "ras_reading",
+    "seed",
+    "thinking",
+    "thinking_tokens",
     "version",
+    "votes",
 )
 """Keys of a task's `metadata` that are read here, or written for lmms-eval's response cache."""
 
@@ -232,7 +236,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
         )
         model = self.dataset.model
-        return facts_of(
+        facts = facts_of(
             doc,
             self.samples,
             self.conditions_of(doc),
@@ -241,6 +245,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             restoration=model.restoration if model is not None else None,
             design=self.design,
         )
+        return facts | {"thinking": model.thinking if model is not None else None}
 
     def aggregation(self) -> dict[str, Any]:
         """Return the aggregators, and for the records one that says what a reader must know."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, FAMILIES, INSTRUCTION
 from benchc_metrics.designs import LITE, LITE_CONDITIONS, MOST_CONDITIONS
-from benchc_metrics.metrics.registry import METRICS
-from benchc_tasks.stacks.common import metrics_of_letters
+from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS
+from benchc_tasks.stacks.common import metrics_of_letters, metrics_of_votes
 
 __all__ = ["task_files"]
 
@@ -34,9 +34,7 @@ filter_list:
       - function: !function benchc_tasks.stacks.lmms_eval.filters.OptionLogLikelihoodFilter
 """
 
-_GENERATION_TEMPLATE = f"""\
-# What the corruption tasks for models without log-probabilities share: they generate an answer, and its letter is read.
-class: !function benchc_tasks.stacks.lmms_eval.generation_task.GenerationTask
+_WRITING = f"""\
 output_type: generate_until
 test_split: test
 num_fewshot: 0
@@ -45,17 +43,41 @@ lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
     post_prompt: "\\n{INSTRUCTION}"
-# --gen_kwargs max_new_tokens=4096 leaves a model that reasons room for it.
-generation_kwargs:
-  max_new_tokens: 32
-  temperature: 0
-  do_sample: false
-  until: []
+"""
+
+_WRITTEN_ANSWER = """\
 filter_list:
   - name: none
     filter:
       - function: !function benchc_tasks.stacks.lmms_eval.filters.GeneratedAnswerFilter
 """
+
+_GENERATION_TEMPLATE = f"""\
+# What the corruption tasks for models without log-probabilities share: they generate an answer, and its letter is read.
+class: !function benchc_tasks.stacks.lmms_eval.generation_task.GenerationTask
+{_WRITING}\
+# metadata.thinking_tokens, or --gen_kwargs max_new_tokens=4096, leaves a model that reasons room for it.
+generation_kwargs:
+  max_new_tokens: 32
+  temperature: 0
+  do_sample: false
+  until: []
+{_WRITTEN_ANSWER}"""
+
+_VOTES_TEMPLATE = f"""\
+# What the tasks of votes share: several answers are sampled for each condition, and the options that they name counted.
+class: !function benchc_tasks.stacks.lmms_eval.generation_task.GenerationTask
+{_WRITING}\
+# metadata.thinking_tokens, or --gen_kwargs max_new_tokens=4096, leaves a model that reasons room for it.
+generation_kwargs:
+  max_new_tokens: 32
+  temperature: 1.0
+  do_sample: true
+  until: []
+{_WRITTEN_ANSWER}"""
+
+VOTES = 16
+"""How many answers the tasks of votes sample for each condition."""
 
 _GROUP_HEAD = """\
 # A group's metrics are those of all responses of its tasks together, not means over the tasks.
@@ -80,6 +102,15 @@ def task_files() -> dict[str, str]:
             "benchc-gen", "Bench-C, generated answers", everything, metrics=_generation_group_metric_list()
         ),
     }
+    files["_benchc-votes_template_yaml"] = _VOTES_TEMPLATE + "metric_list:\n" + _entries(metrics_of_votes())
+    files["benchc-gen-lite.yaml"] = (
+        _design_task("benchc-gen-lite", "Bench-C lite, votes", "_benchc-votes_template_yaml", what="conditions")
+        + f"  votes: {VOTES}\n"
+    )
+    files["benchc-gen-votes.yaml"] = _group(
+        "benchc-gen-votes", "Bench-C, votes", everything, metrics=_GROUP_HEAD + _group_entries(metrics_of_votes())
+    )
+    files.update((f"benchc-gen-votes_{name}.yaml", _votes_task(name)) for name in everything)
     files["benchc-lite.yaml"] = _design_task("benchc-lite", "Bench-C lite", "_benchc_template_yaml")
     for family in FAMILIES:
         members = [name for name, of_name in CORRUPTION_FAMILIES.items() if of_name == family]
@@ -101,9 +132,18 @@ def _task(prefix: str, name: str, corruption: str) -> str:
     )
 
 
-def _design_task(name: str, alias: str, template: str) -> str:
+def _votes_task(corruption: str) -> str:
     return (
-        f"# Each sample clean and under each corruption once: {1 + LITE_CONDITIONS} passes instead of "
+        "include: _benchc-votes_template_yaml\n"
+        f"task: benchc-gen-votes_{corruption}\n"
+        f"task_alias: {corruption}\n"
+        f"metadata:\n  version: 1.0\n  corruption: {corruption}\n  votes: {VOTES}\n"
+    )
+
+
+def _design_task(name: str, alias: str, template: str, what: str = "passes") -> str:
+    return (
+        f"# Each sample clean and under each corruption once: {1 + LITE_CONDITIONS} {what} instead of "
         f"{1 + MOST_CONDITIONS}.\n"
         f"include: {template}\n"
         f"task: {name}\n"
@@ -113,7 +153,7 @@ def _design_task(name: str, alias: str, template: str) -> str:
 
 
 def _group(name: str, alias: str, corruptions: Iterable[str], include: str = "", metrics: str = "") -> str:
-    prefix = "benchc-gen" if name == "benchc-gen" else "benchc"
+    prefix = name if name in ("benchc-gen", "benchc-gen-votes") else "benchc"
     return "".join(
         [
             f"include: {include}\n" if include else "",
@@ -139,7 +179,7 @@ def _entries(names: Iterable[str]) -> str:
         _entry(
             name,
             f"!function {_AGGREGATORS}.over_samples",
-            f"higher_is_better: {json.dumps(METRICS[name].higher_is_better)}",
+            f"higher_is_better: {json.dumps(EVERY_METRIC[name].higher_is_better)}",
         )
         for name in names
     )
