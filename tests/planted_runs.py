@@ -76,6 +76,27 @@ class Answers:
         return cls.of_orders(ordered, np.array(right))
 
 
+def run_of_orders(answers: Answers, model: int, name: str = "lab/published") -> Run:
+    """Make a run of a model's own answers: the first order of the options is clean, the others are three severities."""
+    logits = answers.means[model][:, np.newaxis] + answers.residuals[model] * np.sqrt(3 / 4)
+    samples = len(logits)
+    corrupted = np.full((samples, 1, 5, 4), np.nan)
+    corrupted[:, 0, :3] = logits[:, 1:]
+    return Run(
+        name=name,
+        metadata=replace(METADATA, model=name, dataset_size=samples),
+        sample_ids=tuple(f"sample-{number:05}" for number in range(samples)),
+        answers=answers.answer,
+        option_counts=np.full(samples, 4),
+        sources=("test",) * samples,
+        categories=(None,) * samples,
+        corruptions=("fog",),
+        clean=logits[:, 0],
+        corrupted=corrupted,
+        asked=np.broadcast_to(np.arange(5) < 3, (samples, 1, 5)).copy(),
+    )
+
+
 def noisy_run(
     answers: Answers,
     model: int,
@@ -190,3 +211,20 @@ def claims_about(runs: Sequence[Run], *, resamples: int = 10_000, reading: Readi
     contest = Contest(analyses)
     titles = [finding.title for finding in find_all(analyses, contest) for _ in finding.statements]
     return titles + [BEST_MARK for winner in contest.winners().values() if winner is not None]
+
+
+def resampled(run: Run, drawn: np.ndarray) -> Run:
+    """A run over samples drawn from another's."""
+    return replace(
+        run,
+        sample_ids=tuple(f"draw-{number:05}" for number in range(len(drawn))),
+        answers=run.answers[drawn],
+        option_counts=run.option_counts[drawn],
+        sources=tuple(run.sources[number] for number in drawn),
+        categories=tuple(run.categories[number] for number in drawn),
+        clean=run.clean[drawn],
+        corrupted=run.corrupted[drawn],
+        asked=run.asked[drawn],
+        invalid={},
+        missing=(),
+    )

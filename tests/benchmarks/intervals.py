@@ -1,35 +1,138 @@
 """Time and memory of the intervals, and how often they hold the truth.
 
-python tests/benchmarks/intervals.py
+    python tests/benchmarks/intervals.py [--draws N] [--only speed,rates,made,published,few]
+
+The truth is known in populations that are made, and in those of published models' answers: the 935 questions of MMBench
+that stand in four orders (`../shared/mmbench-logits` beside the checkout; else the 200 questions of the tests) are the
+population, samples are drawn from them with replacement, and three orders of the options are a sample's conditions.
+`plain` is what intervals would hold without what few samples and calibration errors add to them.
 """
 
 from __future__ import annotations
 
+import argparse
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from planted_runs import Answers, resampled, run_of_orders
 from run_folders import made_run
+from scipy.stats import binom
 
 from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import Metric
+from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.metrics.views import condition_views, corruption_views, whole_run
+from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import compare, estimate
 from benchc_metrics.statistics.resampling import bootstrap_intervals
 
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "mmbench-logits"
 DRAWS = 200
 BINS = 15
+PUBLISHED = ("acc_clean", "acc_corrupted", "ras", "ras_destructive", "ras_corrective", "ece_clean", "ece_corrupted")
+PLAIN = property(lambda metric: "bca" if metric.computed.noise is None else "basic")
 
 
 def main() -> None:
-    """Print all measurements."""
-    speed()
-    for samples in (100, 849):
-        coverage(samples)
+    """Print all measurements, or those that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=12, help="of each published model")
+    parser.add_argument("--only", default="speed,rates,made,published,few")
+    chosen = parser.parse_args()
+    parts: dict[str, Callable[[], None]] = {
+        "speed": speed,
+        "rates": rates,
+        "made": lambda: [coverage(samples) for samples in (100, 849)] and None,
+        "published": lambda: [published(samples, chosen.draws) for samples in (50, 150, 849)] and None,
+        "few": lambda: few_wrong(150, chosen.draws),
+    }
+    for name in chosen.only.split(","):
+        parts[name]()
+
+
+def rates() -> None:
+    """Weigh the interval of each number of right answers with its chance."""
+    for truth, samples in ((0.98, 36), (0.9, 36), (0.98, 150), (0.98, 849)):
+        shares = []
+        for method in ("bca-wilson", "bca"):
+            held = 0.0
+            for right in range(samples + 1):
+                chance = binom.pmf(right, samples, truth)
+                if chance > 1e-4:
+                    terms = np.column_stack([np.arange(samples) < right, np.ones(samples)]).astype(float)
+                    found = bootstrap_intervals(
+                        terms, lambda sums: sums[..., :1] / sums[..., 1:], methods=method, bounds=(0, 1), resamples=2000
+                    )
+                    held += chance * bool(found.low[0] <= truth <= found.high[0])
+            shares.append(held)
+        print(f"rate {truth}, {samples} samples: held by {shares[0]:.3f}, plain {shares[1]:.3f}", flush=True)
+
+
+def populations() -> list[Run]:
+    answers = Answers.of_folder(FOLDER) if FOLDER.exists() else Answers.of_fixture()
+    return [run_of_orders(answers, model, f"lab/{model}") for model in range(len(answers.means))]
+
+
+def published(samples: int, draws: int) -> None:
+    """Coverage of the metrics of published models, and of the differences of neighbours in the list."""
+    runs = populations()
+    truths = [metrics_of_run(run) for run in runs]
+    held = {
+        (metric, what, kind): []
+        for metric in PUBLISHED
+        for what in ("alone", "difference")
+        for kind in ("ours", "plain")
+    }
+    draw = np.random.default_rng(samples)
+    for _ in range(draws):
+        drawn = draw.integers(len(runs[0].sample_ids), size=samples)
+        parts = [PairValues.of_run(resampled(run, drawn)) for run in runs]
+        for kind in ("ours", "plain"):
+            with patch.object(Metric, "interval", Metric.interval if kind == "ours" else PLAIN):
+                for place, part in enumerate(parts):
+                    alone = estimate(part, resamples=1000)
+                    both = compare(part, parts[place - 1], resamples=1000)
+                    for metric in PUBLISHED:
+                        truth, other = truths[place][metric], truths[place - 1][metric]
+                        found, difference = alone.of(metric), both.of(metric)
+                        held[metric, "alone", kind].append(found.low <= truth <= found.high)
+                        held[metric, "difference", kind].append(difference.low <= truth - other <= difference.high)
+    for metric in PUBLISHED:
+        shares = [
+            f"{what} {np.mean(held[metric, what, 'ours']):.3f} (plain {np.mean(held[metric, what, 'plain']):.3f})"
+            for what in ("alone", "difference")
+        ]
+        print(f"{samples} samples, {metric}: {', '.join(shares)}", flush=True)
+
+
+def few_wrong(samples: int, draws: int) -> None:
+    """Coverage of the corrective part of models that are right on 95 % of clean pictures."""
+    held: dict[str, list[bool]] = {"ours": [], "plain": []}
+    draw = np.random.default_rng(1)
+    for run in populations():
+        is_right = run.clean_predictions == run.answers
+        truth = metrics_of_run(run)["ras_corrective"]
+        for _ in range(draws):
+            wrong = draw.random(samples) < 0.05
+            drawn = np.where(
+                wrong, draw.choice(np.flatnonzero(~is_right), samples), draw.choice(np.flatnonzero(is_right), samples)
+            )
+            part = PairValues.of_run(resampled(run, drawn))
+            for kind in held:
+                with patch.object(Metric, "interval", Metric.interval if kind == "ours" else PLAIN):
+                    found = estimate(part, resamples=1000).of("ras_corrective")
+                if np.isfinite(found.value):
+                    held[kind].append(found.low <= truth <= found.high)
+    ours, plain = (float(np.mean(held[kind])) for kind in ("ours", "plain"))
+    print(f"{samples} samples, 5 % wrong, ras_corrective: {ours:.3f} (plain {plain:.3f})", flush=True)
 
 
 def speed() -> None:
@@ -81,7 +184,7 @@ NAMES = (
 )
 
 
-METHODS = ("bca", "bca", "bca", "basic", "basic")
+METHODS = ("bca-student", "bca-wilson", "bca-student", "basic-stretched", "basic-stretched")
 """Ours, with `noise` for the ECEs."""
 
 

@@ -24,7 +24,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,6 +41,7 @@ from planted_runs import (
     hiding,
     ignoring,
     noisy_run,
+    resampled,
 )
 
 from benchc_metrics.runs import Run, read_run
@@ -187,23 +187,6 @@ def trial(chosen: argparse.Namespace) -> int:
         reports, claims, _ = count(make, chosen)
         print(f"{label}, n = {samples}: {told(reports, chosen.reports)}; {claims:.2f} claims", flush=True)
     return 0
-
-
-def resampled(run: Run, drawn: np.ndarray) -> Run:
-    """A run over samples drawn from another's."""
-    return replace(
-        run,
-        sample_ids=tuple(f"draw-{number:05}" for number in range(len(drawn))),
-        answers=run.answers[drawn],
-        option_counts=run.option_counts[drawn],
-        sources=tuple(run.sources[number] for number in drawn),
-        categories=tuple(run.categories[number] for number in drawn),
-        clean=run.clean[drawn],
-        corrupted=run.corrupted[drawn],
-        asked=run.asked[drawn],
-        invalid={},
-        missing=(),
-    )
 
 
 if __name__ == "__main__":
