@@ -128,6 +128,7 @@ def estimate_floor(
     if control is None or not shown:
         return None
     chosen = tuple(views) if views is not None else (whole_run(pairs.run),)
+    methods = tuple(METRICS[name].interval for name in shown)
     floors = [control.floor(name) for name in shown]
     paired = [
         [_both(control.under(name, view), floor) for name, floor in zip(shown, floors, strict=True)] for view in chosen
@@ -136,6 +137,8 @@ def estimate_floor(
         np.stack([_terms([under for under, _ in of_view]) for of_view in paired], axis=1),
         np.stack([_terms([floor for _, floor in of_view]) for of_view in paired], axis=1),
         _means,
+        methods=methods,
+        largest=[METRICS[name].maximum - METRICS[name].minimum for name in shown],
         resamples=resamples,
         seed=seed,
         level=level,
@@ -143,7 +146,9 @@ def estimate_floor(
 
     def intervals(values: Sequence[SampleValues]) -> Intervals:
         bounds = [METRICS[name].minimum for name in shown], [METRICS[name].maximum for name in shown]
-        return bootstrap_intervals(_terms(values), _means, bounds=bounds, resamples=resamples, seed=seed, level=level)
+        return bootstrap_intervals(
+            _terms(values), _means, methods=methods, bounds=bounds, resamples=resamples, seed=seed, level=level
+        )
 
     return EstimatedFloor(
         run=pairs.run,
