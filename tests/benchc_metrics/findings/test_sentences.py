@@ -157,7 +157,7 @@ def test_the_hardest_corruption_is_named(right_share: NDArray[np.float64]) -> No
 class TestSeveralModels:
     def test_the_most_robust_is_named_with_its_lead(self, analyses: list[RunAnalysis]) -> None:
         (statement,) = told(analyses)["Most robust"].statements
-        assert statement.text.startswith("lab/steady-7b has the highest RAS")
+        assert statement.text.startswith("lab/steady-7b has the highest tempered RAS")
         assert "above lab/middling, the next" in statement.text
         assert statement.effects[0].low > 0
 
