@@ -163,7 +163,8 @@ class Progress:
         self._has_estimated = True
         rate = (self._done - before) / (now - began)
         hours = (self._conditions - self._done) / rate / 3600
-        self._say(f"benchc: {rate:,.3g} passes a second so far{self._whose}: {hours:,.3g} hours left")
+        left = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+        self._say(f"benchc: {rate:,.3g} passes a second so far{self._whose}: {left} left")
 
     def _say_tokens(self) -> None:
         usage = self._usage

@@ -150,7 +150,7 @@ def test_what_the_run_takes_is_said_before_it_and_behind_the_first_batches(lines
     assert lines == [
         "INFO benchc: 8,000 forward passes to make: 400 samples, 20 conditions a sample, 8,000 pictures",
         "INFO benchc: about 9,840,000 tokens to read, 1,230 a pass, and 8,000 to write: 19.76 at the given prices",
-        "INFO benchc: 1.15 passes a second so far: 1.92 hours left",
+        "INFO benchc: 1.15 passes a second so far: 1.9 hours left",
     ]
 
 
