@@ -84,6 +84,7 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
         prompt = Prompt.for_model(metadata["prompt"], None) if "prompt" in metadata else task_prompt()
         self.prompt = prompt.after(settings.get("description") or "")
         self.metric_names = self._metric_names([entry["metric"] for entry in settings.get("metric_list") or ()])
+        self._answering = AnsweringModel()
         self._contexts: dict[str, SentContext] = {}
         self._docs = self.samples.without_images()
         self._positions = {sample: place for place, sample in enumerate(self.samples.ids)}
@@ -146,7 +147,10 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
 
     def construct_requests(self, doc: Mapping[str, Any], ctx: str, **settings: Any) -> list[Instance]:
         """Build the requests of one sample, condition by condition; `idx` counts through."""
-        self._contexts[doc["id"]] = sent_context(ctx, doc["question"], doc["options"], self.answering())
+        # Without the chat template, which is the model's own.
+        self._contexts[doc["id"]] = sent_context(
+            self.doc_to_text(doc), doc["question"], doc["options"], self.answering()
+        )
         return [
             Instance(
                 request_type=self.request_type, doc=doc, arguments=arguments, idx=idx, metadata=settings["metadata"]
@@ -159,8 +163,8 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
         raise NotImplementedError
 
     def answering(self) -> AnsweringModel:
-        """Return what the model says of itself."""
-        return AnsweringModel()
+        """Return what is known of the model that answers."""
+        return self._answering
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
         """Turn the responses to one sample into its metrics and its record.
@@ -305,6 +309,7 @@ class GenerationTask(SampleTask):
 
     def build_all_requests(self, **settings: Any) -> None:
         """Build the requests of all samples, whose kept answers are those of one model."""
+        self._answering = AnsweringModel(system_prompt=settings.get("system_instruction"))
         model = getattr(settings.get("chat_template"), "__self__", None)
         arguments = {name: value for name, value in self.config.metadata.items() if name not in _OUR_METADATA}
         identity = model_identity(type(model).__name__ if model is not None else "model", arguments)
