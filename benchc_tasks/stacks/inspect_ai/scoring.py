@@ -7,7 +7,7 @@ from math import isfinite, sqrt
 from statistics import stdev
 from typing import Any
 
-from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
+from inspect_ai.scorer import NOANSWER, Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
@@ -65,8 +65,8 @@ def benchc_scorer(ras_reading: Reading = DEFAULT_READING) -> Scorer:
     Returns
     -------
     inspect_ai.scorer.Scorer
-        Its value is RAS of the sample, or the accuracy under corruption where there are no probabilities; the metadata
-        hold the record.
+        Its value is RAS of the sample, or the accuracy under corruption where there are no probabilities, or
+        inspect_ai's "no answer" where no pair is valid; the metadata hold the record.
     """
 
     async def score(state: TaskState, target: Target) -> Score:
@@ -75,7 +75,7 @@ def benchc_scorer(ras_reading: Reading = DEFAULT_READING) -> Scorer:
         headline = "ras" if record.has_distribution else "acc_corrupted"
         item = items_of_record(record, [headline], ras_reading)[headline]
         return Score(
-            value=float(item) if isinstance(item, float) else NOT_DEFINED,
+            value=float(item) if isinstance(item, float) else NOANSWER,
             answer=_answer(record),
             explanation=_explanation(record),
             metadata={RECORD_KEY: dict(written)},
