@@ -30,8 +30,8 @@ from benchc_tasks.stacks.pictures import ConditionedPicture
 __all__ = ["NO_LOG_PROBABILITIES", "ask_for_text", "score_options"]
 
 NO_LOG_PROBABILITIES = (
-    "the provider gave no log-probabilities: choose one that does, such as openai or openai-api, or ask for letters "
-    "with -T letters=true"
+    "the provider gave no log-probabilities: choose one that does, such as openai-api, or ask for letters with "
+    "-T letters=true or for votes with -T votes=10"
 )
 
 

@@ -11,7 +11,7 @@ from inspect_ai.scorer import NOANSWER, Metric, SampleScore, Score, Scorer, Targ
 from inspect_ai.solver import TaskState
 
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED
+from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED
 from benchc_metrics.records import RECORD_KEY, SampleRecord
 from benchc_tasks.stacks.aggregators import MetricOfSample, items_of_record, over_samples
 
@@ -37,15 +37,15 @@ def benchc_metrics(ras_reading: Reading = DEFAULT_READING) -> Metric:
 
     def compute(scores: list[SampleScore]) -> dict[str, float]:
         records = [_record_of(score.score) for score in scores]
-        items = [items_of_record(record, METRICS, ras_reading) for record in records if record is not None]
+        items = [items_of_record(record, EVERY_METRIC, ras_reading) for record in records if record is not None]
         found: dict[str, float] = {}
-        for name in METRICS if items else ():
+        for name in EVERY_METRIC if items else ():
             of_metric = [item[name] for item in items]
             value = over_samples(of_metric)
             if value == NOT_DEFINED:
                 continue
             found[name] = float(value)
-            error = _standard_error(of_metric) if METRICS[name].computed.is_mean else None
+            error = _standard_error(of_metric) if EVERY_METRIC[name].computed.is_mean else None
             if error is not None:
                 found[STANDARD_ERROR.format(name)] = error
         return found

@@ -13,11 +13,11 @@ from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import collect, concurrency
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record
+from benchc_metrics.assembly import assemble_generation_record, assemble_record, assemble_votes_record
 from benchc_metrics.benchmark import CLEAN, CORRUPTION_FAMILIES, FAMILIES, LETTERS, Condition
 from benchc_metrics.designs import LITE
 from benchc_metrics.metrics.ras import DEFAULT_READING
-from benchc_metrics.records import RECORD_KEY
+from benchc_metrics.records import RECORD_KEY, Sampling
 from benchc_tasks.models.questions import ScoringError
 from benchc_tasks.stacks.common import (
     AnsweringModel,
@@ -48,6 +48,8 @@ def benchc(
     dataset: str | None = None,
     split: str | None = None,
     letters: bool = False,
+    votes: int = 0,
+    temperature: float = 1.0,
     max_tokens: int = 32,
     top_logprobs: int = 20,
     system_prompt: str | None = None,
@@ -64,6 +66,11 @@ def benchc(
         As in `benchc_tasks.datasets.load_dataset`; without them BENCHC_DATASET, else the bundled demonstration set.
     letters : bool
         Whether the model writes its answer, for a provider without log-probabilities. RAS is not defined then.
+    votes : int
+        How often the model writes its answer to each condition, for such a provider: the shares of the letters are
+        the distribution of RAS of votes. 0 for none.
+    temperature : float
+        Of the votes.
     max_tokens : int
         Length of such an answer.
     top_logprobs : int
@@ -76,6 +83,8 @@ def benchc(
     corruptions = corruptions_of(corruption)
     samples = load_samples(dataset, split)
     reading = reading_of(ras_reading)
+    if letters and votes:
+        raise ValueError("letters asks for one answer and votes for several: leave one of them out")
     if letters:
         say_that_ras_is_not_defined()
     docs = samples.without_images()
@@ -98,6 +107,8 @@ def benchc(
             dataset,
             split,
             letters=letters,
+            votes=votes,
+            temperature=temperature,
             max_tokens=max_tokens,
             top_logprobs=top_logprobs,
             system_prompt=text_of(system_prompt),
@@ -120,6 +131,8 @@ def ask_under_all_conditions(
     split: str | None = None,
     *,
     letters: bool = False,
+    votes: int = 0,
+    temperature: float = 1.0,
     max_tokens: int = 32,
     top_logprobs: int = 20,
     system_prompt: str | None = None,
@@ -129,11 +142,12 @@ def ask_under_all_conditions(
     Parameters
     ----------
     corruptions : sequence of str
-    dataset, split, letters, max_tokens, top_logprobs, system_prompt
+    dataset, split, letters, votes, temperature, max_tokens, top_logprobs, system_prompt
         As in `benchc`.
     """
     samples = load_samples(dataset, split)
     asked = _asked(corruptions)
+    writing = GenerateConfig(max_tokens=max_tokens, temperature=float(temperature) if votes else 0.0)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         model = get_model()
@@ -145,16 +159,19 @@ def ask_under_all_conditions(
 
         async def ask(condition: Condition) -> Any:
             picture = ConditionedPicture(samples.fingerprint, doc["id"], condition)
-            if letters:
-                config = GenerateConfig(max_tokens=max_tokens, temperature=0.0)
-                return await ask_for_text(model, doc, picture, text, system_prompt, config)
+            if letters or votes:
+                return await ask_for_text(model, doc, picture, text, system_prompt, writing)
             return await score_options(model, doc, picture, text, system_prompt, top_logprobs)
 
-        answers = await collect(*(_answer(ask, condition) for condition in conditions))
-        if letters:
+        answers = await collect(*(_answer(ask, condition) for condition in conditions for _ in range(votes or 1)))
+        count = len(doc["options"])
+        if votes:
+            # inspect_ai's providers take a seed or not, which nothing tells.
+            sampling = Sampling(number=votes, temperature=float(temperature), seed=None)
+            record = assemble_votes_record(answers, options=doc["options"], sampling=sampling, **facts)
+        elif letters:
             record = assemble_generation_record(answers, options=doc["options"], **facts)
         else:
-            count = len(doc["options"])
             rows = [answer if isinstance(answer, list) else [answer] * count for answer in answers]
             record = assemble_record([option for row in rows for option in row], option_count=count, **facts)
         state.metadata[RECORD_KEY] = record.to_json_dict()

@@ -133,6 +133,11 @@ class BenchCModel(ChoiceModel, LM):  # type: ignore[misc]  # lm-evaluation-harne
             "--model"
         )
 
+    @property
+    def tokenizer_name(self) -> str:
+        """What the harness would name kept requests by, which Bench-C tasks do not keep."""
+        return ""
+
     def chat_template(self, chat_template: bool | str = False) -> str:
         """Refuse `--apply_chat_template`, for which the harness asks this."""
         if chat_template:

@@ -79,6 +79,16 @@ def test_without_log_probabilities_and_without_letters_each_condition_says_the_c
     assert "ask for letters with -T letters=true" in record.invalid["clean"]
 
 
+def test_votes_are_counted_in_inspect_ai_s_own_log(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    log = evaluate(tmp_path / "logs", corruption="fog", votes=3)
+    run = read_run(tmp_path / "logs")
+    assert run.obtained == "votes"
+    record = SampleRecord.from_json_dict(log.samples[0].metadata["benchc"])
+    assert record.votes is not None
+    assert all(counts[1] == 3 and sum(counts) == 3 for counts in record.votes)
+    assert "ras_votes" in log.results.scores[0].metrics
+
+
 def test_several_corruptions_ask_the_clean_picture_once(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     log = evaluate(tmp_path / "logs", corruption=["fog", "snow"], letters=True)
     record = SampleRecord.from_json_dict(log.samples[0].metadata["benchc"])
@@ -103,6 +113,7 @@ def test_a_name_stands_for_corruptions(named: Any, expected: tuple[str, ...]) ->
     [
         ({"corruption": "fogg"}, r"corruption is 'fogg', which is none of"),
         ({"corruption": "lite,fog"}, r"^corruption names lite and others"),
+        ({"letters": True, "votes": 3}, r"^letters asks for one answer and votes for several"),
         ({"ras_reading": "x"}, r"ras_reading is 'x', which is none of"),
     ],
 )

@@ -164,7 +164,6 @@ def test_a_model_of_the_harness_writes_letters(dataset: Path, tmp_path: Path) ->
         ({"system_instruction": "Be brief."}, r"^--system_instruction is not for benchc_fog: give the text with"),
         ({"apply_chat_template": True}, r"^--apply_chat_template is not for benchc_fog, whose model puts"),
         ({"cache_requests": True}, r"^--cache_requests cannot keep the requests of benchc_fog"),
-        ({"num_fewshot": 2}, r"^num_fewshot is 2, but benchc_fog is asked without examples: set it to 0$"),
     ],
 )
 def test_what_would_change_the_prompt_behind_the_record_s_back_is_refused(
