@@ -21,6 +21,7 @@ __all__ = [
     "FAMILIES",
     "INSTRUCTION",
     "LETTERS",
+    "RAS_VERSION",
     "SEVERITIES",
     "STANDARD_PROMPT",
     "Condition",
@@ -30,6 +31,12 @@ __all__ = [
     "fault_of_conditions",
     "in_paper_order",
 ]
+
+RAS_VERSION = 2
+"""Version of RAS: 1 read calibration alignment as `confidence`; 2 reads it as `brier` unless another reading is named.
+
+RAS of different versions or readings is not compared.
+"""
 
 Family: TypeAlias = Literal["noise", "blur", "weather", "digital"]
 """The kinds of corruption that the papers tell apart."""

@@ -7,7 +7,7 @@ lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchc_metrics.benchmark import CONTROL, SEVERITIES, Condition
+from benchc_metrics.benchmark import CONTROL, RAS_VERSION, SEVERITIES, Condition
 from benchc_metrics.cautions import Caution, cautions_of
 from benchc_metrics.designs import FULL
 from benchc_metrics.inspect_logs import is_inspect_log, model_of_inspect_log
@@ -133,6 +133,7 @@ class RunMetadata:
     thinking: str | None = None
 
 
+_WITH_DISTRIBUTIONS = ("log-likelihoods", "mean losses")
 _ALL_ASKED: NDArray[np.bool_] = np.ones(0, dtype=bool)
 
 
@@ -392,7 +393,19 @@ def _assemble(files: RunFiles) -> Run:
         design=arrays.design,
     )
     restored = f" with restoration {metadata.restoration}" if metadata.restoration else ""
-    return _run_of_arrays(f"{metadata.model or _unnamed(files)}{restored}", metadata, arrays, files.notes)
+    notes = (*files.notes, *_notes_on_ras(files.results)) if arrays.obtained in _WITH_DISTRIBUTIONS else files.notes
+    return _run_of_arrays(f"{metadata.model or _unnamed(files)}{restored}", metadata, arrays, notes)
+
+
+def _notes_on_ras(results: Mapping[str, Any]) -> Iterator[str]:
+    """Say of which version RAS is in a results file of an older or newer benchc."""
+    of_tasks = [_mapping(_mapping(task).get("metadata")) for task in _mapping(results.get("configs")).values()]
+    versions = {str(task.get("ras_version", 1)) for task in of_tasks if {"dataset", "engine"} <= task.keys()}
+    for version in sorted(versions - {str(RAS_VERSION)}):
+        yield (
+            f"The results file has RAS of version {version[:20]}, which is not compared with version {RAS_VERSION}; here "
+            "RAS is computed from the records, which hold what every reading needs."
+        )
 
 
 def _unnamed(files: RunFiles) -> str:
@@ -531,7 +544,7 @@ def _run_of_arrays(name: str, metadata: RunMetadata, arrays: RunArrays, notes: S
         missing=arrays.missing,
         notes=(*notes, *arrays.notes),
         asked=arrays.asked,
-        given=None if arrays.obtained in ("log-likelihoods", "mean losses") else given,
+        given=None if arrays.obtained in _WITH_DISTRIBUTIONS else given,
         votes=arrays.votes,
     )
     return with_control_apart(run)

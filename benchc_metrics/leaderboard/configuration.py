@@ -8,6 +8,7 @@
       fingerprint: ab8f...         # printed by `benchc info`
     engine: "1"                    # the version of the installed benchc by default
     prompt: "{question}..."        # the prompt of the tasks by default
+    ras_reading: brier             # how RAS reads calibration alignment; brier by default
     address: https://...           # where submissions are handed in
 
 Only `schema` and the dataset's `id` and `fingerprint` must be there.
@@ -24,6 +25,7 @@ from pydantic import Field, ValidationError
 from benchc_metrics.leaderboard.schema import HubId, Name, Revision, Strict, Text, Url, first_fault
 from benchc_metrics.leaderboard.strict_text import parse_yaml
 from benchc_metrics.messages import reason_of
+from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 
 __all__ = ["CONFIGURATION_SCHEMA", "DatasetOfSite", "LeaderboardConfiguration", "read_configuration"]
 
@@ -51,6 +53,8 @@ class LeaderboardConfiguration(Strict):
     dataset : DatasetOfSite
     engine, prompt : str or None
         What submissions must have been evaluated with; None stands for those of the installed benchc.
+    ras_reading : str
+        Of RAS; submissions of another reading are not shown.
     address : str or None
         Where submissions are handed in.
     """
@@ -60,6 +64,7 @@ class LeaderboardConfiguration(Strict):
     dataset: DatasetOfSite
     engine: Name | None = None
     prompt: Text | None = None
+    ras_reading: Reading = DEFAULT_READING
     address: Url | None = None
 
 

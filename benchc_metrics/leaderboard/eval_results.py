@@ -30,6 +30,8 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
         f"{record.versions.stack} {record.versions.lmms_eval}, "
         f"backend {record.model.backend}, dataset {record.dataset.fingerprint[:16]}"
     )
+    if record.ras is not None:
+        how += f", RAS {record.ras}"
     if record.obtained != "log-likelihoods":
         how += f", predictions from {record.obtained}"
     if record.design != FULL:

@@ -288,7 +288,11 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
     asked = run.asked.reshape(len(clean), -1)
     number_asked = asked.sum(axis=1)
     right_under_corruption = (corrupted == run.answers[:, np.newaxis]).sum(axis=1) / number_asked
-    mean_ras = PairValues.of_run(run).values["ras"].sum(axis=(1, 2)) / number_asked if run.has_distributions else None
+    mean_ras = (
+        PairValues.of_run(run, record.reading).values["ras"].sum(axis=(1, 2)) / number_asked
+        if run.has_distributions
+        else None
+    )
     conditions = f"{CONDITIONS[1]} to {CONDITIONS[-1]}"
     if record.design != FULL:
         conditions = f"those of {describe_design(record.design)} within {conditions}"
@@ -377,7 +381,7 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
             additional_details={"fingerprint": record.dataset.fingerprint},
         ),
         metric_config=MetricConfig(
-            evaluation_description=figure.meaning,
+            evaluation_description=_description(record, name),
             metric_id=f"benchc.{name}",
             metric_name=figure.label,
             lower_is_better=figure.higher_is_better is False,
@@ -387,6 +391,11 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
         ),
         score_details=ScoreDetails(score=score, uncertainty=uncertainty),
     )
+
+
+def _description(record: SubmissionRecord, name: str) -> str:
+    of_ras = record.ras is not None and name.startswith("ras")
+    return f"{METRICS[name].meaning} RAS {record.ras}." if of_ras else METRICS[name].meaning
 
 
 def _bound(value: float) -> Bound:

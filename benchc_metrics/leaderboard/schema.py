@@ -17,11 +17,12 @@ from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from benchc_metrics.designs import check_design
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.strict_text import parse_json
+from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, Reading
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import Obtained
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
@@ -36,6 +37,7 @@ __all__ = [
     "SAMPLES_SCHEMA",
     "SAMPLES_VERSION",
     "STANDARD_BOOTSTRAP",
+    "STANDARD_RAS",
     "SUBMISSION_SCHEMA",
     "UNAGGREGATED_FILE",
     "BootstrapFacts",
@@ -47,6 +49,7 @@ __all__ = [
     "HubId",
     "ModelFacts",
     "Name",
+    "RasFacts",
     "Relationship",
     "Revision",
     "SourceFacts",
@@ -240,6 +243,22 @@ class FileFacts(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class RasFacts(Strict):
+    """How RAS is defined: its version, and the reading of calibration alignment; see `benchc_metrics.metrics.ras`."""
+
+    version: Annotated[int, Field(ge=1, le=1000)]
+    reading: Reading
+
+    @classmethod
+    def read_as(cls, reading: Reading) -> RasFacts:
+        """Take the version of this benchc."""
+        return cls(version=RAS_VERSION, reading=reading)
+
+    def __str__(self) -> str:
+        """Write both in words."""
+        return f"version {self.version} ({self.reading})"
+
+
 class SubmissionRecord(Strict):
     """The content of `benchc.json`.
 
@@ -257,6 +276,8 @@ class SubmissionRecord(Strict):
         The origin of the predictions, as in `benchc_metrics.records.SampleRecord`.
     design : str
         Which conditions each sample was asked, see `benchc_metrics.designs`.
+    ras : RasFacts or None
+        None where RAS is not defined.
     answered_by : tuple of str
         The names that the responses give the model.
     cautions : tuple of str
@@ -281,6 +302,7 @@ class SubmissionRecord(Strict):
     context: Name | None
     obtained: Obtained
     design: Annotated[str, Field(max_length=20), AfterValidator(check_design)]
+    ras: RasFacts | None
     answered_by: Annotated[tuple[Name, ...], Field(max_length=20)]
     cautions: Annotated[tuple[Name, ...], Field(max_length=20)]
     dataset: DatasetFacts
@@ -296,13 +318,29 @@ class SubmissionRecord(Strict):
         """Whether there are probabilities of the options, which RAS and calibration need."""
         return self.obtained in ("log-likelihoods", "mean losses")
 
+    @property
+    def reading(self) -> Reading:
+        """The reading of RAS, for what is computed of its run; the default where RAS is not defined."""
+        return DEFAULT_READING if self.ras is None else self.ras.reading
+
+    @model_validator(mode="after")
+    def _check_ras(self) -> SubmissionRecord:
+        if (self.ras is None) == self.has_distributions:
+            raise ValueError(f"ras does not go together with predictions from {self.obtained}")
+        return self
+
     def to_json(self) -> str:
         """Write the record as the one text that stands for it."""
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
+STANDARD_RAS = RasFacts.read_as(DEFAULT_READING)
+
 STANDARD_BOOTSTRAP = BootstrapFacts(resamples=RESAMPLES, seed=SEED, level=CONFIDENCE_LEVEL)
 """What every submission must use: intervals of another seed could be picked."""
+
+
+_OLD_SCHEMA = re.compile(r'\s*\{\s*"schema"\s*:\s*"benchc\.submission/2"')
 
 
 def parse_record(text: str) -> SubmissionRecord:
@@ -315,6 +353,11 @@ def parse_record(text: str) -> SubmissionRecord:
         one sentence on the first fault.
     """
     try:
+        if _OLD_SCHEMA.match(text):
+            raise ValueError(
+                "its schema is 'benchc.submission/2', whose RAS is version 1 and is not compared with version "
+                f"{RAS_VERSION}: write the submission again from its run with `benchc submit`, which reads old records"
+            )
         record = SubmissionRecord.model_validate_json(text)
         # The model's own reader takes the last one of two keys of one name.
         parse_json(text)

@@ -19,7 +19,7 @@ from benchc_metrics.findings.analysis import Contest, FloorAnalysis, RunAnalysis
 from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.groups import group_letters
-from benchc_metrics.leaderboard.schema import SubmissionRecord
+from benchc_metrics.leaderboard.schema import STANDARD_RAS, RasFacts, SubmissionRecord
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric, headline_metrics
@@ -72,6 +72,8 @@ class SiteFacts:
         Its git revision there.
     address : str or None
         Where submissions are handed in.
+    ras : RasFacts
+        How RAS is defined in all its submissions that have it.
     """
 
     fingerprint: str
@@ -81,6 +83,7 @@ class SiteFacts:
     dataset: str | None = None
     revision: str | None = None
     address: str | None = None
+    ras: RasFacts = STANDARD_RAS
 
     @property
     def demonstration(self) -> bool:
@@ -114,10 +117,24 @@ class SiteFacts:
                 "the submissions with option log-likelihoods and those with generated letters have different datasets, "
                 "engines or prompts: say with --config which of them the site is over"
             )
+        of_ras = {record.ras for record in records if record.ras is not None}
+        if len(of_ras) > 1:
+            raise ValueError(
+                f"the submissions have RAS {' and '.join(sorted(map(str, of_ras)))}, which are not compared: say with "
+                "--config which of them the site is over"
+            )
         ids = {(record.dataset.id, record.dataset.revision) for record in records}
         dataset, revision = ids.pop() if len(ids) == 1 else (None, None)
         first = records[0]
-        return cls(first.dataset.fingerprint, first.engine, first.prompt, first.dataset.samples, dataset, revision)
+        return cls(
+            first.dataset.fingerprint,
+            first.engine,
+            first.prompt,
+            first.dataset.samples,
+            dataset,
+            revision,
+            ras=next(iter(of_ras), STANDARD_RAS),
+        )
 
     def differences_of(self, record: SubmissionRecord) -> Iterator[str]:
         """Say what of a submission is not the site's, a clause each."""
@@ -128,6 +145,8 @@ class SiteFacts:
         ):
             if said != wanted:
                 yield f"its {what} {quoted(said)} is not the site's, {quoted(wanted)}"
+        if record.ras not in (None, self.ras):
+            yield f"its RAS is {record.ras} and the site's is {self.ras}, which are not compared"
         if self.dataset is not None and record.dataset.id != self.dataset:
             yield f"its dataset's id {quoted(record.dataset.id)} is not the site's, {quoted(self.dataset)}"
         if None not in (self.revision, record.dataset.revision) and record.dataset.revision != self.revision:
@@ -339,7 +358,7 @@ def _kinds_of(
 
 def _entry(name: str, slug: str, submission: Submission) -> Entry:
     run = replace(submission.run, name=name)
-    analysis = analyse(run) if run.has_distributions else None
+    analysis = analyse(run, submission.record.reading) if run.has_distributions else None
     pairs = analysis.pairs if analysis is not None else PairValues.of_run(run)
     floor = analysis.floor if analysis is not None else FloorAnalysis.of_pairs(pairs)
     return Entry(name, slug, submission, analysis, estimate(pairs, filter_views(run)), floor)

@@ -38,6 +38,7 @@ from benchc_metrics.leaderboard.schema import (
     FileFacts,
     FloorFigures,
     ModelFacts,
+    RasFacts,
     Relationship,
     SourceFacts,
     SubmissionRecord,
@@ -79,6 +80,8 @@ class SubmissionDetails:
         Its git revision there.
     model_id : str or None
         The model's id ORG/NAME; the name under which it was evaluated if None.
+    ras_reading : {"brier", "probability", "confidence", "certainty"}
+        Of RAS, where the run has probabilities.
     organisation : str
         Who evaluated.
     relationship : {"first_party", "third_party", "collaborative", "other"}
@@ -90,6 +93,7 @@ class SubmissionDetails:
     dataset_id: str
     dataset_revision: str | None = None
     model_id: str | None = None
+    ras_reading: Reading = DEFAULT_READING
     organisation: str = "unknown"
     relationship: Relationship = "other"
     source_url: str = "https://arxiv.org/abs/2511.19032"
@@ -338,7 +342,8 @@ def _record_without_files(
         raise ValueError(
             f"the model's name {quoted(model_id)} is not an id of the form ORG/NAME: give one with --model-id"
         )
-    figures, table = figures_of_run(run, bootstrap)
+    reading = details.ras_reading
+    figures, table = figures_of_run(run, bootstrap, reading)
     try:
         return SubmissionRecord(
             schema=SUBMISSION_SCHEMA,
@@ -354,6 +359,7 @@ def _record_without_files(
             context=facts.context,
             obtained=run.obtained,
             design=facts.design,
+            ras=RasFacts.read_as(reading) if run.has_distributions else None,
             answered_by=facts.answered_by,
             cautions=tuple(caution.name for caution in run.cautions),
             dataset=DatasetFacts(
@@ -372,7 +378,7 @@ def _record_without_files(
             bootstrap=bootstrap,
             figures=figures,
             table=table,
-            floor=floor_of_run(run, bootstrap),
+            floor=floor_of_run(run, bootstrap, reading),
             files=(),
         )
     except ValidationError as refusal:

@@ -39,6 +39,7 @@ from benchc_metrics.leaderboard.schema import (
 from benchc_metrics.leaderboard.strict_text import parse_csv, parse_json, parse_yaml
 from benchc_metrics.leaderboard.submission import derived_files, figures_of_run, floor_of_run
 from benchc_metrics.messages import quoted, reason_of
+from benchc_metrics.metrics.ras import RAS_VERSION, Reading
 from benchc_metrics.runs import Run, RunMetadata
 
 __all__ = ["Finding", "SampleFacts", "Verification", "read_submission", "verify"]
@@ -89,6 +90,7 @@ def verify(
     dataset: str | None = None,
     samples: Mapping[str, SampleFacts] | None = None,
     prompt: str | None = None,
+    ras_reading: Reading | None = None,
     bootstrap: BootstrapFacts = STANDARD_BOOTSTRAP,
 ) -> Verification:
     """Check a submission; never raises for what is in it.
@@ -104,6 +106,8 @@ def verify(
         The dataset's samples by their ids. Without them the right answers are those that the submission states.
     prompt : str, optional
         The fixed part of the prompt whose submissions are accepted; any by default.
+    ras_reading : {"brier", "probability", "confidence", "certainty"}, optional
+        The reading of RAS whose submissions are accepted; any by default. The version must be that of this benchc.
     bootstrap : BootstrapFacts
         How the intervals must have been made, and how they are made again.
 
@@ -118,7 +122,8 @@ def verify(
     """
     place = _existing(folder)
     try:
-        record, contents, run = _opened(place, list(_accepted(engine, dataset, samples, prompt, bootstrap)))
+        accepted = _accepted(engine, dataset, samples, prompt, ras_reading, bootstrap)
+        record, contents, run = _opened(place, list(accepted))
         findings = [
             *(_findings_of_samples(run, samples) if samples is not None else ()),
             *_findings_of_content(record, contents, run, bootstrap),
@@ -206,6 +211,7 @@ def _accepted(
     dataset: str | None,
     samples: Mapping[str, SampleFacts] | None,
     prompt: str | None,
+    ras_reading: Reading | None,
     bootstrap: BootstrapFacts,
 ) -> Iterator[Check]:
     """Yield the checks of what a record says it is about; they cost nothing."""
@@ -236,6 +242,22 @@ def _accepted(
         yield (
             lambda record: (
                 None if record.prompt == prompt else f"its prompt {quoted(record.prompt)} is not {quoted(prompt)}"
+            )
+        )
+    yield (
+        lambda record: (
+            None
+            if record.ras is None or record.ras.version == RAS_VERSION
+            else f"its RAS is {record.ras}, and this benchc computes version {RAS_VERSION}: write it again from its run"
+        )
+    )
+    if ras_reading is not None:
+        yield (
+            lambda record: (
+                None
+                if record.ras is None or record.ras.reading == ras_reading
+                else f"its RAS is read as {record.ras.reading}, not as {ras_reading}: write it again from its run with "
+                f"`benchc submit --ras-reading {ras_reading}`"
             )
         )
     yield (
@@ -331,8 +353,8 @@ def _findings_of_content(
     hidden = [caution for caution in run.cautions if caution.name not in record.cautions]
     for caution in hidden:
         yield Finding(RECORD_FILE, f"it hides the caution {quoted(caution.name)}: {caution.sentence}")
-    metrics, table = figures_of_run(run, bootstrap)
-    floor = floor_of_run(run, bootstrap)
+    metrics, table = figures_of_run(run, bootstrap, record.reading)
+    floor = floor_of_run(run, bootstrap, record.reading)
     differing = [
         *_findings_of_estimates("", record.figures, metrics),
         *_findings_of_table(record, table),

@@ -26,6 +26,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from benchc_metrics.benchmark import RAS_VERSION
 from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.metrics.calibration import brier_score
 from benchc_metrics.responses import answer_indices, option_counts
@@ -68,12 +69,6 @@ The paper's public summary fixes what RAS is made of, its range and its split, a
 """
 
 DEFAULT_READING: Reading = "brier"
-
-RAS_VERSION = 2
-"""Version of RAS: 1 read calibration alignment as `confidence`; 2 reads it as `brier` unless another reading is named.
-
-RAS of different versions or readings is not compared.
-"""
 
 SAME = 1e-9
 """Confidences and uncertainties that differ by no more are the same: another order of options moves them by 5e-17."""

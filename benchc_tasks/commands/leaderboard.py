@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchc_metrics.benchmark import STANDARD_PROMPT
 from benchc_metrics.escaping import for_terminal
-from benchc_metrics.leaderboard.schema import RECORD_FILE
+from benchc_metrics.leaderboard.schema import RECORD_FILE, RasFacts
 from benchc_metrics.leaderboard.verification import Verification
+from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_tasks.commands.verify import Accepted, add_accepted_arguments
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def site_facts(accepted: Accepted, submissions: Sequence[Submission]) -> SiteFac
         if len(ids) == 1:
             dataset, revision = ids.pop()
     fingerprint = accepted.fingerprint or min(datasets)
+    readings = {record.ras.reading for record in records if record.ras is not None}
+    only = next(iter(readings)) if len(readings) == 1 else DEFAULT_READING
     return SiteFacts(
         fingerprint=fingerprint,
         engine=accepted.engine,
@@ -143,6 +146,7 @@ def site_facts(accepted: Accepted, submissions: Sequence[Submission]) -> SiteFac
         dataset=dataset,
         revision=revision,
         address=configuration.address if configuration else None,
+        ras=RasFacts.read_as(configuration.ras_reading if configuration else only),
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from benchc_metrics.leaderboard.schema import Relationship
 from benchc_metrics.leaderboard.submission import SubmissionDetails, write_submission
 from benchc_metrics.runs import read_run
+from benchc_tasks.commands.output import add_reading_argument
 from benchc_tasks.commands.summary import notes_on_runs
 
 __all__ = ["add_parser", "run"]
@@ -43,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--source-name", default=DEFAULTS.source_name, metavar="NAME", help="what to call that place (%(default)s)"
     )
+    add_reading_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         dataset_id=arguments.dataset_id,
         dataset_revision=arguments.dataset_revision,
         model_id=arguments.model_id,
+        ras_reading=arguments.ras_reading,
         organisation=arguments.organisation,
         relationship=arguments.relationship,
         source_url=arguments.source_url,

@@ -73,6 +73,7 @@ class Accepted:
             dataset=self.fingerprint,
             samples=self.samples,
             prompt=self.configuration.prompt if self.configuration else None,
+            ras_reading=self.configuration.ras_reading if self.configuration else None,
         )
 
 
@@ -107,7 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         name = for_terminal(str(folder))
         if verification.record is not None:
             record = verification.record
-            console.print(f"{name}: sound; {record.model.id} over {record.dataset.samples} samples")
+            of_ras = f", RAS {record.ras}" if record.ras is not None else ""
+            console.print(f"{name}: sound; {record.model.id} over {record.dataset.samples} samples{of_ras}")
         for finding in verification.findings:
             console.print(f"{name}: {finding}")
     if accepted.samples is None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from loguru import logger
 
-from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, Condition, conditions_under
+from benchc_metrics.benchmark import CONTROL, CORRUPTION_FAMILIES, RAS_VERSION, Condition, conditions_under
 from benchc_metrics.designs import FULL, LITE, LITE_CONDITIONS, conditions_per_sample, lite_conditions, lite_design
 from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.metrics.ras import READINGS, Reading
@@ -37,6 +37,7 @@ __all__ = [
     "refuse_examples",
     "say_that_ras_is_not_defined",
     "sent_context",
+    "settings_of_ras",
     "settings_of_samples",
     "split_of",
     "text_of",
@@ -220,6 +221,11 @@ def load_samples(source: str | None, split: str | None) -> SampleDataset:
 def settings_of_samples(samples: SampleDataset) -> dict[str, Any]:
     """Return what a task's configuration says about its data, which results files keep and caches look at."""
     return {"dataset": samples.fingerprint, "demonstration": samples.is_demonstration, "engine": ENGINE_VERSION}
+
+
+def settings_of_ras(reading: Reading) -> dict[str, Any]:
+    """Return what a task's configuration says about RAS, so that results files say which one they hold."""
+    return {"ras_version": RAS_VERSION, "ras_reading": reading}
 
 
 def split_of(dataset_kwargs: Mapping[str, Any] | None) -> str | None:

@@ -28,6 +28,7 @@ from benchc_tasks.stacks.common import (
     reading_of,
     say_that_ras_is_not_defined,
     sent_context,
+    settings_of_ras,
     settings_of_samples,
     text_of,
 )
@@ -115,7 +116,7 @@ def benchc(
         ),
         scorer=benchc_scorer(reading),
         metrics=[benchc_metrics(reading)],
-        metadata={**settings_of_samples(samples), "corruption": ",".join(corruptions)},
+        metadata={**settings_of_samples(samples), **settings_of_ras(reading), "corruption": ",".join(corruptions)},
         version=1,
     )
 

@@ -32,6 +32,7 @@ from benchc_tasks.stacks.common import (
     refuse_examples,
     say_that_ras_is_not_defined,
     sent_context,
+    settings_of_ras,
     settings_of_samples,
     split_of,
 )
@@ -89,7 +90,9 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
         self._docs = self.samples.without_images()
         self._positions = {sample: place for place, sample in enumerate(self.samples.ids)}
         super().__init__()
-        self._config = TaskConfig(**{**settings, "metadata": metadata | settings_of_samples(self.samples)})
+        self._config = TaskConfig(
+            **{**settings, "metadata": metadata | settings_of_samples(self.samples) | settings_of_ras(self.reading)}
+        )
 
     def download(self, *settings: object, **named_settings: object) -> None:
         """Do nothing: the samples are loaded already."""
@@ -344,6 +347,6 @@ class GenerationTask(SampleTask):
 
 _OUR_METADATA = frozenset(
     {"version", "corruption", "corruptions", "design", "conditions_per_sample", "module", "ras_reading", "prompt"}
-    | {"config_source", "dataset", "demonstration", "engine"}
+    | {"config_source", "dataset", "demonstration", "engine", "ras_version"}
 )
 """Keys of a task's metadata that are not arguments of the model, which the harness adds."""

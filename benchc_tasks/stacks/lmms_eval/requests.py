@@ -29,6 +29,8 @@ from benchc_tasks.stacks.pictures import condition_state
 
 __all__ = ["group_requests", "group_requests_by_key", "group_text_requests", "in_pieces", "task_configurations"]
 
+OF_RAS = ("ras_reading", "ras_version")
+
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
 
 Documents = Mapping[str, Mapping[str, Any]]
@@ -134,8 +136,8 @@ def task_configurations(tasks: Mapping[str, Any]) -> dict[str, str]:
         elif hasattr(task, "dump_config"):
             configuration = dict(task.dump_config())
             if isinstance(metadata := configuration.get("metadata"), Mapping):
-                # How RAS is read changes no response.
-                configuration["metadata"] = {key: metadata[key] for key in metadata if key != "ras_reading"}
+                # How RAS is defined changes no response.
+                configuration["metadata"] = {key: metadata[key] for key in metadata if key not in OF_RAS}
             written = json.dumps(configuration, sort_keys=True, default=str)
             found[name] = answer_key(_ADDRESS.sub(">", written))
     return found

@@ -32,6 +32,7 @@ from benchc_tasks.stacks.common import (
     reading_of,
     refuse_examples,
     sent_context,
+    settings_of_ras,
     settings_of_samples,
     split_of,
 )
@@ -54,6 +55,7 @@ TASK_OPTIONS = (
     "engine",
     "module",
     "ras_reading",
+    "ras_version",
     "seed",
     "thinking",
     "thinking_tokens",
@@ -102,7 +104,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         self.reading = reading_of(metadata.get("ras_reading", DEFAULT_READING))
         self._contexts: dict[str, SentContext] = {}
         # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
-        settings["metadata"] = metadata | settings_of_samples(self.samples)
+        settings["metadata"] = metadata | settings_of_samples(self.samples) | settings_of_ras(self.reading)
         super().__init__(config=settings)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
