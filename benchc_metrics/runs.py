@@ -403,8 +403,8 @@ def _notes_on_ras(results: Mapping[str, Any]) -> Iterator[str]:
     versions = {str(task.get("ras_version", 1)) for task in of_tasks if {"dataset", "engine"} <= task.keys()}
     for version in sorted(versions - {str(RAS_VERSION)}):
         yield (
-            f"The results file has RAS of version {version[:20]}, which is not compared with version {RAS_VERSION}; here "
-            "RAS is computed from the records, which hold what every reading needs."
+            f"The results file has RAS of version {version[:20]}, which is not compared with version {RAS_VERSION}; "
+            "here RAS is computed from the records, which hold what every reading needs."
         )
 
 
