@@ -169,6 +169,11 @@ def _moved_letters(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str
     return f"Not one of {int(pairs.sum()):,} pairs ({int(samples.sum()):,} samples) has another letter under corruption"
 
 
+def _temperature(run: Run) -> Caution | None:
+    temperature = run.temperature if run.has_distributions else None
+    return Caution("temperature", temperature.note) if temperature and temperature.bound == "flattest" else None
+
+
 def _invalid(run: Run) -> Caution | None:
     """Find a run in which many conditions have no usable response."""
     clean = run.clean_predictions
@@ -209,6 +214,7 @@ _CHECKS: tuple[Callable[[Run], Caution | None], ...] = (
     _blind,
     _one_letter,
     _letter_mass,
+    _temperature,
     _invalid,
     _prompt,
 )

@@ -32,6 +32,14 @@ _LARGEST_STEP = 1.0
 Bound: TypeAlias = Literal["sharpest", "flattest"]
 
 
+_NOTES: dict[Bound, str] = {
+    "sharpest": "The temperature is at its lower bound, because the clean answers are all right: tempered RAS is that "
+    "of answers that are all but sure.",
+    "flattest": "The temperature is at its upper bound, because the clean answers are no better than chance: the "
+    "tempered answers are nearly uniform, and tempered RAS is near 0 whatever corruption does.",
+}
+
+
 class Temperature(NamedTuple):
     """A fitted temperature.
 
@@ -46,6 +54,11 @@ class Temperature(NamedTuple):
 
     value: float
     bound: Bound | None = None
+
+    @property
+    def note(self) -> str:
+        """A sentence on the bound that was hit; empty where none was."""
+        return _NOTES[self.bound] if self.bound else ""
 
 
 def fit_temperature(log_likelihoods: ArrayLike, answer: ArrayLike) -> Temperature:

@@ -20,9 +20,10 @@ from benchc_metrics.findings.analysis import (
     check_all_comparable,
 )
 from benchc_metrics.findings.designs import note_on_design, note_on_designs
+from benchc_metrics.findings.rankings import rankings
 from benchc_metrics.findings.restoration import notes_on_restorations
 from benchc_metrics.findings.sentences import MILD, find_all
-from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS, Reading
+from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, READINGS, Reading
 from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
 from benchc_metrics.pages.charts import (
     Chart,
@@ -169,6 +170,8 @@ def render_report(
         has_probabilities=runs[0].has_distributions,
         notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses), *notes_on_restorations(runs, reading)],
         columns=headline_columns(analyses, winners),
+        rankings=rankings(analyses),
+        version=RAS_VERSION,
         floors=floor_rows(floors),
         floor_metrics=floor_metrics(floors.values()),
         changes=CONTROL_CHANGES,
@@ -238,6 +241,8 @@ def _notes_on_designs(analyses: Sequence[RunAnalysis]) -> Iterator[str]:
 
 def _notes_of_run(run: Run) -> Iterator[str]:
     yield from run.notes
+    if run.temperature.bound == "sharpest":
+        yield run.temperature.note
     if run.missing:
         yield f"{len(run.missing):,} pairs or clean answers were not run and are left out."
     if run.invalid:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.messages import close_to_it, quoted
-from benchc_metrics.metrics.ras import DEFAULT_READING, READINGS
+from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, READINGS
 from benchc_metrics.metrics.registry import METRICS, METRICS_OF_VOTES
 from benchc_metrics.pages.tables import Table, print_tables, to_csv, to_json, to_latex, to_markdown
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
@@ -131,6 +131,7 @@ def print_in_format(
             "resamples": arguments.resamples,
             "seed": arguments.seed,
             "confidence_level": CONFIDENCE_LEVEL,
+            "ras_version": RAS_VERSION,
             "ras_reading": arguments.ras_reading,
         }
         print(to_json(tables, facts, notes, cautions), end="")
