@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from math import isnan
+from math import isfinite
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -329,7 +329,8 @@ def _estimate_record(estimated: EstimatedRun, figure: str, view: str | None = No
 
 
 def _record_of(*bounds: float) -> EstimateRecord:
-    value, low, high = (None if isnan(number) else number for number in bounds)
+    # An interval of a metric without a limit can have none either.
+    value, low, high = (number if isfinite(number) else None for number in bounds)
     return EstimateRecord(value=value, low=low, high=high)
 
 

@@ -237,6 +237,11 @@ def test_a_run_without_ras_comes_last(submitted: list[Submission]) -> None:
     run = submitted[0].run
     nothing = replace(run, corrupted=np.full_like(run.corrupted, np.nan))
     entry = site_module.Entry(
-        "x", "x", submitted[0], site_module.analyse(nothing), estimate(nothing, filter_views(nothing)[:1], resamples=10)
+        "x",
+        "x",
+        submitted[0],
+        site_module.analyse(nothing),
+        estimate(nothing, filter_views(nothing)[:1], resamples=10),
+        None,
     )
     assert site_module._rank(entry)[0] == float("inf")
