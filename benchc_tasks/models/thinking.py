@@ -24,7 +24,7 @@ __all__ = [
 SKIP = "skip"
 """Value of the model's argument `think` that asks for it."""
 
-THOUGHT = r"(?:begin_of_)?[\w:]*(?:think|thought|reason)\w*"
+THOUGHT = r"(?!end_of_)(?:begin_of_)?[\w:]*(?:think|thought|reason)\w*"
 OPENS_THINKING = re.compile(rf"<\|?{THOUGHT}\|?>|\[THINK\]|◁think▷|<\|channel\|>\s*analysis", re.IGNORECASE)
 CLOSES_THINKING = re.compile(
     r"</[\w:]*(?:think|thought|reason)\w*>|<\|end_of_\w+\|>|\[/THINK\]|◁/think▷|<\|channel\|>\s*final", re.IGNORECASE
@@ -100,7 +100,8 @@ def find_skip(render: Callable[..., str], template: str, called: str) -> Skip:
             written = render(**settings)
         except Exception:  # a template may refuse a setting in any way it likes
             continue
-        if written != plain and open_thinking(written) is None:
+        # A template may close the block unless it is told to open it.
+        if open_thinking(written) is None and (written != plain or CLOSES_THINKING.search(written)):
             return Skip(settings)
     if (mark := open_thinking(plain)) is not None:
         return Skip(suffix=_closed(plain, mark))

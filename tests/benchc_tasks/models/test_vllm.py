@@ -22,6 +22,8 @@ from benchc_tasks.datasets import load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import engines
 from benchc_tasks.models.engines import EngineSettings
+from benchc_tasks.models.generation.engines import generator_of
+from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.vllm import (
     BATCH_SIZE,
@@ -214,6 +216,31 @@ def test_a_question_without_and_one_with_a_wide_picture(scorer: VllmChoiceScorer
     reference = build_scorer(EngineSettings(None, None, {}, torch.device("cpu"), dtype="float32"))
     for here, there in zip(answers(scorer, some), answers(reference, some), strict=True):
         assert probabilities(here) == pytest.approx(probabilities(there), abs=1e-3)
+
+
+def test_the_engine_writes_the_letter_that_it_prefers_and_votes_by_its_probabilities(
+    scorer: VllmChoiceScorer, questions: list[Question], expected: list[list[OptionResponse]]
+) -> None:
+    generator = generator_of(scorer)
+
+    def written(settings: WritingSettings, numbers: tuple[int, ...], some: Sequence[Question]) -> list[Any]:
+        asked = [TextQuestion(each.name, each.context, each.images, settings, numbers) for each in some]
+        return generator.generate(generator.prepare(asked))
+
+    sure = [
+        (question, scores)
+        for question, scores in zip(questions, expected, strict=True)
+        if np.diff(np.sort(probabilities(scores)))[-1] > NEAR_TIE
+    ]
+    greedy = written(WritingSettings(max_new_tokens=2), (0,), [question for question, _ in sure])
+    preferred = [[question.options[int(np.argmax(probabilities(scores)))]] for question, scores in sure]
+    assert greedy == preferred
+    # The least sure of them, whose votes differ.
+    question, scores = min(sure, key=lambda entry: probabilities(entry[1]).max())
+    ((*votes,),) = written(WritingSettings(max_new_tokens=2, temperature=1.0), tuple(range(200)), [question])
+    shares = np.array([votes.count(option) for option in question.options]) / len(votes)
+    assert np.abs(shares - probabilities(scores)).max() < 0.17
+    assert len(set(votes)) > 1
 
 
 def test_the_system_message_reaches_the_prompt(

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lmms_eval.evaluator import simple_evaluate
+from lmms_eval.tasks import TaskManager
 from vllm_server import OPTIONS, SERVED_NAME, vllm_server, why_no_vllm
 from vllm_support import vllm_checkpoint
 
@@ -18,13 +20,16 @@ from benchc_metrics.benchmark import LETTERS
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.corruptions import corrupt
 from benchc_tasks.datasets import decode_image, load_dataset
+from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
+from benchc_tasks.models.generation.served import ServedGenerator
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Question
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading, ServedChat
 from benchc_tasks.models.served.requests import ServedModel
-from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_scorer
+from benchc_tasks.models.served.scoring import ServedChoiceScorer, load_served_model, load_served_scorer
 from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 from benchc_tasks.stacks.prompting import question_with_options
+from task_yamls import tasks_path
 
 if reason := why_no_vllm():
     if os.environ.get("BENCHC_REQUIRE_VLLM") == "1":
@@ -136,6 +141,46 @@ def test_the_fingerprint_names_the_engine_and_stays_the_same(served: Callable[..
     assert '"system": "vllm-' in first
     assert served(num_concurrent=3).fingerprint == first
     assert served(exact=False).fingerprint != first
+
+
+@pytest.mark.parametrize("takes_n", [True, False])
+def test_a_server_votes_by_n_and_by_requests_and_writes_what_it_prefers(
+    url: str, questions: list[Question], expected: list[np.ndarray], takes_n: bool
+) -> None:
+    model, chat, concurrency = load_served_model("openai", {"base_url": url, "model": SERVED_NAME})
+    generator = ServedGenerator(model, chat, concurrency=concurrency)
+    generator._takes_n = takes_n
+
+    def written(settings: WritingSettings, numbers: tuple[int, ...], some: Sequence[Question]) -> list[Any]:
+        asked = [TextQuestion(each.name, each.context, each.images, settings, numbers) for each in some]
+        return generator.generate(generator.prepare(asked))
+
+    chosen = [place for place, each in enumerate(expected) if np.diff(np.sort(each))[-1] > NEAR_TIE][:12]
+    greedy = written(WritingSettings(max_new_tokens=2), (0,), [questions[place] for place in chosen])
+    assert greedy == [[questions[place].options[int(expected[place].argmax())]] for place in chosen]
+    place = min(chosen, key=lambda place: expected[place].max())
+    ((*votes,),) = written(WritingSettings(max_new_tokens=2, temperature=1.0), tuple(range(48)), [questions[place]])
+    shares = np.array([votes.count(option) for option in questions[place].options]) / len(votes)
+    assert len(votes) == 48
+    assert np.abs(shares - expected[place]).max() < 0.35
+
+
+def test_votes_of_lmms_eval_with_a_served_model(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BENCHC_DATASET", raising=False)
+    results = simple_evaluate(
+        model=BenchCModel(backend="openai", base_url=url, model=SERVED_NAME),
+        tasks=["benchc-gen-votes_fog"],
+        task_manager=TaskManager(include_path=str(tasks_path()), include_defaults=False),
+        bootstrap_iters=0,
+        limit=2,
+        log_samples=True,
+    )
+    assert results is not None
+    row = results["results"]["benchc-gen-votes_fog"]
+    assert row["votes,none"] == 16
+    assert -2 <= row["ras_votes,none"] <= 1
+    record = results["samples"]["benchc-gen-votes_fog"][0]["benchc"]
+    assert record["sampling"] == {"number": 16, "temperature": 1.0, "seed": None}
 
 
 def test_a_wrong_name_of_the_model(url: str) -> None:
