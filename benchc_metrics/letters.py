@@ -33,6 +33,11 @@ REASONING_TAGS = (
     ("<reasoning>", "</reasoning>"),
     ("<analysis>", "</analysis>"),
     ("◁think▷", "◁/think▷"),
+    ("[THINK]", "[/THINK]"),
+    ("<seed:think>", "</seed:think>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    ("<|channel>thought", "<channel|>"),
 )
 """What opens and what closes a model's reasoning; upper and lower case are the same."""
 

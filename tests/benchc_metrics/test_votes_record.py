@@ -7,6 +7,7 @@ import json
 import pytest
 
 from benchc_metrics.assembly import assemble_generation_record, assemble_votes_record
+from benchc_metrics.letters import REASONING_TAGS, UNFINISHED_THINKING, parse_letter
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.records import SampleRecord, Sampling
 from benchc_metrics.runs import run_of_records
@@ -93,3 +94,11 @@ def test_an_answer_that_the_prompt_began_as_thinking_needs_a_closing_tag() -> No
     assert record.predictions == (None, 1, None)
     assert record.unfinished == (1, 0, 0)
     assert record.invalid["fog@2"] == "the answer is empty"
+
+
+@pytest.mark.parametrize(("opening", "closing"), REASONING_TAGS)
+def test_thinking_of_every_kind_is_cut_out_and_an_end_within_it_is_unfinished(opening: str, closing: str) -> None:
+    options = ["dog", "mouse"]
+    assert parse_letter(f"{opening}A? The answer is A.{closing}\nB", options).option == 1
+    assert parse_letter(f"A? The answer is A.{closing}\nB", options).option == 1
+    assert parse_letter(f"{opening}\nThe answer is A", options).reason == UNFINISHED_THINKING
