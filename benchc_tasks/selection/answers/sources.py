@@ -13,7 +13,8 @@ from benchc_tasks.selection.answers.tables import TABLE_SUFFIXES, TableAnswers
 
 __all__ = ["open_answers"]
 
-_LOG_PATTERNS = ("*_samples_*.jsonl", "*_samples_*.jsonl.gz")
+_LOG_PATTERNS = ("*_samples_*.jsonl", "*_samples_*.jsonl.gz", "samples_*.jsonl", "samples_*.jsonl.gz")
+"""Samples logs of lmms-eval and of lm-evaluation-harness."""
 
 
 def open_answers(given: Iterable[str]) -> list[AnswerSource]:
