@@ -42,6 +42,9 @@ MOST_INVALID = 0.2
 LEAST_MEDIAN_MASS = 0.5
 """Below this median probability of all letters on clean images, a reader is warned."""
 
+LEAST_FITTED = 20
+"""From so many clean answers on, a temperature at its upper bound is more than bad luck."""
+
 LEAST_USABLE_MASS = 0.05
 """Below this one, the run counts as incomplete."""
 
@@ -170,8 +173,10 @@ def _moved_letters(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str
 
 
 def _temperature(run: Run) -> Caution | None:
-    temperature = run.temperature if run.has_distributions else None
-    return Caution("temperature", temperature.note) if temperature and temperature.bound == "flattest" else None
+    """Find a run whose clean answers are no better than chance, where chance alone would be a small run."""
+    if np.count_nonzero(run.clean_predictions >= 0) < LEAST_FITTED or run.temperature.bound != "flattest":
+        return None
+    return Caution("temperature", run.temperature.note)
 
 
 def _invalid(run: Run) -> Caution | None:

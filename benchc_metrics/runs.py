@@ -249,6 +249,11 @@ class Run:
         """The temperature of its clean answers, see `benchc_metrics.tempering`; nan without distributions."""
         return fit_temperature(self.clean, self.answers)
 
+    @property
+    def note_on_temperature(self) -> str:
+        """A sentence on the temperature's bound that was hit, if any; empty where a caution says it."""
+        return "" if any(caution.name == "temperature" for caution in self.cautions) else self.temperature.note
+
     @cached_property
     def cautions(self) -> tuple[Caution, ...]:
         """What a reader must know before believing the run, the gravest first."""

@@ -241,8 +241,8 @@ def _notes_on_designs(analyses: Sequence[RunAnalysis]) -> Iterator[str]:
 
 def _notes_of_run(run: Run) -> Iterator[str]:
     yield from run.notes
-    if run.temperature.bound == "sharpest":
-        yield run.temperature.note
+    if run.note_on_temperature:
+        yield run.note_on_temperature
     if run.missing:
         yield f"{len(run.missing):,} pairs or clean answers were not run and are left out."
     if run.invalid:

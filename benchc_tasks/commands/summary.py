@@ -208,7 +208,7 @@ def notes_on_runs(runs: list[Run], reading: Reading = DEFAULT_READING) -> list[s
     """Say what a reader of metrics of these runs should be told, a sentence each."""
     notes = [f"{each.name}: {note}" for each in runs for note in each.notes]
     notes += [f"{each.name}: {note}" for each in runs if (note := note_on_run(each, reading))]
-    notes += [f"{each.name}: {each.temperature.note}" for each in runs if each.temperature.bound == "sharpest"]
+    notes += [f"{each.name}: {each.note_on_temperature}" for each in runs if each.note_on_temperature]
     if differing := note_on_designs(runs):
         notes.append(differing)
     notes += [
