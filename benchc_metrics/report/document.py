@@ -168,6 +168,7 @@ def render_report(
         reading=reading,
         formula=READINGS[reading],
         has_probabilities=runs[0].has_distributions,
+        has_votes=runs[0].votes is not None,
         notes=[*notes, *_notes_of_runs(runs), *_notes_on_designs(analyses), *notes_on_restorations(runs, reading)],
         columns=headline_columns(analyses, winners),
         rankings=rankings(analyses),
