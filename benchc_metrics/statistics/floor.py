@@ -32,9 +32,7 @@ from benchc_metrics.statistics.resampling import (
 
 __all__ = ["FLOOR_METRICS", "SIGNIFICANT", "EstimatedFloor", "estimate_floor"]
 
-FLOOR_METRICS: Mapping[str, str] = MappingProxyType(
-    {"ras": "RAS", "ras_tempered": "tempered RAS", "acc_corrupted": "accuracy"}
-)
+FLOOR_METRICS: Mapping[str, str] = MappingProxyType({name: name for name in ("ras", "ras_tempered", "acc_corrupted")})
 """Metrics whose floor is shown, where they are defined for the run; what each is called beside the control."""
 
 SIGNIFICANT = 0.05

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from benchc_metrics.files import replace_file
-from benchc_metrics.messages import quoted, reason_of
+from benchc_metrics.messages import close_to_it, quoted, reason_of
 from benchc_tasks.datasets.schema import DatasetError
 from benchc_tasks.datasets.sets.names import NAMED_SETS, named_set
 from benchc_tasks.demonstration import DEMONSTRATION_SET
@@ -101,6 +101,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
         raise DatasetError(
             f"dataset {quoted(given)} does not exist; give an existing folder, parquet or JSONL file, "
             f"a hub id OWNER/NAME or OWNER/NAME@REVISION, or a set by name: {', '.join(NAMED_SETS)}"
+            f"{close_to_it(path.name, [*NAMED_SETS, *_beside(path)])}"
         )
     chosen = choose_files(names, split, given)
     if not path.is_file():
@@ -111,6 +112,14 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     )
     source = "the bundled demonstration set" if is_demonstration else given
     return DatasetFiles(source, paths, is_demonstration, folder, is_hub=here is None)
+
+
+def _beside(path: Path) -> list[str]:
+    """Name what stands in the folder of a path."""
+    try:
+        return sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:
+        return []
 
 
 def check_row_count(

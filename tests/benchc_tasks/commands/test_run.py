@@ -56,7 +56,8 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--model_args", "pretrained=lab/no-such-model"], "pretrained=lab/no-such-model is not in the hub's cache"),
         (["--model_args", "backend=openai,model=x,base_url=nowhere"], "base_url 'nowhere' is not an address"),
         (["--model_args", "backend=openai,base_url=http://localhost:1/v1,tiemout=3"], "argument 'tiemout' is unknown"),
-        (["--dataset", "no.parquet"], "dataset 'no.parquet' does not exist"),
+        (["--dataset", "mmstr"], "dataset 'mmstr' does not exist; "),
+        (["--dataset", "mmstr"], "; close to it: mmstar"),
         (["--tasks", "benchc_fogg"], "there is no task 'benchc_fogg'; close to it: benchc_fog"),
         (
             ["--wandb_arg", "project=x"],
