@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from math import inf, isfinite, nan
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from benchc_metrics.findings.restoration import note_on_restoration, same_model
 from benchc_metrics.findings.verdict import verdict
 from benchc_metrics.metrics.pairs import PairValues
@@ -36,6 +39,8 @@ EXPLANATION = (
 SHORT_EXPLANATION = (
     "95 % bootstrap intervals of A - B; p by exchanging A and B in samples; --all shows all corruptions."
 )
+MOST_LINES = 30
+LINES_OF_A_HEAD = 3
 MOST_CORRUPTIONS = 3
 """Corruptions that the short form shows, those with the largest difference."""
 
@@ -61,11 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     overall = compare(first, second, **settings)
     by_corruption = compare(first, second, corruption_views(first.run), **settings)
     is_whole = arguments.all or arguments.format is not None
-    tables = (
-        _all_tables(overall, by_corruption, arguments)
-        if is_whole
-        else _short_tables(overall, by_corruption, arguments.metrics[0], arguments.ras_reading)
-    )
     notes = [
         EXPLANATION if is_whole else SHORT_EXPLANATION,
         *overall.contradictions(headline_metrics(first.run)),
@@ -75,8 +75,20 @@ def run(arguments: argparse.Namespace) -> int:
         *_once(notes_on_runs(runs, arguments.ras_reading), [each.name for each in runs]),
         *verdict(overall, by_corruption),
     ]
-    print_in_format(tables, notes, arguments, cautions_of_runs(runs))
+    cautions = cautions_of_runs(runs)
+    if is_whole:
+        tables = _all_tables(overall, by_corruption, arguments)
+    else:
+        room = MOST_LINES - _lines([*cautions, *notes])
+        tables = _short_tables(overall, by_corruption, arguments.metrics[0], arguments.ras_reading, room)
+    print_in_format(tables, notes, arguments, cautions)
     return 0
+
+
+def _lines(texts: Sequence[str]) -> int:
+    """Count the lines that texts take in the terminal."""
+    console = Console()
+    return sum(len(Text(text).wrap(console, console.width)) for text in texts)
 
 
 def _once(notes: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -107,16 +119,22 @@ def _all_tables(overall: ComparedRuns, by_corruption: ComparedRuns, arguments: a
     return tables
 
 
-def _short_tables(overall: ComparedRuns, by_corruption: ComparedRuns, metric: str, reading: Reading) -> list[Table]:
-    """Make the tables of the short form: the headline metrics, and the corruptions that differ most by one metric."""
+def _short_tables(
+    overall: ComparedRuns, by_corruption: ComparedRuns, metric: str, reading: Reading, room: int
+) -> list[Table]:
+    """Make the tables of the short form: the headline metrics, and the corruptions that differ most by one metric.
+
+    There are as many corruptions as the lines leave room for, `MOST_CORRUPTIONS` at most.
+    """
     names = f"{overall.first.name} (A) and {overall.second.name} (B)"
     headline = [(name, overall.views[0].name) for name in headline_metrics(overall.first)]
     tables = [_short_table(names, "metric", overall, headline, reading)]
-    if EVERY_METRIC[metric].is_defined_for(overall.first):
+    number = min(MOST_CORRUPTIONS, room - len(tables[0].rows) - 2 * LINES_OF_A_HEAD)
+    if number > 0 and EVERY_METRIC[metric].is_defined_for(overall.first):
         found = {view.name: by_corruption.of(metric, view.name).value for view in by_corruption.views}
         largest = sorted(found, key=lambda name: -abs(found[name]) if isfinite(found[name]) else inf)
         title = f"{EVERY_METRIC[metric].label}: the largest of {len(found)} differences by corruption"
-        chosen = [(metric, name) for name in largest[:MOST_CORRUPTIONS]]
+        chosen = [(metric, name) for name in largest[:number]]
         tables.append(_short_table(title, "corruption", by_corruption, chosen, reading))
     return tables
 

@@ -22,17 +22,17 @@ def test_a_clear_difference_names_the_better_model_wherever_it_stands():
     steady, shaky = (made_run(30, corruptions=CORRUPTIONS, noise=n, model=f"lab/{n}") for n in (0.2, 0.8))
     for runs in ((steady, shaky), (shaky, steady)):
         overall, (first, second) = verdict_of(*runs)
-        assert first.startswith("lab/0.2 is more robust than lab/0.8 by ras: A - B is ")
-        assert is_shown(overall.of("ras"))
+        assert first.startswith("lab/0.2 is more robust than lab/0.8 by ras_tempered: A - B is ")
+        assert is_shown(overall.of("ras_tempered"))
         assert "under 2 of 2 corruptions" in second
 
 
 def test_a_run_and_itself_show_no_difference():
     run = made_run(30, corruptions=CORRUPTIONS, noise=0.5, model="lab/a")
     _, (first, second) = verdict_of(run, run)
-    assert first.startswith("No difference is shown between lab/a and lab/a in ras")
+    assert first.startswith("No difference is shown between lab/a and lab/a in ras_tempered")
     assert second.startswith("Under corruption their accuracy may be the same (0.0 points, p = 1.0000)")
-    assert second.endswith("ras differs under 0 of 2 corruptions (Holm's correction).")
+    assert second.endswith("ras_tempered differs under 0 of 2 corruptions (Holm's correction).")
 
 
 def test_generated_letters_are_judged_by_accuracy():

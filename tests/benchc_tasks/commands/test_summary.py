@@ -138,11 +138,11 @@ def test_compare_shows_thirty_lines_and_ends_with_a_verdict(folders, capsys, mon
     assert "█" in short
     assert run_command(compare, *folders, "--all") == 0
     long = capsys.readouterr().out.rstrip()
-    verdict = "lab/steady is more robust than lab/shaky by ras: A - B is +"
+    verdict = "lab/steady is more robust than lab/shaky by ras_tempered: A - B is +"
     for text in (short, long):
         said = " ".join(text.split())
         assert verdict in said
-        assert said.endswith("ras differs under 3 of 3 corruptions (Holm's correction).")
+        assert said.endswith("ras_tempered differs under 3 of 3 corruptions (Holm's correction).")
     assert len(long.splitlines()) > len(short.splitlines())
 
 
