@@ -12,7 +12,7 @@ from benchc_metrics.metrics.control import control_of
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.metrics.views import category_views, condition_views, corruption_views
-from benchc_metrics.statistics.floor import estimate_floor
+from benchc_metrics.statistics.floor import FLOOR_METRICS, estimate_floor
 
 CORRUPTIONS = ("fog", "snow")
 RUN = with_control(made_run(40, corruptions=CORRUPTIONS))
@@ -21,7 +21,7 @@ RUN = with_control(made_run(40, corruptions=CORRUPTIONS))
 def test_the_floor_is_the_metric_under_the_control_and_its_changes_average_to_it():
     floor = estimate_floor(RUN, resamples=300)
     alone = metrics_of_run(RUN.control)
-    for metric in ("ras", "acc_corrupted"):
+    for metric in FLOOR_METRICS:
         estimate = floor.of(metric)
         assert estimate.value == pytest.approx(alone[metric], abs=1e-12)
         assert estimate.low < estimate.value < estimate.high or metric == "acc_corrupted"
