@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.configuration import LeaderboardConfiguration, read_configuration
 from benchc_metrics.leaderboard.verification import SampleFacts, Verification, verify
@@ -109,7 +110,8 @@ def run(arguments: argparse.Namespace) -> int:
         if verification.record is not None:
             record = verification.record
             of_ras = f", RAS {record.ras}" if record.ras is not None else ""
-            console.print(f"{name}: sound; {record.model.id} over {record.dataset.samples} samples{of_ras}")
+            of_design = f", design {describe_design(record.design)}" if record.design != FULL else ""
+            console.print(f"{name}: sound; {record.model.id} over {record.dataset.samples} samples{of_ras}{of_design}")
         for finding in verification.findings:
             console.print(f"{name}: {finding}")
     if accepted.samples is None:

@@ -86,10 +86,6 @@ class Prices:
         """Return the price of what was used."""
         return self.of(usage.read, usage.written)
 
-    def per_pass(self, usage: Usage) -> float:
-        """Return the mean price of a pass; 0 before the first one."""
-        return self.of(usage.read_per_pass, usage.written_per_pass)
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -154,14 +150,14 @@ class Limits:
         """
         allowed = inf if self.max_passes is None else self.max_passes - made
         if self.budget is not None:
-            price = self.prices.per_pass(usage)
+            price = self.prices.spent(usage) / made if made else 0.0
             left = self.budget - self.prices.spent(usage)
             if price > 0:
                 # Rounded down to what is surely within: later passes may read more than those before.
                 allowed = min(allowed, int(left / price * 0.95))
             elif made == 0:
                 allowed = min(allowed, batch)
-            elif made > 0 and usage.passes == 0:
+            else:
                 raise StoppedError(
                     "the engine does not say how many tokens it read, so that a budget cannot be kept: give max_passes"
                 )

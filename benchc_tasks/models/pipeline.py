@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from benchc_tasks.models.costs import Limits, StoppedError, Usage
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.rendering import map_ahead
 
-__all__ = ["MOST_FAILING_SAMPLES", "Inquiry", "score_ahead", "score_within"]
+__all__ = ["MOST_FAILING_SAMPLES", "Inquiry", "score_ahead", "within_limits"]
 
 MOST_FAILING_SAMPLES = 20
 """Abort after this many consecutive samples without one response."""
@@ -37,6 +37,8 @@ class Inquiry(Protocol):
 
 
 AnyInquiry = TypeVar("AnyInquiry", bound=Inquiry)
+AnyBatch = TypeVar("AnyBatch")
+Asked = TypeVar("Asked")
 
 
 def score_ahead(
@@ -85,40 +87,57 @@ def score_ahead(
             yield list(zip(batch, outcomes, strict=True))
 
 
-def score_within(
-    limits: Limits, inquiries: Sequence[AnyInquiry], scorer: ChoiceScorer[Any], *, threads: int, look_ahead: int
-) -> Generator[list[tuple[AnyInquiry, Outcome]], None, None]:
-    """Score inquiries as `score_ahead` does, up to a limit.
+class Engine(Protocol):
+    """What is asked in batches, and may count the tokens of its passes as `usage`."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many questions it wants at once."""
+        ...
+
+
+def within_limits(
+    limits: Limits,
+    inquiries: Sequence[Asked],
+    engine: Engine,
+    ahead: Callable[[Sequence[Asked]], Generator[AnyBatch, None, None]],
+    made: int = 0,
+) -> Generator[AnyBatch, None, None]:
+    """Ask inquiries up to a limit.
 
     Parameters
     ----------
     limits : Limits
         No more is prepared, and so sent to a server, than they allow.
-    inquiries, scorer, threads, look_ahead
-        As in `score_ahead`.
+    inquiries : sequence
+        What is asked.
+    engine : Engine
+        Who is asked.
+    ahead : callable
+        Asks some of the inquiries, batch by batch, as `score_ahead` does.
+    made : int
+        Passes that the run has made before.
 
     Yields
     ------
-    list of (Inquiry, Outcome)
-        As `score_ahead`.
+    list
+        What `ahead` yields.
 
     Raises
     ------
     StoppedError
-        If the limit is reached before the end; all that was scored has been yielded.
-    EngineError
-        As in `score_ahead`.
+        If the limit is reached before the end; all that was asked has been yielded.
     """
-    usage = getattr(scorer, "usage", None) or Usage()
-    made = 0
-    while made < len(inquiries):
-        allowed = limits.allowance(made, usage, scorer.batch_size)
+    usage = getattr(engine, "usage", None) or Usage()
+    done = 0
+    while done < len(inquiries):
+        allowed = limits.allowance(made + done, usage, engine.batch_size)
         if allowed == 0:
-            raise StoppedError(limits.reached(made, len(inquiries) - made, usage))
-        some = inquiries[made:] if allowed is None else inquiries[made : made + allowed]
-        with closing(score_ahead(some, scorer, threads=threads, look_ahead=look_ahead)) as batches:
+            raise StoppedError(limits.reached(made + done, len(inquiries) - done, usage))
+        some = inquiries[done:] if allowed is None else inquiries[done : done + allowed]
+        with closing(ahead(some)) as batches:
             yield from batches
-        made += len(some)
+        done += len(some)
 
 
 @dataclass(frozen=True)

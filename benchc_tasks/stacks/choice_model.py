@@ -20,7 +20,7 @@ from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.generation.engines import generator_of
 from benchc_tasks.models.generation.pipeline import generate_ahead
 from benchc_tasks.models.generation.questions import TextGenerator
-from benchc_tasks.models.pipeline import score_within
+from benchc_tasks.models.pipeline import score_ahead, within_limits
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, NoProbabilitiesError, Outcome, ScoringError
 from benchc_tasks.models.thinking import check_think
@@ -139,6 +139,7 @@ class ChoiceModel:
         self._heartbeat = heartbeat
         self._prices = Prices(price_input, price_output)
         self._limits = Limits(max_passes, budget, self._prices).share(self._world_size)
+        self._passes_made = 0
         self._restorer = find_restorer(restore) if restore else None
         system = text_of(system_prompt)
         settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
@@ -234,15 +235,11 @@ class ChoiceModel:
         ------
         EngineError
             If the engine answers nothing more.
-        ValueError
-            If a limit of passes is given, which this way has not.
+        StoppedError
+            If the limit of the run is reached.
         """
         if not tasks:
             return
-        if self._limits.are_given:
-            raise ValueError(
-                "max_passes and budget stop a run that scores options, and these tasks write: leave them out"
-            )
         generator = self.generator
         for inquiry in inquiries:
             inquiry.restore = self._restorer
@@ -257,13 +254,20 @@ class ChoiceModel:
             usage=getattr(generator, "usage", None),
             prices=self._prices,
         )
-        batches = generate_ahead(inquiries, generator, threads=self._render_threads, look_ahead=self._look_ahead)
+        batches = within_limits(
+            self._limits,
+            inquiries,
+            generator,
+            lambda some: generate_ahead(some, generator, threads=self._render_threads, look_ahead=self._look_ahead),
+            self._passes_made,
+        )
         waiting: dict[int, str] = {}
         following = 0
         with fail_together(), progress, closing(batches):
             while following < len(tasks):
                 with self._spare_cores():
                     batch = next(batches)
+                self._passes_made += len(batch)
                 progress.update(batch)
                 for inquiry, outcome in batch:
                     for place, number in inquiry.places:
@@ -310,8 +314,12 @@ class ChoiceModel:
             usage=getattr(scorer, "usage", None),
             prices=self._prices,
         )
-        batches = score_within(
-            self._limits, inquiries, scorer, threads=self._render_threads, look_ahead=self._look_ahead
+        batches = within_limits(
+            self._limits,
+            inquiries,
+            scorer,
+            lambda some: score_ahead(some, scorer, threads=self._render_threads, look_ahead=self._look_ahead),
+            self._passes_made,
         )
         waiting: dict[int, Answer] = {}
         following = 0
@@ -319,6 +327,7 @@ class ChoiceModel:
             while following < len(tasks):
                 with self._spare_cores():
                     batch = next(batches)
+                self._passes_made += len(batch)
                 progress.update(batch)
                 for inquiry, outcome in batch:
                     waiting.update((place, _answer(outcome, option)) for place, option in inquiry.places)

@@ -206,6 +206,7 @@ class ServedGenerator:
         texts: list[str] = []
         while len(texts) < wanted:
             texts += self._some(question, body, wanted - len(texts))[: wanted - len(texts)]
+        self.usage.add(0)
         return texts * (len(question.numbers) // wanted)
 
     def _some(self, question: TextQuestion, body: dict[str, Any], number: int) -> list[str]:
@@ -222,7 +223,8 @@ class ServedGenerator:
             logger.info(f"the server at {self._model.address} takes no n: each answer is a request of its own")
         if isinstance(completion.usage, dict):
             read, written = (completion.usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-            self.usage.add(read if isinstance(read, int) else 0, written if isinstance(written, int) else 0)
+            # The pass is counted with its last text: several requests may write the texts of one.
+            self.usage.add(read if isinstance(read, int) else 0, written if isinstance(written, int) else 0, passes=0)
         return [
             text_of_choice(each, expects_thinking=question.settings.expects_thinking) for each in completion.choices
         ]

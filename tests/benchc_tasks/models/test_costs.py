@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.costs import Limits, Prices, StoppedError, Usage
-from benchc_tasks.models.pipeline import score_within
+from benchc_tasks.models.pipeline import score_ahead, within_limits
 from benchc_tasks.models.questions import Outcome, Question
 
 
@@ -49,7 +49,10 @@ def scored(scorer: Counting, limits: Limits, number: int = 50) -> tuple[int, str
     """How many inquiries came back before the end, and how it stopped."""
     made, stopped = 0, ""
     try:
-        for batch in score_within(limits, [Asked(f"{i}") for i in range(number)], scorer, threads=2, look_ahead=3):
+        inquiries = [Asked(f"{i}") for i in range(number)]
+        for batch in within_limits(
+            limits, inquiries, scorer, lambda some: score_ahead(some, scorer, threads=2, look_ahead=3)
+        ):
             made += len(batch)
     except StoppedError as limit:
         stopped = str(limit)

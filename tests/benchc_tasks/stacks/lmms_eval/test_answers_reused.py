@@ -24,6 +24,7 @@ from benchc_tasks.models import checkpoints, engines
 from benchc_tasks.models.choice import TransformersChoiceScorer
 from benchc_tasks.models.costs import StoppedError
 from benchc_tasks.stacks import pictures
+from benchc_tasks.stacks.lmms_eval.generation_task import GenerationTask
 from benchc_tasks.stacks.lmms_eval.task import BenchCTask
 from support import encoded, rows_of_samples
 from task_yamls import tasks_path
@@ -154,6 +155,13 @@ def test_answers_under_the_control_are_kept_like_any(second_run):
     # The clean answers are those of the first run.
     assert second_run(name="benchc-control") == 2 * 5
     assert second_run(name="benchc-control") == second_run() == 0
+
+
+def test_a_run_that_writes_stops_at_a_limit_and_goes_on(run):
+    for left in (7, 2):
+        with pytest.raises(StoppedError, match=f"stopped by max_passes=5 after 5 forward passes, {left} are left"):
+            run("max_passes=5", task=GenerationTask, name="benchc-gen_fog")
+    run("max_passes=5", task=GenerationTask, name="benchc-gen_fog")
 
 
 @pytest.mark.parametrize("change", [one_pixel, one_option, the_answer])
