@@ -191,6 +191,8 @@ class ChatFormat:
         """
         settings: dict[str, Any] = {"return_tensors": "pt", "padding": True, "padding_side": "left"}
         settings |= self._special_tokens(prompts[0])
+        if "mm_token_type_ids" in getattr(self._processor, "model_input_names", ()):
+            settings["return_mm_token_type_ids"] = True  # some processors return them only where asked
         with self._lock:
             batch = self._process(list(prompts), [list(some) for some in images], settings)
         if not torch.all(batch["attention_mask"][:, -1] == 1):

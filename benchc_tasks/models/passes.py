@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,8 @@ class Reader:
     def __init__(self, model: Any) -> None:
         self._model = model
         forward = inspect.signature(model.forward).parameters
-        prepare = inspect.signature(model.prepare_inputs_for_generation).parameters
+        self._prepare = _preparing(model)
+        prepare = inspect.signature(self._prepare).parameters
         base = inspect.signature(generation.GenerationMixin.prepare_inputs_for_generation).parameters
         self._takes = frozenset(forward) | frozenset(prepare)
         self._takes_anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in forward.values())
@@ -204,6 +205,11 @@ class Reader:
         """
         tokens = torch.tensor([option], device=prefix.input_ids.device)
         arguments = self._continued(prefix, len(option), drop_pictures=False)
+        shape = prefix.input_ids.shape
+        for name, value in arguments.items():
+            # What generation leaves as long as the prompt, as Kosmos-2's mask of the picture, says 0 of an option.
+            if isinstance(value, torch.Tensor) and value.shape == shape:
+                arguments[name] = torch.cat([value, value.new_zeros(tokens.shape)], dim=1)
         sequence = torch.cat([prefix.input_ids, tokens], dim=1)
         output = self._pass(sequence, arguments, is_first_iteration=True, keep=len(option) + 1)
         logits = _logits(output)[0, -len(option) - 1 : -1]
@@ -234,8 +240,18 @@ class Reader:
         """Run one forward pass as generation does; `keep` is the number of positions whose logits are wanted."""
         if keep and self._keeps_logits:
             arguments = {**arguments, "logits_to_keep": keep}
-        prepared = self._model.prepare_inputs_for_generation(input_ids, **arguments, **settings)
+        prepared = self._prepare(input_ids, **arguments, **settings)
         return self._model(**prepared, return_dict=True)
+
+
+def _preparing(model: Any) -> Callable[..., dict[str, Any]]:
+    """Return what prepares a pass: the model's own way, or that of its text model, through which Kosmos-2 generates."""
+    general = generation.GenerationMixin.prepare_inputs_for_generation
+    own = getattr(type(model), "prepare_inputs_for_generation", None)
+    of_text = getattr(type(getattr(model, "text_model", None)), "prepare_inputs_for_generation", None)
+    holder = model.text_model if own is general and of_text not in (None, general) else model
+    prepare: Callable[..., dict[str, Any]] = holder.prepare_inputs_for_generation
+    return prepare
 
 
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:

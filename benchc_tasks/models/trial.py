@@ -131,13 +131,15 @@ def try_out(reader: Reader, inputs: Any, option: Tokens, allowed: float) -> Tria
         said = f"its cache cannot be continued ({describe(fault)})"
         return Trial(Way.WHOLE_REST, allowed, f"{said}; {_SLOW[Way.WHOLE_REST]}")
     if (difference := _apart(rest, sum(expected[1:]))) > allowed:
-        said = f"options of several tokens differ by {difference:.2g} nats between its cache and whole sequences"
+        said = (
+            f"what it says behind a first token differs by {difference:.2g} nats between its cache and whole sequences"
+        )
         return Trial(Way.WHOLE_REST, allowed, f"{said}; {_SLOW[Way.WHOLE_REST]}")
     return Trial(Way.FAST, allowed)
 
 
 _SLOW = {
-    Way.WHOLE_REST: "each of them is read as a whole sequence, which is slower",
+    Way.WHOLE_REST: "options of several tokens are read as whole sequences, which is slower",
     Way.WHOLE: "its questions are asked one by one, options of several tokens as whole sequences, which is slower",
 }
 

@@ -51,7 +51,7 @@ def sees_padding(named: dict[str, Any]) -> dict[str, Any]:
 
 
 FAULTS = {
-    moves_what_follows: (Way.WHOLE_REST, r"options of several tokens differ by [\d.]+ nats between its cache and"),
+    moves_what_follows: (Way.WHOLE_REST, r"behind a first token differs by [\d.]+ nats between its cache and"),
     continues_nothing: (
         Way.WHOLE_REST,
         r"its cache cannot be continued \(ValueError: this model keeps no cache\)",
