@@ -371,7 +371,7 @@ def test_torch_leaves_cores_to_the_rendering_threads(
     model._scorer._model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
     try:
         model.loglikelihood([make_request("What?", "A", None, 0)])
-        assert (seen, torch.get_num_threads()) == ([2], 4)
+        assert (set(seen), torch.get_num_threads()) == ({2}, 4)
     finally:
         torch.set_num_threads(before)
 
