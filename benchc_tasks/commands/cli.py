@@ -23,6 +23,7 @@ COMMANDS = (
     "task-files",
     "show",
     "agree",
+    "vlmevalkit",
     "pool",
     "export",
     "select",

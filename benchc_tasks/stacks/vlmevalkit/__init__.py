@@ -1,0 +1,1 @@
+"""VLMEvalKit as an evaluation stack: it loads no plugins, so that `benchc vlmevalkit` registers ours and starts it."""

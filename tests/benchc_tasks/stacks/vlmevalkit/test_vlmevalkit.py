@@ -1,0 +1,125 @@
+"""VLMEvalKit itself, in processes of its own: importing it changes the process for good."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchc_metrics.runs import read_run
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="VLMEvalKit is not installed")
+
+STOCK = """
+import hashlib, sys
+from functools import partial
+import numpy as np
+from PIL import Image
+import vlmeval.config
+from vlmeval.vlm.base import BaseModel
+
+class Looks(BaseModel):
+    'Answers by a digest of the picture and the text that it is given.'
+    def __init__(self, temperature=0.0): super().__init__()
+    def use_custom_prompt(self, dataset): return True
+    def build_prompt(self, line, dataset): raise AssertionError('another prompt than the records name')
+    def generate_inner(self, message, dataset=None):
+        picture, text = message
+        pixels = np.asarray(Image.open(picture['value']))
+        digest = hashlib.sha256(pixels.tobytes() + text['value'].encode()).digest()
+        return 'AB'[digest[0] % 2]
+    generate = generate_inner
+
+vlmeval.config.supported_VLM['Looks'] = partial(Looks)
+from benchc_tasks.commands.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def start(folder: Path, *words: str, stock: bool = False) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", STOCK] if stock else [sys.executable, "-m", "benchc_tasks.commands.cli"]
+    environment = {**os.environ, "LMUData": str(folder / "data"), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        [*command, "vlmevalkit", "--limit", "2", "--work-dir", str(folder / "outputs"), *words],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("vlmevalkit")
+
+
+@pytest.fixture(scope="module")
+def scored(folder):
+    done = start(folder, "--data", "BenchC_fog", "BenchC_gaussian_noise")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def test_it_gives_what_lmms_eval_gives(scored, folder):
+    from benchc_tasks import evaluate
+
+    ours = read_run(folder / "outputs" / "benchc")
+    theirs = evaluate(tasks=["benchc_fog", "benchc_gaussian_noise"], limit=2, output=folder / "lmms_eval")
+    assert ours.sample_ids == theirs.sample_ids
+    assert ours.clean == pytest.approx(theirs.clean, abs=1e-5)
+    assert ours.corrupted == pytest.approx(theirs.corrupted, abs=1e-5)
+    assert ours.metadata.dataset == theirs.metadata.dataset
+    assert ours.metadata.context == theirs.metadata.context
+    assert '"ras": -' in scored.stdout + scored.stderr
+
+
+def test_kept_answers_are_used_again_and_only_for_the_same_model(scored, folder):
+    again = start(folder, "--data", "BenchC_fog", "--reuse")
+    assert again.returncode == 0
+    assert "forward passes to make" not in again.stderr
+    other = start(folder, "--data", "BenchC_fog", "--reuse", "--model_args", "dtype=float64")
+    assert "12 forward passes to make" in other.stderr, other.stderr[-2000:]
+
+
+def test_a_model_of_vlmevalkit_sees_the_corrupted_pictures(folder):
+    done = start(folder, "--data", "BenchC_fog", "--model", "Looks", "--clean-up", stock=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "12 pictures, about" in done.stderr
+    run = read_run(folder / "outputs" / "Looks")
+    assert run.obtained == "generated letters"
+    assert len({str(run.corrupted_predictions[number]) for number in range(2)}) == 2
+    assert not (folder / "outputs" / "benchc_pictures").exists()
+
+
+def test_votes_of_a_model_are_counted(folder):
+    words = ["--data", "BenchC_snow", "--model", "Looks", "--votes", "3", "--temperature", "0.7"]
+    done = start(folder, *words, stock=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (log,) = (folder / "outputs" / "Looks").glob("*_samples_benchc_snow.jsonl")
+    record = json.loads(log.read_text(encoding="utf-8").splitlines()[0])["benchc"]
+    assert record["obtained"] == "votes"
+    assert {sum(counts) for counts in record["votes"]} == {3}
+    assert record["sampling"] == {"number": 3, "temperature": 0.7, "seed": None}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "BenchC_fogg"], "is none of benchc's datasets"),
+        (["--data", "BenchC_fog", "--model", "nobody"], "is neither benchc nor one of VLMEvalKit's models"),
+        (["--data", "BenchC_fog", "--votes", "2"], "has log-likelihoods"),
+        (["--data", "BenchC_fog", "--repo", "nowhere"], "is no checkout of VLMEvalKit"),
+    ],
+)
+def test_what_cannot_be_had_ends_with_a_sentence(folder, words, message):
+    done = start(folder, *words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_failed_model_ends_with_a_status(folder):
+    done = start(folder, "--data", "BenchC_fog", "--pretrained", "nowhere/at-all")
+    assert done.returncode == 1
