@@ -66,7 +66,7 @@ def test_it_gives_what_lmms_eval_gives(scored, folder):
     from benchc_tasks import evaluate
 
     ours = read_run(folder / "outputs" / "benchc")
-    theirs = evaluate(tasks=["benchc_fog", "benchc_gaussian_noise"], limit=2, output=folder / "lmms_eval")
+    theirs = evaluate(folder / "lmms_eval", tasks="benchc_fog,benchc_gaussian_noise", limit=2, echo=False)
     assert ours.sample_ids == theirs.sample_ids
     assert ours.clean == pytest.approx(theirs.clean, abs=1e-5)
     assert ours.corrupted == pytest.approx(theirs.corrupted, abs=1e-5)
