@@ -130,3 +130,19 @@ def test_letters_and_votes_become_records(samples):
     assert record.predictions == (1, 1, 1, None, 1, 1)
     assert record.obtained == "generated letters"
     assert Condition.parse(record.conditions[3]) == Condition("fog", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "BenchC_fogg"], "is none of benchc's datasets"),
+        (["--data", "BenchC_fog", "--votes", "2"], "has log-likelihoods"),
+        (["--data", "BenchC_fog", "--model", "x", "--votes", "2"], "--votes needs --temperature above 0"),
+        (["--data", "BenchC_fog", "--model", "x", "--model_args", "a=1"], "model arguments are for --model benchc"),
+        (["--data", "BenchC_fog", "--limit", "0"], "--limit is 0"),
+        (["--data", "BenchC_fog", "--repo", "nowhere"], "is no checkout of VLMEvalKit"),
+    ],
+)
+def test_what_cannot_be_had_is_told_before_anything_starts(words, message, capsys):
+    assert main(["vlmevalkit", *words]) == 1
+    assert message in capsys.readouterr().err
