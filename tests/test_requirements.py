@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 OURS = {"benchc_tasks", "benchc_metrics", "task_yamls"}
 # Imported only where the user has it.
-# inspect_ai runs on anyio.
-OPTIONAL = {"vllm", "lm_eval", "inspect_ai", "anyio", "skimage"}
+# inspect_ai runs on anyio, VLMEvalKit on pandas.
+OPTIONAL = {"vllm", "lm_eval", "inspect_ai", "vlmeval", "anyio", "pandas", "skimage"}
 # Not imported here; lmms-eval imports them without asking for them.
 FOR_LMMS_EVAL = {"pytz"}
 
