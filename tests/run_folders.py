@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchc_metrics.benchmark import CLEAN, CONTROL, CORRUPTION_FAMILIES, LETTERS, SEVERITIES, Condition
+from benchc_metrics.benchmark import CLEAN, CONTROL, CORRUPTION_FAMILIES, LETTERS, RAS_VERSION, SEVERITIES, Condition
 from benchc_metrics.designs import FULL, asked_by_design, conditions_per_sample, lite_conditions
 from benchc_metrics.records import RECORD_KEY, SampleRecord
 from benchc_metrics.runs import GivenPredictions, Run, RunMetadata, part_of_run
@@ -207,6 +207,7 @@ def write_run(
                     "dataset": run.metadata.dataset,
                     "demonstration": run.metadata.demonstration,
                     "engine": run.metadata.engine,
+                    "ras_version": RAS_VERSION,
                 }
             }
             for task, metadata in asked.items()

@@ -9,6 +9,7 @@ import pytest
 from run_folders import lite, made_run, with_control, without_distributions, write_run
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES, in_paper_order
+from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.runs import read_run, read_runs
 from benchc_tasks.corruptions import CORRUPTIONS
@@ -456,3 +457,21 @@ def test_of_two_designs_in_one_evaluation_the_one_of_more_answers_is_read(tmp_pa
     )
     alone = read_run(tmp_path / "20260301_190000_samples_benchc-lite.jsonl")
     assert alone.metadata.design == "lite"
+
+
+@pytest.mark.parametrize(("said", "version"), [({}, "1"), ({"ras_version": 3}, "3")])
+def test_a_results_file_of_another_version_of_ras_is_noted(tmp_path, said, version):
+    run = made_run(4, corruptions=("fog",))
+    folder = write_run(run, tmp_path / "model")
+    (file,) = folder.glob("*_results.json")
+    results = json.loads(file.read_text())
+    for task in results["configs"].values():
+        del task["metadata"]["ras_version"]
+        task["metadata"] |= said
+    file.write_text(json.dumps(results))
+    read = read_run(folder)
+    (note,) = read.notes
+    assert f"has RAS of version {version}, which is not compared with version 2" in note
+    # The records hold what every reading needs.
+    for reading in READINGS:
+        assert metrics_of_run(read, reading) == pytest.approx(metrics_of_run(run, reading), abs=1e-12, nan_ok=True)

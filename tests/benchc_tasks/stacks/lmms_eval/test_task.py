@@ -487,6 +487,8 @@ def test_the_reading_of_ras_is_taken_from_the_metadata(dataset):
             model=PixelBackend(), tasks=[make_task(metadata=metadata)], bootstrap_iters=0, log_samples=True
         )
         records = [SampleRecord.from_json_dict(row["benchc"]) for row in results["samples"]["benchc_fog"]]
+        said = results["configs"]["benchc_fog"]["metadata"]
+        assert (said["ras_version"], said["ras_reading"]) == (2, reading or "brier")
         return results["results"]["benchc_fog"]["ras,none"], run_of_records("fog", {"benchc_fog": records})
 
     found = {reading: evaluated_with(reading) for reading in (None, *READINGS)}
