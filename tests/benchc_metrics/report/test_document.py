@@ -256,7 +256,8 @@ def test_a_report_on_generated_letters_shows_what_predictions_define() -> None:
         runs, lambda sample, _: ShownSample("Which?", [options[n] for n in range(count[sample])], picture, picture)
     )
     row = page[page.index("<tbody>") : page.index("</tbody>")]
-    assert row.count("not defined") == 2 * 5
+    # RAS, its parts, its tempered form with the temperature, and both calibration errors.
+    assert row.count("not defined") == 2 * 7
     assert row.count('class="value"') == 2 * 3
     assert "Accuracy over severity" in page
     assert "Accuracy by corruption and model" in page

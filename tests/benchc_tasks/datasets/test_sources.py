@@ -117,7 +117,11 @@ def test_the_files_of_a_split(case):
 @pytest.mark.parametrize(
     ("names", "split", "sentence"),
     [
-        (["data-00000-of-00001.arrow", "state.json"], None, "write it with Dataset.to_parquet"),
+        (
+            ["data-00000-of-00001.arrow", "state.json"],
+            None,
+            r"has Arrow files, .*; write it with Dataset\.to_parquet.*",
+        ),
         (["a.csv"], None, "has no parquet or JSONL file; put its rows in data.parquet or data.jsonl"),
         (["test.parquet", "train.parquet"], None, "has the splits test, train; name the one to evaluate"),
         (["test.parquet", "train.parquet"], "val", "has no split 'val'; choose from test, train"),
