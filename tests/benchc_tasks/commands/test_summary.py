@@ -351,6 +351,16 @@ def test_a_floor_that_no_run_has_is_refused_with_the_cure(folders):
         run_command(summary, folders[0], "--floor")
 
 
+def test_a_run_with_the_control_is_compared_with_one_without_it_over_the_corruptions(folders, controlled, capsys):
+    assert run_command(compare, controlled, folders[0], "--json") == 0
+    text = capsys.readouterr().out
+    assert "control" not in text.replace("lab/with", "")
+    without = replace(read_run(controlled), control=None)
+    expected = compare_runs(without, read_run(folders[0]), resamples=200).of("ras")
+    assert json.loads(text)["tables"][0]["rows"]
+    assert f"{expected.value}" in text
+
+
 def test_what_lacks_under_the_control_is_said(tmp_path, capsys):
     run = with_control(made_run(6, corruptions=CORRUPTIONS))
     moved = run.control.corrupted.copy()
