@@ -163,6 +163,8 @@ class Progress:
         self._has_estimated = True
         rate = (self._done - before) / (now - began)
         hours = (self._conditions - self._done) / rate / 3600
+        if 60 * hours < 1:
+            return
         left = f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
         self._say(f"benchc: {rate:,.3g} passes a second so far{self._whose}: {left} left")
 

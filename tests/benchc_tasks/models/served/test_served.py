@@ -17,7 +17,8 @@ from PIL import Image
 from served_support import LETTERS, question, score
 
 from benchc_metrics.responses import OptionResponse
-from benchc_tasks.models.pipeline import score_ahead
+from benchc_tasks.models.costs import Limits, Prices, StoppedError
+from benchc_tasks.models.pipeline import score_ahead, within_limits
 from benchc_tasks.models.questions import EngineError, Question, ScoringError
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading
@@ -144,6 +145,36 @@ def test_answers_come_in_order_and_so_many_at_once(
     assert [number for number in in_this_order if number < 6] == [5, 4, 3, 2, 1, 0]
     assert server.most_at_once == 6
     assert scorer.batch_size == 3
+
+
+def test_a_budget_holds_with_a_server_that_counts_tokens(
+    server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]
+) -> None:
+    """At 2 for a million tokens that are read and 500 for one that is written, a question costs 0.0025."""
+    scorer = scorer_of(num_concurrent=4)
+    asked_before = len(server.questions)
+
+    def counting(asked: Asked) -> Reply:
+        reply = answer(asked)
+        reply.body["usage"] = {"prompt_tokens": 1000, "completion_tokens": 1}
+        return reply
+
+    server.behave = counting
+    prices = Prices(2.0, 500.0)
+    inquiries = [Inquiry(f"{number}", f"{number}", "What?", None, lambda: None) for number in range(60)]
+    for inquiry in inquiries:
+        inquiry.add(0, "A")
+        inquiry.doc_to_visual = lambda doc: list(question().images)
+    with pytest.raises(StoppedError, match=r"stopped by budget=0\.1 after 39 forward passes and about 0\.10 spent"):
+        for _ in within_limits(
+            Limits(budget=0.1, prices=prices),
+            inquiries,
+            scorer,
+            lambda some: score_ahead(some, scorer, threads=2, look_ahead=3),
+        ):
+            pass
+    assert (len(server.questions) - asked_before, scorer.usage.read) == (39, 39_000)
+    assert prices.spent(scorer.usage) <= 0.1
 
 
 def test_images_are_let_go(server: OpenAIServer, scorer_of: Callable[..., ServedChoiceScorer]) -> None:
