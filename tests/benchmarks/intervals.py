@@ -1,6 +1,6 @@
 """Time and memory of the intervals, and how often they hold the truth.
 
-    python tests/benchmarks/intervals.py [--draws N] [--only speed,rates,made,published,few]
+    python tests/benchmarks/intervals.py [--draws N] [--samples N,N] [--only speed,rates,made,published,few]
 
 The truth is known in populations that are made, and in those of published models' answers: the 935 questions of MMBench
 that stand in four orders (`../shared/mmbench-logits` beside the checkout; else the 200 questions of the tests) are the
@@ -45,13 +45,14 @@ def main() -> None:
     """Print all measurements, or those that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=12, help="of each published model")
+    parser.add_argument("--samples", default="50,150,849", help="drawn from the published models' answers")
     parser.add_argument("--only", default="speed,rates,made,published,few")
     chosen = parser.parse_args()
     parts: dict[str, Callable[[], None]] = {
         "speed": speed,
         "rates": rates,
         "made": lambda: [coverage(samples) for samples in (100, 849)] and None,
-        "published": lambda: [published(samples, chosen.draws) for samples in (50, 150, 849)] and None,
+        "published": lambda: [published(int(samples), chosen.draws) for samples in chosen.samples.split(",")] and None,
         "few": lambda: few_wrong(150, chosen.draws),
     }
     for name in chosen.only.split(","):
