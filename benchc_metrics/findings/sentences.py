@@ -266,35 +266,35 @@ def _less_sure(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
 
 
 def _destruction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
-    candidates = [_part(each, is_right=True, sign=-1) for each in analyses]
-    for claim, (part, fall) in _made(candidates):
-        yield Statement(
-            f"{claim.about.name} loses by destruction: {_moves(claim.about, fall)} What pairs with a right clean "
-            f"answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read backwards.",
-            (part, fall),
-        )
+    candidates = [_Candidate(((each.exchange.part_of_ras(is_right=True), -1),), each) for each in analyses]
+    for claim, (part,) in _made(candidates):
+        if claim.about.headline("destroyed").value > claim.about.headline("corrected").value:
+            yield Statement(
+                f"{claim.about.name} loses by destruction: {_moves(claim.about)}. What pairs with a right clean answer "
+                f"add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read backwards.",
+                (part,),
+            )
 
 
 def _correction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
-    candidates = [_part(each, is_right=False, sign=1) for each in analyses]
+    """Gains of RAS and of answers: flatter wrong answers, none of which turns right, are no correction."""
+    candidates = []
+    for analysis in analyses:
+        exchange = analysis.exchange
+        moved = exchange.rise(exchange.right, is_rate=True)
+        candidates.append(_Candidate(((exchange.part_of_ras(is_right=False), 1), (moved, 1)), analysis))
     for claim, (part, rise) in _made(candidates):
         yield Statement(
-            f"{claim.about.name} gains from correction: {_moves(claim.about, rise)} What pairs with a wrong clean "
-            f"answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read backwards.",
+            f"{claim.about.name} gains from correction: {_moves(claim.about)}, {_points(rise)}. What pairs with a "
+            f"wrong clean answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read "
+            "backwards.",
             (part, rise),
         )
 
 
-def _part(analysis: RunAnalysis, *, is_right: bool, sign: int) -> _Candidate:
-    """Claim that a part of RAS moved, and that the answers moved the same way."""
-    exchange = analysis.exchange
-    moved = exchange.rise(exchange.right, is_rate=True)
-    return _Candidate(((exchange.part_of_ras(is_right=is_right), sign), (moved, sign)), analysis)
-
-
-def _moves(analysis: RunAnalysis, net: Estimate) -> str:
+def _moves(analysis: RunAnalysis) -> str:
     lost, won = (percent(analysis.headline(name).value) for name in ("destroyed", "corrected"))
-    return f"{lost} of all answers go from right to wrong and {won} from wrong to right, {_points(net)}."
+    return f"{lost} of all answers go from right to wrong and {won} from wrong to right"
 
 
 def _hardest(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
