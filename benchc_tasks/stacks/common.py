@@ -280,6 +280,7 @@ def facts_of(
     *,
     model: str | None = None,
     restoration: str | None = None,
+    thinking: str | None = None,
     design: str | None = None,
 ) -> dict[str, Any]:
     """Return what a sample's record says beside the responses, by the names of its fields.
@@ -297,6 +298,8 @@ def facts_of(
         The model's own name for itself.
     restoration : str, optional
         What was done to every picture before the model saw it.
+    thinking : str, optional
+        What was done about the model's thinking.
     design : str, optional
         See `AskedConditions`.
     """
@@ -314,6 +317,7 @@ def facts_of(
         "context": context.fingerprint,
         "model": model,
         "restoration": restoration,
+        "thinking": thinking,
     }
 
 

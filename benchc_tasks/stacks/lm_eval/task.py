@@ -197,6 +197,7 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
             self._contexts[doc["id"]],
             model=self.answering().name,
             restoration=self.answering().restoration,
+            thinking=self.answering().thinking,
             design=self.asked.design,
         )
 

@@ -238,16 +238,16 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
         )
         model = self.dataset.model
-        facts = facts_of(
+        return facts_of(
             doc,
             self.samples,
             self.conditions_of(doc),
             context,
             model=model.name if model is not None else None,
             restoration=model.restoration if model is not None else None,
+            thinking=model.thinking if model is not None else None,
             design=self.design,
         )
-        return facts | {"thinking": model.thinking if model is not None else None}
 
     def aggregation(self) -> dict[str, Any]:
         """Return the aggregators, and for the records one that says what a reader must know."""
