@@ -35,8 +35,8 @@ OWN_MODEL = "benchc"
 
 _PICTURES = "benchc_pictures"
 _NOT_INSTALLED = (
-    "VLMEvalKit is not installed: run `pip install ms-vlmeval==0.0.20` in an environment of its own, or give a "
-    "checkout with --repo PATH"
+    "VLMEvalKit is not installed: docs/vlmevalkit.md has the command for an environment of its own, or give a checkout "
+    "with --repo PATH"
 )
 
 
