@@ -246,7 +246,7 @@ RECORD_TAMPERS = {
     "another model": (lambda record: record["model"].update(id="lab/better"), "every_eval_ever/data/benchc/lab/better"),
     "mean losses": (lambda record: record.update(obtained="mean losses"), ".eval_results/benchc.yaml"),
     "letters in the place of log-likelihoods": (
-        lambda record: record.update(obtained="generated letters"),
+        lambda record: record.update(obtained="generated letters", ras=None),
         "samples.parquet: it has log-likelihoods, and the record says 'generated letters'",
     ),
     "a hidden caution": (lambda record: record.update(cautions=[]), "benchc.json: it hides the caution 'letter mass'"),
