@@ -15,6 +15,7 @@ from run_folders import made_run, with_control, without_distributions
 
 from benchc_metrics.benchmark import Condition
 from benchc_metrics.findings.analysis import RunAnalysis, analyse
+from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.report.document import (
     charts_of_all,
@@ -53,6 +54,16 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def outline(page: str) -> Outline:
     return Outline(page)
+
+
+def test_the_ranks_under_each_reading_are_a_table(page: str) -> None:
+    table = page[page.index('id="rankings"') :].partition("</table>")[0]
+    heads = [f">{metric} {reading}<" for metric in ("ras_tempered", "ras") for reading in READINGS]
+    places = [table.index(head) for head in heads]
+    assert places == sorted(places)
+    own, *_ = re.findall(r"Kendall.s τ</th><td>(.*?)</td>", table)
+    assert own == "1.00"
+    assert "This is version 2." in page
 
 
 def test_every_section_is_there(outline: Outline) -> None:
