@@ -3,7 +3,7 @@
 RAS of a run is the mean over samples of each sample's mean over its k corrupted conditions. The variance of such a
 sample's mean is `between + within / k`: samples differ, and conditions of one sample differ. Both parts are fitted to
 the designs of a run (5, 10, 19 and 95 conditions, as far as the run has them), whose variances are computed from its
-answers. A 95 % interval is then 2 x 1.96 standard errors wide.
+answers. A 95 % interval is then 2 x 1.96 standard errors wide, and a little more with fewer than 100 samples.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 
 from benchc_metrics.designs import MOST_CONDITIONS, asked_by_design, conditions_per_sample, lite_design
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL
+from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, FEW_SAMPLES
 
 __all__ = ["PLANNED_DESIGNS", "TRIAL_SPREADS", "Spread", "spread_of_run"]
 
@@ -32,7 +33,7 @@ LEAST_SAMPLES = 8
 """Fewer samples say nothing about how samples differ."""
 
 _KEYINGS = 10
-_REACH = 2 * NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
+_UPPER = (1 + CONFIDENCE_LEVEL) / 2
 
 
 class Spread(NamedTuple):
@@ -55,11 +56,25 @@ class Spread(NamedTuple):
 
     def width(self, samples: int, design: str) -> float:
         """Return the width of the 95 % interval of RAS of so many samples."""
-        return _REACH * sqrt(self.variance(conditions_per_sample(design)) / samples)
+        return _reach(samples) * sqrt(self.variance(conditions_per_sample(design)) / samples)
 
     def samples(self, width: float, design: str) -> int:
         """Return how many samples have an interval of that width at most."""
-        return max(LEAST_SAMPLES, ceil(_REACH**2 * self.variance(conditions_per_sample(design)) / width**2))
+        number = LEAST_SAMPLES
+        # Few samples have a wider interval, so that the number is found and not computed.
+        for _ in range(20):
+            following = ceil(_reach(number) ** 2 * self.variance(conditions_per_sample(design)) / width**2)
+            if following <= number:
+                break
+            number = following
+        while number > LEAST_SAMPLES and self.width(number - 1, design) <= width:
+            number -= 1
+        return number
+
+
+def _reach(samples: int) -> float:
+    """Return how many standard errors wide an interval is: Student's where samples are few, as the bootstrap's."""
+    return 2 * (float(stdtrit(samples - 1, _UPPER)) if samples < FEW_SAMPLES else NormalDist().inv_cdf(_UPPER))
 
 
 def spread_of_run(run: Run, reading: Reading = DEFAULT_READING) -> Spread:

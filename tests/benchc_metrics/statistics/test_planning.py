@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,21 @@ def runs() -> dict[str, Run]:
     return {name: read_run(TRIAL_RUNS / name) for name in TRIAL_SPREADS["brier"]}
 
 
+def repeated(run: Run, times: int) -> Run:
+    """A run of more samples that differ as those of the run do; each copy has an id, and so conditions, of its own."""
+    return replace(
+        run,
+        sample_ids=tuple(f"{copy}/{sample}" for copy in range(times) for sample in run.sample_ids),
+        sources=run.sources * times,
+        categories=run.categories * times,
+        control=None,
+        **{
+            name: np.concatenate([getattr(run, name)] * times)
+            for name in ("answers", "option_counts", "clean", "corrupted", "asked")
+        },
+    )
+
+
 def test_the_spreads_of_the_trial_runs_are_theirs(runs):
     for reading in READINGS:
         assert TRIAL_SPREADS[reading].keys() == runs.keys()
@@ -32,7 +48,7 @@ def test_the_spreads_of_the_trial_runs_are_theirs(runs):
 @pytest.mark.parametrize("design", PLANNED_DESIGNS)
 def test_the_planned_width_is_that_of_the_bootstrap(runs, design):
     for name in ("noise-augmented", "start"):
-        run = runs[name]
+        run = repeated(runs[name], 4)
         asked = part_of_run(run, asked_by_design(design, run.sample_ids), design)
         found = estimate(asked, resamples=1000).of("ras")
         planned = TRIAL_SPREADS["brier"][name].width(len(run.sample_ids), design)
