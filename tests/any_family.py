@@ -359,7 +359,7 @@ def _shrunk(written: Mapping[str, Any], processor: Any, tokenizer: Any) -> dict[
             found[name] = _shrunk(value, processor, tokenizer)
         elif "vocab_size" in name and is_number:
             found[name] = len(tokenizer)
-        elif re.search(r"token_(id|index)$", name) and is_number:
+        elif re.search(r"token_(id|index)$", name) and (is_number or (value is None and "image_token" in name)):
             found[name] = _token_id(name, processor, tokenizer)
         elif name in SMALL and is_number:
             found[name] = SMALL[name]
