@@ -252,7 +252,7 @@ def counted(rows: Sequence[Row]) -> str:
         f"With transformers {hf.__version__} and torch {torch.__version__.partition('+')[0]}: of {len(rows)} entries, "
         f"{len(rows) - len(untried)} were built; {len(scored)} were scored, of which {len(agreeing)} agree in every "
         f"column of the scorer and {len(slow)} are read a slower way; {len(rows) - len(untried) - len(scored)} are "
-        "refused with a sentence."
+        "not scored: an encoder-decoder or a headless model, or a tiny checkpoint whose parts do not fit together."
     )
 
 
