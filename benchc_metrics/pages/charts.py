@@ -155,6 +155,7 @@ def heat_map(
     details: Sequence[Sequence[str]] | None = None,
     marks: NDArray[np.bool_] | None = None,
     mark_title: str = "",
+    groups: Sequence[tuple[str, int]] = (),
 ) -> Chart:
     """Draw a table of coloured cells with the number in each.
 
@@ -179,6 +180,8 @@ def heat_map(
         Cells with a ring; cells without a number have none.
     mark_title : str
         What a ring means, for the legend below the cells.
+    groups : sequence of (str, int)
+        Names of groups of rows, and how many rows each has; they are set apart by lines, with the name at the left.
 
     Returns
     -------
@@ -198,6 +201,7 @@ def heat_map(
             _draw_rings(axes, ringed, values, scale)
             _draw_ring_legend(axes, len(rows), mark_title)
         _place_labels(axes, rows, columns, is_slanted)
+        _draw_groups(axes, groups, len(columns), _LABEL_WIDTH * len(columns) / (width - _LABEL_WIDTH - right), 0.0)
         if column_title:
             axes.text(
                 len(columns) / 2, -1.15, column_title, ha="center", va="bottom", color=colour("muted"), fontsize=10
@@ -242,6 +246,21 @@ def _draw_ring_legend(axes: Axes, rows: int, title: str) -> None:
     axes.text(0.25, below + 0.02, title, va="center_baseline", color=colour("muted"), fontsize=10)
 
 
+def _draw_groups(axes: Axes, groups: Sequence[tuple[str, int]], right: float, label: float, first: float) -> None:
+    """Set groups of rows apart; `label` is the width of the labels in units of the axis, `first` the top row's edge."""
+    left, edge = axes.get_xlim()[0], first
+    for place, (name, rows) in enumerate(groups):
+        if place:
+            axes.plot(
+                (left - label, right), (edge, edge), color=colour("muted"), linewidth=0.6, alpha=0.6, clip_on=False
+            )
+        axes.text(
+            left - 0.97 * label, edge + rows / 2, name, rotation=90, ha="center", va="center", fontsize=9.5,
+            color=colour("muted"),
+        )  # fmt: skip
+        edge += rows
+
+
 def _place_labels(axes: Axes, rows: Sequence[str], columns: Sequence[str], is_slanted: bool) -> None:
     axes.set_yticks(np.arange(len(rows)) + 0.5, [_shortened(row, 20) for row in rows])
     axes.set_xticks(np.arange(len(columns)) + 0.5, [_shortened(column, 22) for column in columns])
@@ -264,6 +283,7 @@ def interval_rows(
     description: str,
     axis_title: str,
     written: Callable[[Measured], str] = with_interval,
+    groups: Sequence[tuple[str, int]] = (),
 ) -> Chart:
     """Draw one row for each name and in it a dot with its interval for each series; zero is marked.
 
@@ -281,6 +301,8 @@ def interval_rows(
         What the numbers are.
     written : callable
         How an estimate stands in the table of numbers.
+    groups : sequence of (str, int)
+        As in `heat_map`.
 
     Returns
     -------
@@ -303,6 +325,9 @@ def interval_rows(
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.spines[:].set_visible(False)
+        left, right = axes.get_xlim()
+        _draw_groups(axes, groups, right, _LABEL_WIDTH * (right - left) / (WIDTH - _LABEL_WIDTH - 14), -0.5)
+        axes.set_xlim(left, right)
         if len(series) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.2)
         drawing = svg(axes, name)
@@ -329,6 +354,7 @@ def lines_over_severity(
     title, description, alternative : str
         As in `Chart`.
     severities : sequence of int
+        0 stands for clean pictures.
     lines : sequence of Line
         At most six tell themselves apart by colour, dash and marker, with the label at the end.
     highlighted : int, optional
@@ -351,7 +377,7 @@ def lines_over_severity(
         for place in coloured:
             _draw_line(axes, severities, lines[place], 0 if highlighted is not None else place)
         axes.set(xlabel="severity", xlim=(severities[0] - 0.25, severities[-1] + 0.15))
-        axes.set_xticks(severities)
+        axes.set_xticks(severities, [str(severity) if severity else "clean" for severity in severities])
         if limits:
             axes.set_ylim(*limits)
         if highlighted is None:
@@ -362,7 +388,7 @@ def lines_over_severity(
         for place, line in enumerate(lines)
         if highlighted in (None, place)
     ]
-    columns = ("model", *(f"severity {severity}" for severity in severities))
+    columns = ("model", *(f"severity {severity}" if severity else "clean" for severity in severities))
     return Chart(title, drawing, description, columns, table, alternative=alternative)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchc_metrics.benchmark import CONTROL_CHANGES
+from benchc_metrics.benchmark import CONTROL_CHANGES, CORRUPTION_FAMILIES, FAMILIES
 from benchc_metrics.designs import describe_design
 from benchc_metrics.findings.analysis import (
     CELL_METRICS,
@@ -23,6 +23,7 @@ from benchc_metrics.findings.designs import note_on_design, note_on_designs
 from benchc_metrics.findings.rankings import rankings
 from benchc_metrics.findings.restoration import notes_on_restorations
 from benchc_metrics.findings.sentences import MILD, find_all
+from benchc_metrics.findings.short import in_short
 from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, READINGS, Reading
 from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
 from benchc_metrics.pages.charts import (
@@ -39,6 +40,7 @@ from benchc_metrics.pages.charts import (
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.gallery import Card, ShowSample, candidates, show_card
 from benchc_metrics.runs import Run
+from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.statistics.floor import FLOOR_METRICS
 from benchc_metrics.statistics.resampling import RESAMPLES
 from benchc_metrics.wording import MISSING, joined, number, percent, with_interval
@@ -178,6 +180,7 @@ def render_report(
         changes=CONTROL_CHANGES,
         metrics=[EVERY_METRIC[name] for name in headline_metrics(runs[0])],
         names=[analysis.name for analysis in analyses],
+        short=[in_short(each) for each in analyses] if len(analyses) <= OVERLAID else [],
         findings=findings,
         mild=joined([str(severity) for severity in MILD]),
         overview=overview,
@@ -336,6 +339,15 @@ def short_names(names: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(set(names)) else list(names)
 
 
+def _by_family(corruptions: Sequence[str]) -> tuple[list[str], list[tuple[str, int]]]:
+    """Sort corruptions by family, and count those of each; what has no family stands at the end without a name."""
+    families = {name: CORRUPTION_FAMILIES.get(name, "") for name in corruptions}
+    order = [*FAMILIES, ""]
+    ordered = sorted(corruptions, key=lambda name: order.index(families[name]))
+    counts = [(family, list(families.values()).count(family)) for family in order]
+    return ordered, [(family, count) for family, count in counts if count]
+
+
 def _spoken(corruptions: Iterable[str]) -> list[str]:
     return [name.replace("_", " ") for name in corruptions]
 
@@ -360,11 +372,11 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
     Returns
     -------
     list of Chart
-        RAS against clean accuracy; curves over severity for up to `OVERLAID` models; RAS by model and corruption where
-        there are several.
+        Curves over severity for up to `OVERLAID` models; where there are several, RAS against clean accuracy, and RAS
+        by model and corruption.
     """
     has_ras = analyses[0].run.has_distributions
-    charts = [_ras_against_accuracy(analyses, prefix)] if has_ras else []
+    charts = [_ras_against_accuracy(analyses, prefix)] if has_ras and len(analyses) > 1 else []
     if len(analyses) <= OVERLAID:
         charts += curves(analyses, prefix)
     if len(analyses) > 1:
@@ -410,15 +422,21 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
         if not EVERY_METRIC[metric].is_defined_for(analyses[0].run):
             continue
         lines = [
-            Line(label, [each.severities.of(metric, f"severity {severity}") for severity in severities])
+            Line(
+                label,
+                [
+                    _without_corruption(each, metric),
+                    *(each.severities.of(metric, f"severity {severity}") for severity in severities),
+                ],
+            )
             for label, each in zip(labels, analyses, strict=True)
         ]
-        told = "All corruptions together, with 95 % intervals as bands."
+        told = "From clean pictures on, all corruptions together, with 95 % intervals as bands."
         charts.append(
             lines_over_severity(
                 f"{prefix}-{metric}-curves",
                 title,
-                severities,
+                (0, *severities),
                 lines,
                 told if highlighted is None else f"{told} The other models in grey.",
                 _ends(lines if highlighted is None else [lines[highlighted]]),
@@ -427,6 +445,11 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
             )
         )
     return charts
+
+
+def _without_corruption(analysis: RunAnalysis, metric: str) -> Estimate:
+    """Return a metric where nothing was done to the pictures: no distribution has moved then, so that RAS is 0."""
+    return Estimate(0.0, 0.0, 0.0) if metric == "ras" else analysis.headline("acc_clean")
 
 
 def _limits(lines: Sequence[Line]) -> tuple[float, float] | None:
@@ -444,12 +467,13 @@ def _ends(lines: Sequence[Line]) -> str:
         f"{line.label} goes from {number(line.estimates[0].value)} to {number(line.estimates[-1].value)}"
         for line in lines
     ]
-    return f"From the mildest to the strongest severity {joined(said)}."
+    return f"From clean pictures to the strongest severity {joined(said)}."
 
 
 def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str, metric: str, title: str) -> Chart:
-    values = np.stack([each.corruptions.values(metric) for each in analyses], axis=1)
-    corruptions = analyses[0].run.corruptions
+    corruptions, groups = _by_family(analyses[0].run.corruptions)
+    places = [analyses[0].run.corruptions.index(name) for name in corruptions]
+    values = np.stack([each.corruptions.values(metric) for each in analyses], axis=1)[places]
     details = [[with_interval(each.corruptions.of(metric, name)) for each in analyses] for name in corruptions]
     return heat_map(
         f"{prefix}-by-corruption",
@@ -461,6 +485,7 @@ def _models_by_corruption(analyses: Sequence[RunAnalysis], prefix: str, metric: 
         _short,
         f"All severities together. {_extremes(values, corruptions)}",
         details=details,
+        groups=groups,
     )
 
 
@@ -517,8 +542,11 @@ def _cell_map(analysis: RunAnalysis, metric: str, title: str, name: str) -> Char
     floor = analysis.floor if analysis.floor is not None and metric in analysis.floor.cells.metrics else None
     at_floor = np.zeros(values.shape, dtype=bool) if floor is None else floor.cells_at_floor(metric)
     of_floor = "" if floor is None else f" {_at_floor_in_words(floor, metric)}"
-    corruptions, severities = analysis.run.corruptions, analysis.run.severities
-    intervals = analysis.cells[metric]
+    severities = analysis.run.severities
+    corruptions, groups = _by_family(analysis.run.corruptions)
+    places = [analysis.run.corruptions.index(name) for name in corruptions]
+    values, at_floor = values[places], at_floor[places]
+    intervals = [each[places] for each in analysis.cells[metric]]
     details = [
         [
             f"{number(value)} [{number(low)}, {number(high)}]{', at the floor' if is_at_floor else ''}"
@@ -541,6 +569,7 @@ def _cell_map(analysis: RunAnalysis, metric: str, title: str, name: str) -> Char
         details=details,
         marks=at_floor,
         mark_title="cannot be told from the floor",
+        groups=groups,
     )
 
 
@@ -558,7 +587,7 @@ def _floor_charts(analysis: RunAnalysis, name: str) -> list[Chart]:
     floor = analysis.floor
     if floor is None:
         return []
-    corruptions = analysis.run.corruptions
+    corruptions, groups = _by_family(analysis.run.corruptions)
     # A chart has room for two.
     metrics = [metric for metric in floor.corruptions.metrics if metric in CELL_METRICS]
     said = joined([f"{FLOOR_METRICS[metric]} {with_interval(floor.whole.of(metric))}" for metric in metrics])
@@ -574,12 +603,13 @@ def _floor_charts(analysis: RunAnalysis, name: str) -> list[Chart]:
             f"What each corruption adds to changes that no person sees. Zero is the floor: {said} under the control. "
             "Paired over samples, with 95 % intervals.",
             "under corruption less under the control",
+            groups=groups,
         )
     ]
 
 
 def _parts(analysis: RunAnalysis, name: str) -> Chart:
-    corruptions = analysis.run.corruptions
+    corruptions, groups = _by_family(analysis.run.corruptions)
     series = [
         ("destructive", [analysis.corruptions.of("ras_destructive", each) for each in corruptions]),
         ("corrective", [analysis.corruptions.of("ras_corrective", each) for each in corruptions]),
@@ -593,13 +623,15 @@ def _parts(analysis: RunAnalysis, name: str) -> Chart:
         "RAS over samples answered right when clean (destructive) and wrong when clean (corrective), with 95 % "
         f"intervals. Over all corruptions {number(destructive.value)} and {number(corrective.value)}.",
         "RAS",
+        groups=groups,
     )
 
 
 def _patterns(analysis: RunAnalysis, name: str) -> Chart:
-    corruptions = analysis.run.corruptions
+    corruptions, groups = _by_family(analysis.run.corruptions)
+    places = [analysis.run.corruptions.index(name) for name in corruptions]
     shown = [pattern for pattern in PATTERNS if EVERY_METRIC[pattern].is_defined_for(analysis.run)]
-    values = np.stack([analysis.corruptions.values(pattern) for pattern in shown], axis=1)
+    values = np.stack([analysis.corruptions.values(pattern) for pattern in shown], axis=1)[places]
     details = [[with_interval(analysis.corruptions.of(pattern, each)) for pattern in shown] for each in corruptions]
     overall = [f"{EVERY_METRIC[p].name.replace('_', ' ')} {percent(analysis.headline(p).value, 0)}" for p in shown]
     return heat_map(
@@ -612,6 +644,7 @@ def _patterns(analysis: RunAnalysis, name: str) -> Chart:
         _whole_percent,
         f"Shares of pairs: {joined(overall)} over all corruptions.",
         details=details,
+        groups=groups,
     )
 
 

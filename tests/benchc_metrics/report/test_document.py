@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from run_folders import made_run, with_control, without_distributions
 
-from benchc_metrics.benchmark import Condition
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, Condition
 from benchc_metrics.findings.analysis import RunAnalysis, analyse
 from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
@@ -186,6 +187,11 @@ class TestOneModel:
         assert 'id="model-choice"' not in page
         assert "RAS by corruption and model" not in page
 
+    def test_there_is_no_scatter_of_one_point(self, runs: list[Run]) -> None:
+        page = render_report(runs[:1])
+        assert "RAS against clean accuracy" not in page
+        assert "How robust is it?" in page
+
     def test_why_there_is_no_gallery(self, runs: list[Run]) -> None:
         page = render_report(runs[:1], without_gallery="Name it with --dataset.")
         assert "Name it with --dataset." in page
@@ -193,6 +199,18 @@ class TestOneModel:
 
 
 class TestManyModels:
+    def test_curves_begin_with_clean_pictures(self, analyses: list[RunAnalysis]) -> None:
+        ras, accuracy = curves(analyses, "m")
+        assert ras.columns[:3] == accuracy.columns[:3] == ("model", "clean", "severity 1")
+        for analysis, row, of_ras in zip(analyses, accuracy.rows, ras.rows, strict=True):
+            assert row[1] == with_interval(analysis.headline("acc_clean"))
+            assert of_ras[1].startswith("0.000")
+
+    def test_corruptions_stand_by_family(self, analyses: list[RunAnalysis]) -> None:
+        rows = charts_of_model(analyses[0], "m").heat_maps[0].rows
+        families = [CORRUPTION_FAMILIES[row[0].replace(" ", "_")] for row in rows]
+        assert [family for family, _ in itertools.groupby(families)] == list(dict.fromkeys(families))
+
     def test_each_has_curves_of_its_own(self, analyses: list[RunAnalysis]) -> None:
         many = [analyses[place % 3] for place in range(8)]
         assert [chart.title for chart in curves(many, "m", highlighted=3)] == [
