@@ -59,7 +59,7 @@ def _where(analysis: RunAnalysis) -> Iterator[str]:
     lowest = sorted((value, name) for value, name in known if isfinite(value))[:WORST]
     if len(lowest) > 1:
         named = joined([f"{name.replace('_', ' ')} ({number(value, 2)})" for value, name in lowest])
-        yield f"{EVERY_METRIC[metric].label} is lowest under {named}."
+        yield f"Its {'RAS' if metric == 'ras' else 'accuracy'} is lowest under {named}."
     first = analysis.run.severities[0]
     mildest = analysis.severities.of("acc_corrupted", f"severity {first}")
     clean = analysis.headline("acc_clean")

@@ -31,4 +31,4 @@ def test_it_says_how_robust_and_where_it_breaks(analysis: RunAnalysis) -> None:
 def test_letters_alone_say_accuracy(analysis: RunAnalysis) -> None:
     (_, how), (_, where) = in_short(analyse(without_distributions(analysis.run)))
     assert "RAS" not in how
-    assert where.startswith("acc_corrupted is lowest under")
+    assert where.startswith("Its accuracy is lowest under")
