@@ -18,8 +18,16 @@ from benchc_metrics.designs import FULL, MOST_CONDITIONS, conditions_per_sample,
 from benchc_metrics.findings.analysis import Contest, FloorAnalysis, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.findings.sentences import MILD, find_all
+from benchc_metrics.leaderboard.downloads import (
+    LEADERBOARD_SCHEMA,
+    LeaderboardData,
+    ModelData,
+    ViewData,
+    to_csv,
+    to_json,
+)
 from benchc_metrics.leaderboard.groups import group_letters
-from benchc_metrics.leaderboard.schema import STANDARD_RAS, RasFacts, SubmissionRecord
+from benchc_metrics.leaderboard.schema import STANDARD_RAS, EstimateRecord, RasFacts, SubmissionRecord
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric, headline_metrics
@@ -226,6 +234,8 @@ class Board:
         One column each.
     groups : mapping of str to list of str
         The letters of the entries in each view.
+    ranks : mapping of str to list of int
+        The ranks of the entries in each view: 1 for the best, None where the metric that ranks is not defined.
     data : dict
         What the table can be filtered to.
     """
@@ -234,6 +244,7 @@ class Board:
     entries: Sequence[Entry]
     metrics: Sequence[Metric]
     groups: Mapping[str, list[str]]
+    ranks: Mapping[str, list[int | None]]
     data: Mapping[str, Any]
 
     @property
@@ -297,7 +308,7 @@ def build_site(
     Returns
     -------
     dict of str to str
-        From the path of a page to its HTML.
+        From the path of a page to its HTML, and of `leaderboard.csv` and `leaderboard.json` to their text.
 
     Raises
     ------
@@ -324,8 +335,11 @@ def build_site(
         "about": about,
         "has_charts": bool(scored),
     }
+    data = _download(boards, about, title)
     pages = {
         "index.html": _index_page(boards, shared),
+        "leaderboard.csv": to_csv(data.models),
+        "leaderboard.json": to_json(data),
         "submit.html": render_page("submit.html.jinja", **shared),
     }
     advance("charts of all models")
@@ -373,7 +387,18 @@ def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
     ranked = sorted(range(len(entries)), key=lambda place: _rank(entries[place], kind.ranked_by))
     ordered = [entries[place] for place in ranked]
     of_view = {name: [letters[place] for place in ranked] for name, letters in groups.items()}
-    return Board(kind, ordered, metrics, of_view, _filter_data(ordered, of_view, metrics))
+    ranks = {view.name: _ranks(ordered, kind.ranked_by, view.name) for view in entries[0].views.views}
+    return Board(kind, ordered, metrics, of_view, ranks, _filter_data(ordered, of_view, ranks, metrics))
+
+
+def _ranks(entries: Sequence[Entry], metric: str, view: str) -> list[int | None]:
+    """Count for each entry how many are better; equal ones share a rank."""
+    values = [entry.views.of(metric, view).value for entry in entries]
+    sign = 1 if METRICS[metric].higher_is_better else -1
+    return [
+        None if np.isnan(value) else 1 + sum(sign * other > sign * value for other in values if not np.isnan(other))
+        for value in values
+    ]
 
 
 def filter_views(run: Run) -> tuple[View, ...]:
@@ -479,7 +504,10 @@ def _rank(entry: Entry, metric: str = "ras_tempered") -> tuple[float, str]:
 
 
 def _filter_data(
-    entries: Sequence[Entry], groups: Mapping[str, list[str]], metrics: Sequence[Metric]
+    entries: Sequence[Entry],
+    groups: Mapping[str, list[str]],
+    ranks: Mapping[str, list[int | None]],
+    metrics: Sequence[Metric],
 ) -> dict[str, Any]:
     """Every number that the table can show: for each view and entry the metrics with their intervals."""
     return {
@@ -489,9 +517,61 @@ def _filter_data(
                 for entry in entries
             ],
             "groups": groups[view.name],
+            "ranks": ranks[view.name],
         }
         for view in entries[0].views.views
     }
+
+
+def _download(boards: Sequence[Board], about: SiteFacts, title: str) -> LeaderboardData:
+    """Gather every figure of every table, with who evaluated and how."""
+    return LeaderboardData(
+        schema=LEADERBOARD_SCHEMA,
+        title=title,
+        dataset=about.dataset,
+        revision=about.revision,
+        fingerprint=about.fingerprint,
+        engine=about.engine,
+        ras=str(about.ras),
+        models=tuple(_model_data(board, place) for board in boards for place in range(len(board.entries))),
+    )
+
+
+def _model_data(board: Board, place: int) -> ModelData:
+    entry = board.entries[place]
+    record = entry.submission.record
+    return ModelData(
+        name=entry.name,
+        page=f"models/{entry.slug}.html",
+        table=board.kind.title,
+        ranked_by=board.kind.ranked_by,
+        design=record.design,
+        method=record.obtained,
+        stack=record.versions.stack,
+        stack_version=record.versions.lmms_eval,
+        backend=record.model.backend,
+        evaluated=record.evaluated,
+        organisation=record.source.organisation,
+        relationship=record.source.relationship,
+        link=record.source.url,
+        cautions=tuple(caution.name for caution in entry.submission.run.cautions),
+        views=tuple(_view_data(board, place, view.name) for view in entry.views.views),
+    )
+
+
+def _view_data(board: Board, place: int, view: str) -> ViewData:
+    corruptions, severity = view.split("/")
+    shown = board.data[view]["figures"][place]
+    return ViewData(
+        corruptions=corruptions,
+        severity=severity,
+        rank=board.ranks[view][place],
+        group=board.groups[view][place],
+        figures={
+            metric.name: EstimateRecord(value=value, low=low, high=high)
+            for metric, (value, low, high) in zip(board.metrics, shown, strict=True)
+        },
+    )
 
 
 def _rounded(value: float) -> float | None:

@@ -73,22 +73,64 @@
     const showView = ({ table, rows, views }, name) => {
       const view = views[name];
       rows.forEach((row, place) => {
+        row.querySelector("[data-rank]").dataset.value = view.ranks[place] ?? "";
+        row.querySelector(".place").textContent = view.ranks[place] ?? "\u2013";
         row.querySelector(".group").textContent = view.groups[place];
         row.querySelectorAll("[data-figure]").forEach((cell, figure) => showFigure(cell, view.figures[place][figure]));
       });
       const head = table.tHead.querySelector("[aria-sort]");
       if (head) sortBy(table, head, head.getAttribute("aria-sort") === "ascending" ? 1 : -1);
     };
-    const show = () => {
+    const search = filter.querySelector("[data-filter-search]");
+    const searched = (row) => [...row.querySelectorAll("th, td.text")].map((cell) => cell.textContent).join(" ").toLowerCase();
+    const rows = boards.flatMap((board) => board.rows).map((row) => [row, searched(row)]);
+    const find = () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const [row, text] of rows) row.hidden = !words.every((word) => text.includes(word));
+      const found = rows.filter(([row]) => !row.hidden).length;
+      filter.querySelector("[data-filter-found]").textContent =
+        words.length ? `${found} of ${rows.length} models` : "";
+    };
+    // The choice stands in the address, so that it can be sent to someone; a part that is as it was at first is left out.
+    const choices = { corruptions: family, severity, search };
+    const atFirst = Object.fromEntries(Object.entries(choices).map(([name]) => [name, name === "search" ? "" : "all"]));
+    const writeAddress = () => {
+      const chosen = new URLSearchParams();
+      for (const [name, control] of Object.entries(choices)) {
+        if (control.value.trim() !== atFirst[name]) chosen.set(name, control.value.trim());
+      }
+      const text = chosen.toString();
+      if (text || location.hash.includes("=")) history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    };
+    const readAddress = () => {
+      const chosen = new URLSearchParams(location.hash.slice(1));
+      for (const [name, control] of Object.entries(choices)) {
+        const value = chosen.get(name) ?? atFirst[name];
+        if (!control.options || [...control.options].some((option) => option.value === value)) control.value = value;
+      }
+    };
+    const showChosen = () => {
       for (const board of boards) showView(board, `${family.value}/${severity.value}`);
       filter.querySelector("[data-filter-said]").textContent =
         `Corruptions: ${family.value}, severity: ${severity.value}`;
+      find();
+    };
+    const show = () => {
+      showChosen();
+      writeAddress();
     };
     filter.hidden = false;
     family.addEventListener("change", show);
     severity.addEventListener("change", show);
+    search.addEventListener("input", () => { find(); writeAddress(); });
+    addEventListener("hashchange", () => {
+      if (location.hash && !location.hash.includes("=")) return;
+      readAddress();
+      showChosen();
+    });
+    if (location.hash.includes("=")) readAddress();
     // A browser may bring back the choice of an earlier visit.
-    if (family.selectedIndex || severity.selectedIndex) show();
+    if (family.selectedIndex || severity.selectedIndex || search.value) show();
   }
 
   for (const picker of document.querySelectorAll("select[data-shows]")) {

@@ -142,7 +142,13 @@ def test_the_two_kinds_are_ranked_apart(tmp_path: Path) -> None:
 def test_a_site_of_letters_only(submission: Path) -> None:
     found = verify(submission, engine="1", bootstrap=QUICK)
     pages = build_site([Submission(found.record, found.run)])
-    assert set(pages) == {"index.html", "submit.html", "models/lab--writer.html"}
+    assert set(pages) == {
+        "index.html",
+        "submit.html",
+        "leaderboard.csv",
+        "leaderboard.json",
+        "models/lab--writer.html",
+    }
     assert all("charts.html" not in page for page in pages.values())
 
 

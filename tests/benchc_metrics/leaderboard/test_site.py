@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from dataclasses import replace
@@ -14,6 +16,7 @@ from submissions import CREATED, DETAILS, QUICK
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES
 from benchc_metrics.leaderboard import site as site_module
+from benchc_metrics.leaderboard.downloads import LeaderboardData
 from benchc_metrics.leaderboard.site import Submission, build_site, filter_views, site_steps, undistinguished_groups
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
@@ -56,6 +59,8 @@ def test_pages(pages: dict[str, str]) -> None:
         "index.html",
         "charts.html",
         "submit.html",
+        "leaderboard.csv",
+        "leaderboard.json",
         "models/lab--steady-7b.html",
         "models/lab--middling.html",
         "models/other--shaky.html",
@@ -131,6 +136,58 @@ def test_groups_are_those_of_the_paired_test(submitted: list[Submission]) -> Non
             assert bool(set(groups[view.name][a]) & set(groups[view.name][b])) == bool(p_value > 0.05)
 
 
+def test_ranks_count_who_is_better_and_equal_models_share_one(submitted: list[Submission]) -> None:
+    record = submitted[0].record
+    model = record.model.model_copy(update={"id": "zoo/copy"})
+    copied = replace(submitted[0], record=record.model_copy(update={"model": model}))
+    page = build_site([*submitted, copied])["index.html"]
+    assert data_of(page)["all/all"]["ranks"] == [1, 1, 3, 4]
+    assert re.findall(r'<span class="place">(.*?)</span> <span class="group">(.*?)</span>', page)[:2] == [
+        ("1", "a"),
+        ("1", "a"),
+    ]
+
+
+def test_the_table_says_how_and_by_whom_each_model_was_evaluated(pages: dict[str, str]) -> None:
+    row = re.findall(r"<tr><th scope=\"row\".*?</tr>", pages["index.html"], re.DOTALL)[0]
+    cells = re.findall(r'<td class="text"[^>]*>(.*?)</td>', row)
+    assert cells[-4] == "log-likelihoods"
+    assert cells[-3].startswith("lmms-eval ")
+    assert f'href="{DETAILS.source_url}"' in cells[-2]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", cells[-1])
+
+
+def test_downloads_hold_every_figure_that_the_table_can_show(pages: dict[str, str]) -> None:
+    views = data_of(pages["index.html"])
+    data = LeaderboardData.model_validate_json(pages["leaderboard.json"])
+    rows = list(csv.DictReader(io.StringIO(pages["leaderboard.csv"])))
+    assert [model.name for model in data.models] == ["lab/steady-7b", "lab/middling", "other/shaky"]
+    assert len(rows) == len(data.models) * len(views)
+    for place, model in enumerate(data.models):
+        assert model.page in pages
+        for view in model.views:
+            shown = views[f"{view.corruptions}/{view.severity}"]
+            assert (view.rank, view.group) == (shown["ranks"][place], shown["groups"][place])
+            figures = [[one.value, one.low, one.high] for one in view.figures.values()]
+            assert figures == shown["figures"][place]
+            row = rows.pop(0)
+            assert (row["name"], row["corruptions"], row["severity"]) == (model.name, view.corruptions, view.severity)
+            value = view.figures["ras_tempered"].value
+            assert row["ras_tempered"] == ("" if value is None else str(value))
+
+
+def test_a_name_that_a_spreadsheet_would_compute_is_text(submitted: list[Submission]) -> None:
+    record = submitted[0].record
+    source = record.source.model_copy(update={"organisation": "=1+1"})
+    made = build_site([replace(submitted[0], record=record.model_copy(update={"source": source}))])
+    assert next(csv.DictReader(io.StringIO(made["leaderboard.csv"])))["organisation"] == "'=1+1"
+
+
+def test_pictures_come_before_tables_on_a_models_page(pages: dict[str, str]) -> None:
+    page = pages["models/other--shaky.html"]
+    assert page.index('id="charts-title"') < page.index('id="findings-title"') < page.index('id="metrics-title"')
+
+
 def test_equal_models_share_a_group(submitted: list[Submission]) -> None:
     pairs = [PairValues.of_run(submitted[place].run) for place in (0, 0, 1)]
     letters = undistinguished_groups(pairs, filter_views(submitted[0].run)[:1])["all/all"]
@@ -140,7 +197,7 @@ def test_equal_models_share_a_group(submitted: list[Submission]) -> None:
 
 def test_one_submission_makes_a_site(submitted: list[Submission]) -> None:
     pages = build_site(submitted[:1])
-    assert len(pages) == 4
+    assert len(pages) == 6
     assert data_of(pages["index.html"])["all/all"]["groups"] == ["a"]
 
 
@@ -187,7 +244,13 @@ def test_other_peoples_text_is_text(submitted: list[Submission]) -> None:
             ),
         }
     )
-    for path, page in build_site([Submission(record, submitted[0].run)]).items():
+    made = build_site([Submission(record, submitted[0].run)])
+    for row in csv.DictReader(io.StringIO(made.pop("leaderboard.csv"))):
+        assert row["organisation"] == row["backend"] == hostile
+    data = made.pop("leaderboard.json")
+    assert "<" not in data
+    assert json.loads(data)["models"][0]["organisation"] == hostile
+    for path, page in made.items():
         assert hostile not in page, path
         assert '"><script>' not in page, path
         assert page.count("<script>") == 1, path
@@ -228,9 +291,10 @@ def test_the_page_on_submitting_names_dataset_prompt_and_commands(pages: dict[st
 
 
 def test_nothing_is_fetched(pages: dict[str, str]) -> None:
-    for page in pages.values():
+    for path, page in pages.items():
         assert not re.search(r'(?:src|action)="(?!data:)', page)
-        assert re.findall(r"https?://[^\"<\s]*", page) in ([], [DETAILS.source_url])
+        if path.endswith(".html"):
+            assert set(re.findall(r"https?://[^\"<\s]*", page)) <= {DETAILS.source_url}
 
 
 def test_a_run_without_ras_comes_last(submitted: list[Submission]) -> None:

@@ -71,6 +71,35 @@ def test_filters_change_every_figure_and_group(browser: Browser, site: Path) -> 
     assert visit.complaints == []
 
 
+def test_a_search_is_kept_in_the_address_with_the_filters(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html")
+    visit.page.get_by_label("Search").fill("LAB mid")
+    visit.page.get_by_label("Corruptions").select_option("blur")
+    assert visit.page.locator("tbody tr:visible th").all_inner_texts() == ["lab/middling"]
+    assert visit.page.locator("[data-filter-found]").inner_text() == "1 of 3 models"
+    assert visit.page.evaluate("location.hash") == "#corruptions=blur&search=LAB+mid"
+    ranks = visit.page.locator("tbody tr:visible .place").all_inner_texts()
+    visit.page.reload()
+    assert visit.page.get_by_label("Search").input_value() == "LAB mid"
+    assert visit.page.get_by_label("Corruptions").input_value() == "blur"
+    assert visit.page.locator("tbody tr:visible th").all_inner_texts() == ["lab/middling"]
+    assert visit.page.locator("tbody tr:visible .place").all_inner_texts() == ranks == ["2"]
+    visit.page.get_by_label("Search").fill("")
+    visit.page.get_by_label("Corruptions").select_option("all")
+    assert visit.page.evaluate("location.hash") == ""
+    assert len(visit.page.locator("tbody tr:visible").all()) == 3
+    assert visit.complaints == []
+
+
+def test_an_address_that_names_no_choice_shows_everything(browser: Browser, site: Path) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html")
+    visit.page.evaluate("location.hash = 'corruptions=<b>&severity=9&other=1'")
+    visit.page.wait_for_timeout(50)
+    assert visit.page.get_by_label("Severity").input_value() == "all"
+    assert len(visit.page.locator("tbody tr:visible").all()) == 3
+    assert visit.complaints == []
+
+
 def test_the_order_follows_the_filter(browser: Browser, site: Path) -> None:  # noqa: F811
     visit = browser.visit(site / "index.html")
     head = visit.page.get_by_role("columnheader", name="ras_tempered", exact=True)
