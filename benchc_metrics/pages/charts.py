@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from benchc_metrics.metrics.calibration import CalibrationBins
-from benchc_metrics.pages.drawing import colour, new_axes, styled, svg
+from benchc_metrics.pages.drawing import colour, new_axes, styled, svg, width_of
 from benchc_metrics.pages.palette import DIVERGING_STEPS, SEQUENTIAL_STEPS, SERIES
 from benchc_metrics.wording import MISSING, number, percent, signed, with_interval
 
@@ -32,6 +32,7 @@ __all__ = [
     "interval_rows",
     "lines_over_severity",
     "points_with_intervals",
+    "ranks_by_reading",
     "reliability_diagram",
 ]
 
@@ -189,7 +190,7 @@ def heat_map(
     """
     is_slanted = any(len(column) > _COLUMN_LETTERS for column in columns)
     top, right = (104.0, 64.0) if is_slanted else (38.0 if column_title else 22.0, 8.0)
-    width = max(WIDTH, _LABEL_WIDTH + 46.0 * len(columns) + right)
+    width = max(width_of(WIDTH), _LABEL_WIDTH + 46.0 * len(columns) + right)
     ringed = np.zeros(values.shape, dtype=bool) if marks is None else marks & np.isfinite(values)
     bottom = _LEGEND_HEIGHT if ringed.any() else 6.0
     height = top + _ROW_HEIGHT * len(rows) + bottom
@@ -255,7 +256,7 @@ def _draw_groups(axes: Axes, groups: Sequence[tuple[str, int]], right: float, la
                 (left - label, right), (edge, edge), color=colour("muted"), linewidth=0.6, alpha=0.6, clip_on=False
             )
         axes.text(
-            left - 0.97 * label, edge + rows / 2, name, rotation=90, ha="center", va="center", fontsize=9.5,
+            left - 0.95 * label, edge + rows / 2, name, rotation=90, ha="center", va="center", fontsize=9.5,
             color=colour("muted"),
         )  # fmt: skip
         edge += rows
@@ -308,9 +309,9 @@ def interval_rows(
     -------
     Chart
     """
-    height = 46 + _ROW_HEIGHT * len(rows) + 34
+    width, height = width_of(WIDTH), 46 + _ROW_HEIGHT * len(rows) + 34
     with styled():
-        axes = new_axes(WIDTH, height, left=_LABEL_WIDTH, right=14, top=34, bottom=46)
+        axes = new_axes(width, height, left=_LABEL_WIDTH, right=14, top=34, bottom=46)
         offsets = (0.0,) if len(series) == 1 else (-0.17, 0.17)
         for (label, estimates), offset, role, marker in zip(series, offsets, ("warm", "accent"), "os", strict=False):
             shown = [(place, estimate) for place, estimate in enumerate(estimates) if isfinite(estimate.value)]
@@ -326,7 +327,7 @@ def interval_rows(
         axes.grid(axis="x")
         axes.spines[:].set_visible(False)
         left, right = axes.get_xlim()
-        _draw_groups(axes, groups, right, _LABEL_WIDTH * (right - left) / (WIDTH - _LABEL_WIDTH - 14), -0.5)
+        _draw_groups(axes, groups, right, _LABEL_WIDTH * (right - left) / (width - _LABEL_WIDTH - 14), -0.5)
         axes.set_xlim(left, right)
         if len(series) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.2, handletextpad=0.2)
@@ -344,6 +345,7 @@ def lines_over_severity(
     alternative: str = "",
     highlighted: int | None = None,
     limits: tuple[float, float] | None = None,
+    axis_title: str = "",
 ) -> Chart:
     """Draw curves over severity, each with its interval as a band.
 
@@ -361,13 +363,22 @@ def lines_over_severity(
         Draw only this line in colour and the others in grey behind it: for more than six models, one chart each.
     limits : (float, float), optional
         Ends of the vertical axis, so that charts beside each other can be compared.
+    axis_title : str
+        What the numbers are.
 
     Returns
     -------
     Chart
     """
     with styled():
-        axes = new_axes(WIDTH, 290, left=50, right=14 if highlighted is not None else 118, top=14, bottom=44)
+        axes = new_axes(
+            width_of(WIDTH),
+            290,
+            left=62 if axis_title else 50,
+            right=14 if highlighted is not None else 118,
+            top=14,
+            bottom=44,
+        )
         axes.grid(axis="y")
         for place, line in enumerate(lines):
             if highlighted is not None and place != highlighted:
@@ -376,7 +387,7 @@ def lines_over_severity(
         coloured = [highlighted] if highlighted is not None else range(len(lines))
         for place in coloured:
             _draw_line(axes, severities, lines[place], 0 if highlighted is not None else place)
-        axes.set(xlabel="severity", xlim=(severities[0] - 0.25, severities[-1] + 0.15))
+        axes.set(xlabel="severity", ylabel=axis_title, xlim=(severities[0] - 0.25, severities[-1] + 0.15))
         axes.set_xticks(severities, [str(severity) if severity else "clean" for severity in severities])
         if limits:
             axes.set_ylim(*limits)
@@ -476,7 +487,7 @@ def points_with_intervals(
     """
     shown = [point for point in points if isfinite(point.x.value) and isfinite(point.y.value)]
     with styled():
-        axes = new_axes(WIDTH, 340, left=66, right=16, top=14, bottom=46)
+        axes = new_axes(width_of(WIDTH), 340, left=66, right=16, top=14, bottom=46)
         axes.grid(True)
         for place, point in enumerate(shown):
             shade = colour(SERIES[place % len(SERIES)])
@@ -511,6 +522,68 @@ def _label_points(axes: Axes, points: Sequence[Point]) -> None:
         )
 
 
+def ranks_by_reading(
+    name: str,
+    title: str,
+    readings: Sequence[str],
+    ranks: Sequence[tuple[str, Sequence[int | None]]],
+    description: str,
+) -> Chart:
+    """Draw each model's rank under each reading, the best above, and lines that cross where models change places.
+
+    Parameters
+    ----------
+    name : str
+        Unique on its page.
+    title, description : str
+        As in `Chart`.
+    readings : sequence of str
+    ranks : sequence of (str, sequence of (int or None))
+        A model, and its rank under each reading; None leaves a gap.
+
+    Returns
+    -------
+    Chart
+    """
+    height = 136.0 + 28.0 * len(ranks)
+    places = range(len(readings))
+    with styled():
+        axes = new_axes(width_of(WIDTH), height, left=50, right=118, top=14, bottom=122)
+        for place, (_, of_model) in enumerate(ranks):
+            shade = colour(SERIES[place % len(SERIES)])
+            # Models of one rank would cover each other.
+            shift = 0.09 * (place - (len(ranks) - 1) / 2) / max(1, len(ranks) - 1)
+            heights = [nan if rank is None else rank + shift for rank in of_model]
+            axes.plot(
+                places,
+                heights,
+                color=shade,
+                linestyle=_DASHES[place % len(_DASHES)],
+                marker=_MARKERS[place % len(_MARKERS)],
+                markersize=6,
+            )
+        axes.set(ylabel="rank", ylim=(len(ranks) + 0.5, 0.5), xlim=(-0.3, len(readings) - 0.85))
+        axes.set_xticks(places, readings, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(1, len(ranks) + 1))
+        axes.grid(axis="y")
+        ends = [(label, of_model[-1], place) for place, (label, of_model) in enumerate(ranks) if of_model[-1]]
+        heights = apart([float(rank or 0) for _, rank, _ in ends], 0.55, 0.5, len(ranks) + 0.5)
+        for (label, _, place), at in zip(ends, heights, strict=True):
+            axes.annotate(
+                _shortened(label, 18),
+                (places[-1], at),
+                xytext=(10, 0),
+                textcoords="offset points",
+                va="center_baseline",
+                fontsize=10.5,
+                color=colour(SERIES[place % len(SERIES)]),
+                annotation_clip=False,
+            )
+        drawing = svg(axes, name)
+    table = [[label, *(MISSING if rank is None else str(rank) for rank in of_model)] for label, of_model in ranks]
+    return Chart(title, drawing, description, ("model", *readings), table)
+
+
 def reliability_diagram(name: str, title: str, bins: CalibrationBins, description: str) -> Chart:
     """Draw accuracy against confidence, bin by bin, and below it where the answers are.
 
@@ -527,7 +600,7 @@ def reliability_diagram(name: str, title: str, bins: CalibrationBins, descriptio
     -------
     Chart
     """
-    width, edges = 330.0, np.linspace(0, 1, bins.count.size + 1)
+    width, edges = width_of(330.0), np.linspace(0, 1, bins.count.size + 1)
     filled = np.flatnonzero(bins.count)
     accuracy = bins.correctness_sum[filled] / bins.count[filled]
     confidence = bins.confidence_sum[filled] / bins.count[filled]

@@ -6,6 +6,8 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -14,7 +16,7 @@ from matplotlib.figure import Figure
 
 from benchc_metrics.pages.palette import COLOURS
 
-__all__ = ["colour", "new_axes", "styled", "svg"]
+__all__ = ["Paper", "colour", "new_axes", "on_paper", "styled", "svg", "width_of"]
 
 _NAMES = tuple(COLOURS)
 _PLACEHOLDER = re.compile(r"#5a([0-9a-f]{2})c3")
@@ -63,8 +65,52 @@ _STYLE = {
 }
 
 
+@dataclass(frozen=True)
+class Paper:
+    """What charts are drawn on that stand in no page.
+
+    Attributes
+    ----------
+    width : float
+        Room for a chart, in CSS pixels.
+    figures : list of matplotlib.figure.Figure
+        What was drawn, in its order.
+    """
+
+    width: float
+    figures: list[Figure] = field(default_factory=list)
+
+
+_PAPER: ContextVar[Paper | None] = ContextVar("paper", default=None)
+
+
+@contextmanager
+def on_paper(width: float) -> Iterator[Paper]:
+    """Within it, charts take the light colours themselves and a width, and their figures are kept.
+
+    Parameters
+    ----------
+    width : float
+        In CSS pixels.
+    """
+    paper = Paper(width)
+    token = _PAPER.set(paper)
+    try:
+        yield paper
+    finally:
+        _PAPER.reset(token)
+
+
+def width_of(usual: float) -> float:
+    """Return the width that a chart has here: its usual one on a page, that of the paper on paper."""
+    paper = _PAPER.get()
+    return usual if paper is None else paper.width
+
+
 def colour(name: str) -> str:
-    """Return the stand-in that matplotlib is given for one of `COLOURS`; `svg` puts the CSS variable in its place.
+    """Return what matplotlib is given for one of `COLOURS`.
+
+    On a page it is a stand-in, and `svg` puts the CSS variable in its place; on paper it is the light colour.
 
     Parameters
     ----------
@@ -76,7 +122,7 @@ def colour(name: str) -> str:
     str
         A colour in hexadecimal.
     """
-    return f"#5a{_NAMES.index(name):02x}c3"
+    return f"#5a{_NAMES.index(name):02x}c3" if _PAPER.get() is None else COLOURS[name].light
 
 
 @contextmanager
@@ -136,7 +182,11 @@ def svg(axes: Axes, name: str) -> str:
     -------
     str
         Text as text, colours as CSS variables, sized by its box alone; the same figure gives the same characters.
+        Empty on paper, which keeps the figure.
     """
+    if (paper := _PAPER.get()) is not None:
+        paper.figures.append(cast(Figure, axes.figure))
+        return ""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": f"benchc {name}"}):
         cast(Figure, axes.figure).savefig(

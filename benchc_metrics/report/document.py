@@ -46,6 +46,7 @@ from benchc_metrics.statistics.resampling import RESAMPLES
 from benchc_metrics.wording import MISSING, joined, number, percent, with_interval
 
 __all__ = [
+    "OVERLAID",
     "ModelCharts",
     "charts_of_all",
     "charts_of_model",
@@ -55,6 +56,7 @@ __all__ = [
     "headline_columns",
     "render_report",
     "report_steps",
+    "short_names",
 ]
 
 PATTERNS = {
@@ -360,7 +362,7 @@ def _whole_percent(value: float) -> str:
     return percent(value, 0)
 
 
-def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[Chart]:
+def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all", metric: str = "ras") -> list[Chart]:
     """Draw the charts that show all models together.
 
     Parameters
@@ -368,6 +370,8 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
     analyses : sequence of RunAnalysis
     prefix : str
         Begins the names of the charts on their page.
+    metric : {"ras", "accuracy"}
+        By which models and corruptions are shown; accuracy where there are no probabilities.
 
     Returns
     -------
@@ -380,7 +384,9 @@ def charts_of_all(analyses: Sequence[RunAnalysis], prefix: str = "all") -> list[
     if len(analyses) <= OVERLAID:
         charts += curves(analyses, prefix)
     if len(analyses) > 1:
-        charts.append(_models_by_corruption(analyses, prefix, *(("ras", "RAS") if has_ras else _ACCURACY)))
+        charts.append(
+            _models_by_corruption(analyses, prefix, *(("ras", "RAS") if has_ras and metric == "ras" else _ACCURACY))
+        )
     return charts
 
 
@@ -442,6 +448,7 @@ def curves(analyses: Sequence[RunAnalysis], prefix: str, highlighted: int | None
                 _ends(lines if highlighted is None else [lines[highlighted]]),
                 highlighted=highlighted,
                 limits=None if highlighted is None else _limits(lines),
+                axis_title="RAS" if metric == "ras" else "accuracy",
             )
         )
     return charts

@@ -30,6 +30,7 @@ COMMANDS = (
     "summary",
     "compare",
     "report",
+    "figure",
     "submit",
     "verify",
     "leaderboard",
