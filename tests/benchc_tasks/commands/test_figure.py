@@ -1,4 +1,4 @@
-"""`benchc figure`: one chart as a file for a paper, of the asked size, with its letters inside and its caption beside."""
+"""`benchc figure`: one chart as a file for a paper, of the asked size, with its letters and its caption."""
 
 from __future__ import annotations
 
