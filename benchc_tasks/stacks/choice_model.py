@@ -28,6 +28,7 @@ from benchc_tasks.restoration import find_restorer
 from benchc_tasks.stacks.common import AnsweringModel, text_of
 from benchc_tasks.stacks.inquiries import Inquiry, TextInquiry
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
+from benchc_tasks.stacks.waiting import waiting_for
 
 __all__ = ["Answer", "ChoiceModel"]
 
@@ -160,7 +161,8 @@ class ChoiceModel:
         self._generator: TextGenerator[Any] | None = None
         self._refusal: EngineError | None = None
         try:
-            self._scorer = build(self._settings)
+            with waiting_for(_loading(pretrained, backend)):
+                self._scorer = build(self._settings)
         except NoProbabilitiesError as fault:
             # It can still write, which only the tasks tell.
             self._refusal = fault
@@ -265,7 +267,7 @@ class ChoiceModel:
         following = 0
         with fail_together(), progress, closing(batches):
             while following < len(tasks):
-                with self._spare_cores():
+                with self._spare_cores(), progress.waiting_for_the_first():
                     batch = next(batches)
                 self._passes_made += len(batch)
                 progress.update(batch)
@@ -325,7 +327,7 @@ class ChoiceModel:
         following = 0
         with fail_together(), progress, closing(batches):
             while following < len(tasks):
-                with self._spare_cores():
+                with self._spare_cores(), progress.waiting_for_the_first():
                     batch = next(batches)
                 self._passes_made += len(batch)
                 progress.update(batch)
@@ -357,6 +359,11 @@ class ChoiceModel:
         """Leave the rendering threads their cores while the model computes on the others."""
         on_cpu = self._device.type == "cpu"
         return torch_threads(available_cores() - self._render_threads if on_cpu else torch.get_num_threads())
+
+
+def _loading(pretrained: str | None, backend: str | None) -> str:
+    what = f"loading {quoted(pretrained)}" if pretrained else "loading the bundled demonstration model"
+    return f"{what} by backend {quoted(backend)}" if backend else what
 
 
 def _answer(outcome: Outcome, option: int) -> Answer:

@@ -23,6 +23,7 @@ from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
 from benchc_tasks.stacks.prompting import question_with_options
+from benchc_tasks.stacks.waiting import waiting_for
 
 __all__ = [
     "CORRUPTIONS_GROUP",
@@ -373,7 +374,8 @@ def say_that_ras_is_not_defined() -> None:
 @functools.lru_cache(maxsize=4)
 def _load_samples_of(source: str | None, split: str | None, states: tuple[FileState, ...]) -> SampleDataset:
     """Keep a dataset as long as its files stay as they are."""
-    samples = load_dataset(source, split)
+    with waiting_for(f"reading the dataset {quoted(source)}" if source else "reading the bundled demonstration set"):
+        samples = load_dataset(source, split)
     if os.environ.get("RANK", "0") == "0":
         if samples.is_demonstration:
             logger.warning(DEMONSTRATION_NOTICE)

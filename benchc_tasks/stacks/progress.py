@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 
 from benchc_tasks.models.costs import Prices, Usage
 from benchc_tasks.models.questions import ScoringError
+from benchc_tasks.stacks.waiting import waiting_for
 
 __all__ = ["HEARTBEAT_SECONDS", "Asked", "Progress"]
 
@@ -22,6 +24,9 @@ ESTIMATE_SECONDS = 20.0
 ESTIMATE_SHARE = 0.1
 """The time left is first estimated after so many seconds behind the first batch, or this share of the run."""
 
+FIRST = (
+    "rendering the first pictures and asking the model (the first time on a machine, the corruptions are compiled too)"
+)
 MOST_WARNINGS = 10
 """How many samples that could not be scored are named, each once; the samples log has the reasons of all."""
 
@@ -138,6 +143,10 @@ class Progress:
             self._estimate()
         if self._speaks and self._bar.disable and self._clock() - self._last_line >= self._heartbeat:
             self._say(f"benchc: {self.standing()}")
+
+    def waiting_for_the_first(self) -> AbstractContextManager[None]:
+        """Say inside the block what is happening, as long as nothing has been scored."""
+        return nullcontext() if self._done else waiting_for(FIRST, self._say)
 
     def standing(self) -> str:
         """Say how many conditions are done, how fast, and how long the rest will take."""
