@@ -2,9 +2,8 @@
 
     python tests/benchmarks/start.py [--runs N]
 
-One sample of `benchc_fog` by the bundled model. Prints the median of the runs, in seconds of processor time, which other
-programs of the machine change less than the clock's, and the packages whose import takes
-longest.
+One sample of `benchc_fog` by the bundled model. Prints the median of the runs, in seconds of processor time, which
+other programs of the machine change less than the clock's, and the packages whose import takes longest.
 """
 
 from __future__ import annotations
