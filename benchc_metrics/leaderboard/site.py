@@ -44,6 +44,7 @@ __all__ = ["SiteFacts", "Submission", "build_site", "filter_views", "site_steps"
 
 ALL = "all"
 _SIGNIFICANT = 0.05
+_HUB_ADDRESS = re.compile(r"https://huggingface\.co/datasets/([\w.-]+/[\w.-]+?)/?", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +104,12 @@ class SiteFacts:
         """The dataset as commands take it."""
         name = self.dataset or "ORG/DATASET"
         return f"{name}@{self.revision}" if self.revision else name
+
+    @property
+    def repository(self) -> str | None:
+        """The hub's dataset repository for `benchc submit --push`, where submissions are handed in there."""
+        found = _HUB_ADDRESS.fullmatch(self.address or "")
+        return found[1] if found else None
 
     @classmethod
     def shared_by(cls, submissions: Sequence[Submission]) -> SiteFacts:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
 
+from benchc_metrics.escaping import for_terminal
+from benchc_metrics.leaderboard.pushing import check_repository, place_of, push_submission, pushed_files
 from benchc_metrics.leaderboard.schema import Relationship
 from benchc_metrics.leaderboard.submission import SubmissionDetails, write_submission
 from benchc_metrics.runs import read_run
@@ -44,12 +48,21 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--source-name", default=DEFAULTS.source_name, metavar="NAME", help="what to call that place (%(default)s)"
     )
+    parser.add_argument(
+        "--push",
+        metavar="ORG/NAME",
+        help="hand it in: open a pull request in this dataset repository of the hub (`hf auth login` first)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what --push would send; nothing is kept or sent")
     add_reading_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the submission and list its files."""
+    """Write the submission and list its files; send it where it is asked for."""
+    if arguments.dry_run and not arguments.push:
+        raise ValueError("--dry-run shows what --push would send: say where to with --push ORG/NAME")
+    repository = check_repository(arguments.push) if arguments.push else None
     submitted = read_run(arguments.run_folder)
     details = SubmissionDetails(
         dataset_id=arguments.dataset_id,
@@ -61,12 +74,25 @@ def run(arguments: argparse.Namespace) -> int:
         source_url=arguments.source_url,
         source_name=arguments.source_name,
     )
-    record = write_submission(submitted, arguments.output, details)
     console = Console(soft_wrap=True, highlight=False, markup=False)
+    if arguments.dry_run:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "submission"
+            record = write_submission(submitted, folder, details)
+            console.print(f"A pull request in the dataset repository {repository} would add:")
+            for path, size in pushed_files(folder):
+                console.print(f"  {place_of(record)}/{path} ({size} bytes)")
+        console.print("Nothing was kept or sent: leave out --dry-run to send it.")
+        return 0
+    record = write_submission(submitted, arguments.output, details)
     console.print(f"{record.model.id}: {record.dataset.samples} samples under {len(record.table)} conditions and clean")
     for facts in record.files:
         console.print(f"  {facts.path} ({facts.bytes} bytes)")
     for note in notes_on_runs([submitted]):
         console.print(note)
-    console.print(f"Check it with: benchc verify {arguments.output}")
+    if repository is None:
+        console.print(f"Check it with: benchc verify {arguments.output}")
+    else:
+        address = push_submission(Path(arguments.output), record, repository)
+        console.print(f"Handed in: {for_terminal(address)}")
     return 0

@@ -22,6 +22,7 @@ from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import headline_metrics
+from benchc_metrics.pages.page import render_page
 from benchc_metrics.statistics.estimates import compare, estimate
 from benchc_metrics.statistics.resampling import holm
 from benchc_metrics.wording import number
@@ -288,6 +289,22 @@ def test_the_page_on_submitting_names_dataset_prompt_and_commands(pages: dict[st
         "{question}\nA. {option}",
     ):
         assert needed in page
+
+
+@pytest.mark.parametrize(
+    ("address", "repository"),
+    [
+        ("https://huggingface.co/datasets/lab/submissions", "lab/submissions"),
+        ("https://huggingface.co/datasets/lab/submissions/", "lab/submissions"),
+        ("https://hub.example/lab/submissions", None),
+        (None, None),
+    ],
+)
+def test_a_hubs_address_gives_the_command_that_hands_in(address: str | None, repository: str | None) -> None:
+    facts = site_module.SiteFacts("f1", "1", "{question}", 3, address=address)
+    page = render_page("submit.html.jinja", site_title="T", notes=[], many=False, about=facts, has_charts=False)
+    assert facts.repository == repository
+    assert (f"--push {repository}" in page) == (repository is not None)
 
 
 def test_nothing_is_fetched(pages: dict[str, str]) -> None:
