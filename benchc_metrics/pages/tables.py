@@ -48,6 +48,18 @@ UNDEFINED = "–"  # a dash is what papers print for no value
 WIDEST_LABEL = 24
 """A longer name of a model takes two lines, as its metrics do with their intervals."""
 
+LATEX_COLUMN = 234.0
+"""Width of a column of a page of two columns, 3.25 inches, in points."""
+
+LATEX_GAP = 4.0
+LATEX_LETTER, LATEX_NARROW, LATEX_WIDE = 4.25, 2.5, 6.7
+"""Points of a digit, of a narrow letter such as a comma, and of a wide one such as a minus, in `footnotesize`."""
+
+SMALL_LATEX = 0.94
+"""Of that in `scriptsize`."""
+
+LONG_LATEX_NAME = 14
+
 
 class Probability(float):
     """A p-value, which is shown with four decimals."""
@@ -177,7 +189,7 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 
 def to_latex(tables: Sequence[Table]) -> str:
-    r"""Write tables in LaTeX, which need `\usepackage{booktabs}`."""
+    r"""Write tables in LaTeX that fit a column of 3.25 inches and need `\usepackage{booktabs}`."""
     return "\n".join(_latex_table(_without_idle_columns(table)) for table in tables)
 
 
@@ -359,35 +371,98 @@ def _latex_text(text: str) -> str:
 
 
 def _latex_table(table: Table) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "    " + " & ".join(cells) + r" \\"
-
-    alignment = "l" * table.labels + "r" * (len(table.columns) - table.labels)
+    """Write a table as wide as a column of a paper: what has no room beside the rest stands below it."""
+    parts = [line for part in _latex_parts(table) for line in (r"  \par\smallskip", *_latex_tabular(part))][1:]
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
+            r"  \footnotesize",
+            f"  \\setlength{{\\tabcolsep}}{{{LATEX_GAP / 2:g}pt}}",
             f"  \\caption{{{_latex_text(table.title)}}}",
-            f"  \\begin{{tabular}}{{{alignment}}}",
-            r"    \toprule",
-            line([_latex_text(column.title) for column in table.columns]),
-            r"    \midrule",
-            *(line([_latex_cell(cell) for cell in row]) for row in table.rows),
-            r"    \bottomrule",
-            r"  \end{tabular}",
+            *parts,
             r"\end{table}",
             "",
         ]
     )
 
 
+def _latex_parts(table: Table) -> list[Table]:
+    """Cut a table into as few parts as fit a column, each with the columns that name a row."""
+    widths = [_latex_width(table, place) + LATEX_GAP for place in range(len(table.columns))]
+    free = LATEX_COLUMN - sum(widths[: table.labels])
+    places = range(table.labels, len(table.columns))
+    parts = [list(places)]
+    for number in range(1, len(places) + 1):
+        parts = [part.tolist() for part in np.array_split(places, number)]
+        if all(sum(widths[place] for place in part) <= free for part in parts):
+            break
+    return [_with_columns(table, [*range(table.labels), *part]) for part in parts]
+
+
+def _latex_width(table: Table, place: int) -> float:
+    """Estimate a column's width in points, rather too wide than too narrow."""
+    cells = [_latex_lines(row[place]) for row in table.rows]
+    small = 1.0 if place < table.labels else SMALL_LATEX
+    if place < table.labels:
+        # A hyphen is shorter than a minus.
+        cells = [(value.replace("-", "."), below.replace("-", ".")) for value, below in cells]
+    values = [_latex_text_width(value) for value, _ in cells]
+    below = [small * _latex_text_width(text) for _, text in cells]
+    return max(*values, *below, small * _latex_text_width(table.columns[place].title))
+
+
+def _latex_text_width(text: str) -> float:
+    wide = sum(letter.isupper() or letter in "mw-" or not letter.isascii() for letter in text)
+    narrow = sum(letter in ".,:;()[]/!ijltI '" for letter in text)
+    return LATEX_WIDE * wide + LATEX_NARROW * narrow + LATEX_LETTER * (len(text) - wide - narrow)
+
+
+def _latex_lines(cell: Cell) -> tuple[str, str]:
+    """Write a cell and what stands below it: its interval, or the rest of a long name after its last slash."""
+    if isinstance(cell, str):
+        owner, slash, name = cell.rpartition("/")
+        return (owner + slash, name) if slash and name and len(cell) > LONG_LATEX_NAME else (cell, "")
+    return _value_and_interval(cell)
+
+
+def _latex_tabular(table: Table) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        # After the end of a row LaTeX takes a bracket for a distance.
+        guard = "{}" if cells[0].startswith("[") else ""
+        return f"    {guard}{' & '.join(cells)} \\\\"
+
+    rows = []
+    for row in table.rows:
+        rows.append(line([_latex_cell(cell) for cell in row]))
+        if any(_latex_lines(cell)[1] for cell in row):
+            rows.append(line([_latex_below(cell) for cell in row]))
+    titles = [_latex_text(column.title) for column in table.columns]
+    heads = [title if place < table.labels else f"{{\\scriptsize {title}}}" for place, title in enumerate(titles)]
+    alignment = "l" * table.labels + "r" * (len(table.columns) - table.labels)
+    return [
+        f"  \\begin{{tabular}}{{{alignment}}}",
+        r"    \toprule",
+        line(heads),
+        r"    \midrule",
+        *rows,
+        r"    \bottomrule",
+        r"  \end{tabular}",
+    ]
+
+
 def _latex_cell(cell: Cell) -> str:
-    value, interval = _value_and_interval(cell)
+    value, _ = _latex_lines(cell)
     if isinstance(cell, str):
         return _latex_text(value)
-    if not interval:
-        return f"${value}$" if value and value != UNDEFINED else _latex_text(value)
-    return f"${value}$ {{\\scriptsize ${interval}$}}"
+    return f"${value}$" if value and value != UNDEFINED else _latex_text(value)
+
+
+def _latex_below(cell: Cell) -> str:
+    _, text = _latex_lines(cell)
+    if isinstance(cell, str) or not text:
+        return _latex_text(text)
+    return f"{{\\scriptsize ${text}$}}"
 
 
 def _plain(cell: Cell) -> str | int | float | None:

@@ -3,11 +3,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+from matplotlib import get_data_path
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from rich.console import Console
 
-from benchc_metrics.metrics.registry import EVERY_METRIC, headline_metrics
+from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, headline_metrics
 from benchc_metrics.pages.tables import (
     TABLES_SCHEMA,
     Column,
@@ -92,10 +99,69 @@ def test_latex():
     text = to_latex([TABLE])
     assert r"\caption{A title with 95 \%}" in text
     assert r"\begin{tabular}{lrr}" in text
-    assert r"model & ras $\uparrow$ & p \\" in text
-    assert r"lab/model\_1 [bold]x[/bold] & $-0.250$ {\scriptsize $[-0.300, 0.000]$} & $0.0001$ \\" in text
+    assert r"model & {\scriptsize ras $\uparrow$} & {\scriptsize p} \\" in text
+    assert r"lab/model\_1 [bold]x[/ & $-0.250$ & $0.0001$ \\" in text
+    assert r"bold] & {\scriptsize $[-0.300, 0.000]$} &  \\" in text
     assert r"a|b & -- & -- \\" in text
     assert r"c \& d & $0.500$ & $1.0000$ \\" in text
+
+
+def wide_table(name: str) -> Table:
+    metrics = [name for name in METRICS if name.startswith(("acc", "ras", "ece"))]
+    cells = tuple(Estimate(-0.123, -0.234, -0.012) for _ in metrics)
+    columns = (Column("run", "model"), *(metric_column(each) for each in metrics))
+    return Table("Metrics", columns, ((name, *cells), ("b", *cells)), 1)
+
+
+@pytest.mark.parametrize("name", ["a", "Qwen/Qwen2.5-VL-7B-Instruct", "OpenGVLab/InternVL3_5-38B-HF"])
+def test_latex_fits_a_column(name: str):
+    text = to_latex([wide_table(name)])
+    assert all(text.count(each.title.split()[0].replace("_", r"\_") + " ") for each in wide_table(name).columns[1:])
+    assert text.count(r"\begin{table}") == 1
+    tabulars = re.findall(r"\\begin\{tabular\}.*?\\end\{tabular\}", text, re.DOTALL)
+    assert 1 < len(tabulars) <= len(wide_table(name).columns) / 2 + 1
+    for tabular in tabulars:
+        lines = [line.removesuffix(r" \\").split(" & ") for line in tabular.splitlines() if line.endswith(r" \\")]
+        widths = [max(points(cell) for cell in column) for column in zip(*lines, strict=True)]
+        assert sum(widths) + 4 * len(widths) <= 234
+
+
+def points(cell: str) -> float:
+    """Width in Computer Modern, whose letters of 7 and 8 points are wider than those of 10 made smaller."""
+    size = 7 if r"\scriptsize" in cell else 8
+    plain = re.sub(r"\\scriptsize |[{}$]", "", cell).replace(r"\uparrow", "n").replace(r"\downarrow", "n")
+    plain = plain.replace(r"\_", "n").replace("-", "m" if "$" in cell else "n")
+    font = FontProperties(fname=str(Path(get_data_path()) / "fonts/ttf/cmr10.ttf"), size=size)
+    return 0.0 if not plain.strip() else 1.07 * float(TextPath((0, 0), plain, prop=font).get_extents().width)
+
+
+def test_a_name_in_brackets_begins_no_distance_in_latex():
+    text = to_latex([Table("t", (Column("run", "model"), metric_column("ras")), (("[x]", 1.0),), 1)])
+    assert r"    {}[x] & $1.0$ \\" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_latex_compiles_within_the_column(tmp_path: Path):
+    document = "\n".join(
+        [
+            r"\documentclass[10pt,twocolumn]{article}",
+            r"\usepackage{booktabs}",
+            r"\setlength{\columnwidth}{234pt}\setlength{\hsize}{234pt}",
+            r"\begin{document}",
+            to_latex([wide_table("Qwen/Qwen2.5-VL-7B-Instruct")]),
+            r"\end{document}",
+        ]
+    )
+    (tmp_path / "table.tex").write_text(document, encoding="utf-8")
+    told = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    assert "Overfull" not in told
 
 
 def test_csv_has_all_digits():
