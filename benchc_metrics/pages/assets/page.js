@@ -140,4 +140,60 @@
     picker.addEventListener("change", show);
     show();
   }
+
+  // A chart that leaves the page takes with it the colours that it has on light paper, where there are no variables.
+  const light = document.querySelector("style").sheet.cssRules[0].style;
+  const standingAlone = (drawing) => {
+    const copy = drawing.cloneNode(true);
+    const box = drawing.viewBox.baseVal;
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("xmlns:xlink", "http://www.w3.org/1999/xlink");
+    copy.setAttribute("width", box.width);
+    copy.setAttribute("height", box.height);
+    const resolved = (text) => text.replace(/var\((--[\w-]+)\)/g, (_, name) => light.getPropertyValue(name).trim().replaceAll('"', "'"));
+    for (const node of [copy, ...copy.querySelectorAll("*")]) {
+      for (const { name, value } of [...node.attributes]) {
+        if (value.includes("var(")) node.setAttribute(name, resolved(value));
+      }
+    }
+    return new XMLSerializer().serializeToString(copy);
+  };
+
+  // A spreadsheet would compute what begins like a formula.
+  const inCsv = (text) => {
+    const plain = text.trim().replaceAll("\u2212", "-");
+    const safe = /^[=+@]|^-(?![\d.])/.test(plain) ? `'${plain}` : plain;
+    return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const asCsv = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => inCsv(cell.textContent)).join(",")).join("\n") + "\n";
+
+  const download = (name, type, text) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+
+  for (const chart of document.querySelectorAll("figure.chart")) {
+    const drawing = chart.querySelector(".drawing svg");
+    const numbers = chart.querySelector("details");
+    if (!drawing || !numbers) continue;
+    const title = chart.querySelector("h4").textContent;
+    const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const offered = document.createElement("p");
+    offered.className = "downloads";
+    for (const [ending, type, text] of [
+      ["svg", "image/svg+xml", () => standingAlone(drawing)],
+      ["csv", "text/csv", () => asCsv(numbers.querySelector("table"))],
+    ]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = ending === "svg" ? "Picture as SVG" : "Numbers as CSV";
+      button.addEventListener("click", () => download(`${name}.${ending}`, type, text()));
+      offered.append(button, " ");
+    }
+    numbers.querySelector("summary").textContent = "Numbers and downloads";
+    numbers.querySelector("summary").after(offered);
+  }
 })();

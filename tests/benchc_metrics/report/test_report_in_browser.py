@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from browser import Browser
@@ -57,6 +60,29 @@ def test_every_picture_and_drawing_is_drawn(browser: Browser, report: Path) -> N
     )
     assert len(boxes) >= 10
     assert all(width > 200 and height > 100 for width, height in boxes)
+
+
+def test_a_chart_downloads_with_its_own_colours_and_its_numbers(browser: Browser, report: Path, tmp_path: Path) -> None:
+    visit = browser.visit(report)
+    chart = visit.page.locator("figure.chart", has=visit.page.locator("h4", has_text="Accuracy over severity")).first
+    chart.locator("summary").click()
+    saved = {}
+    for ending, label in (("svg", "Picture as SVG"), ("csv", "Numbers as CSV")):
+        with visit.page.expect_download() as waited:
+            chart.get_by_role("button", name=label).click()
+        assert waited.value.suggested_filename == f"accuracy-over-severity.{ending}"
+        path = tmp_path / f"chart.{ending}"
+        waited.value.save_as(path)
+        saved[ending] = path.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(saved["svg"])
+    assert float(root.attrib["width"]) > 300
+    assert "#0a5ea8" in saved["svg"]
+    assert "var(" not in saved["svg"]
+    head, first, *_ = csv.reader(io.StringIO(saved["csv"]))
+    assert head == ["model", "clean", *(f"severity {each}" for each in range(1, 6))]
+    assert len(first) == len(head)
+    assert "\u2212" not in saved["csv"]
+    assert visit.complaints == []
 
 
 def test_a_column_sorts_both_ways_and_says_so(browser: Browser, report: Path) -> None:
