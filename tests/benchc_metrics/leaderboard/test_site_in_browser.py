@@ -91,6 +91,22 @@ def test_a_search_is_kept_in_the_address_with_the_filters(browser: Browser, site
     assert visit.complaints == []
 
 
+@pytest.mark.parametrize("width", [375, 768, 1440])
+def test_controls_and_links_stand_beside_each_other(browser: Browser, site: Path, width: int) -> None:  # noqa: F811
+    visit = browser.visit(site / "index.html", width=width)
+    boxes = [
+        one.bounding_box() for one in visit.page.locator(".picker label, .picker input, .picker select, nav a").all()
+    ]
+    for place, first in enumerate(boxes):
+        assert first["x"] >= 0
+        assert first["x"] + first["width"] <= width
+        for second in boxes[:place]:
+            apart_sideways = first["x"] >= second["x"] + second["width"] or second["x"] >= first["x"] + first["width"]
+            apart = first["y"] >= second["y"] + second["height"] or second["y"] >= first["y"] + first["height"]
+            assert apart_sideways or apart
+    assert visit.page.get_by_text("Move a table sideways").is_visible()
+
+
 def test_an_address_that_names_no_choice_shows_everything(browser: Browser, site: Path) -> None:  # noqa: F811
     visit = browser.visit(site / "index.html")
     visit.page.evaluate("location.hash = 'corruptions=<b>&severity=9&other=1'")
