@@ -1,10 +1,14 @@
 """A run says what it waits for before its first answer; see docs/upstream.md."""
 
 import time
+from typing import Any
 
 import pytest
 
+from benchc_tasks.models.engines import EngineSettings
+from benchc_tasks.models.questions import ChoiceScorer, EngineError
 from benchc_tasks.stacks import common, waiting
+from benchc_tasks.stacks.choice_model import ChoiceModel
 from benchc_tasks.stacks.progress import Progress
 from support import logged
 
@@ -55,6 +59,16 @@ def test_a_dataset_that_takes_long_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     with logged("INFO") as lines:
         common._load_samples_of.__wrapped__("a/b", None, ())
     assert lines[0].startswith("benchc: reading the dataset 'a/b', ")
+
+
+def test_a_model_that_takes_long_is_named() -> None:
+    def slow(settings: EngineSettings) -> ChoiceScorer[Any]:
+        time.sleep(0.08)
+        raise EngineError("no model here")
+
+    with logged("INFO") as lines, pytest.raises(EngineError):
+        ChoiceModel(slow, pretrained="a/b", backend="x", device="cpu")
+    assert lines[0].startswith("benchc: loading 'a/b' by backend 'x', ")
 
 
 def test_the_first_answers_are_waited_for_and_no_others() -> None:
