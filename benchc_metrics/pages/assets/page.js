@@ -167,9 +167,27 @@
   };
   const asCsv = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => inCsv(cell.textContent)).join(",")).join("\n") + "\n";
 
-  const download = (name, type, text) => {
+  // Three dots for each pixel of the page, on white.
+  const asPng = (drawing) => new Promise((resolve, reject) => {
+    const { width, height } = drawing.viewBox.baseVal;
+    const picture = new Image();
+    picture.onload = () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = Math.round(3 * width);
+      canvas.height = Math.round(3 * height);
+      const pen = canvas.getContext("2d");
+      pen.fillStyle = "#ffffff";
+      pen.fillRect(0, 0, canvas.width, canvas.height);
+      pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob(resolve, "image/png");
+    };
+    picture.onerror = reject;
+    picture.src = `data:image/svg+xml,${encodeURIComponent(standingAlone(drawing))}`;
+  });
+
+  const download = (name, type, content) => {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.href = URL.createObjectURL(new Blob([content], { type }));
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -183,14 +201,15 @@
     const name = title.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     const offered = document.createElement("p");
     offered.className = "downloads";
-    for (const [ending, type, text] of [
-      ["svg", "image/svg+xml", () => standingAlone(drawing)],
-      ["csv", "text/csv", () => asCsv(numbers.querySelector("table"))],
+    for (const [ending, label, type, content] of [
+      ["svg", "Picture as SVG", "image/svg+xml", () => standingAlone(drawing)],
+      ["png", "Picture as PNG", "image/png", () => asPng(drawing)],
+      ["csv", "Numbers as CSV", "text/csv", () => asCsv(numbers.querySelector("table"))],
     ]) {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = ending === "svg" ? "Picture as SVG" : "Numbers as CSV";
-      button.addEventListener("click", () => download(`${name}.${ending}`, type, text()));
+      button.textContent = label;
+      button.addEventListener("click", async () => download(`${name}.${ending}`, type, await content()));
       offered.append(button, " ");
     }
     numbers.querySelector("summary").textContent = "Numbers and downloads";

@@ -74,8 +74,15 @@ def test_a_chart_downloads_with_its_own_colours_and_its_numbers(browser: Browser
         path = tmp_path / f"chart.{ending}"
         waited.value.save_as(path)
         saved[ending] = path.read_text(encoding="utf-8")
+    with visit.page.expect_download() as waited:
+        chart.get_by_role("button", name="Picture as PNG").click()
+    waited.value.save_as(tmp_path / "chart.png")
     root = ElementTree.fromstring(saved["svg"])
     assert float(root.attrib["width"]) > 300
+    with Image.open(tmp_path / "chart.png") as picture:
+        assert picture.width == round(3 * float(root.attrib["width"]))
+        colours = {colour[:3] for _, colour in picture.convert("RGBA").getcolors(1 << 20)}
+    assert {(255, 255, 255), (0x0A, 0x5E, 0xA8)} <= colours
     assert "#0a5ea8" in saved["svg"]
     assert "var(" not in saved["svg"]
     head, first, *_ = csv.reader(io.StringIO(saved["csv"]))
