@@ -657,7 +657,7 @@ LINE = b'{"id": "a", "image": "a.png", "question": "?", "options": ["a", "b"], "
 DATASETS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a path to nowhere": (
         lambda folder: folder / "nowhere",
-        "dataset '/*/nowhere' does not exist; give an existing folder, parquet or JSONL file, or a hub id *",
+        "dataset '/*/nowhere' does not exist; give an existing folder, parquet or JSONL file, a hub id *",
     ),
     "a web address": (
         lambda folder: "https://huggingface.co/datasets/a/b",

@@ -21,6 +21,7 @@ from benchc_metrics.responses import OptionResponse
 from benchc_tasks.datasets import load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models import engines
+from benchc_tasks.models.costs import Usage
 from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.generation.engines import generator_of
 from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
@@ -420,10 +421,10 @@ def test_numbers_of_an_engine_that_are_not_log_probabilities_are_one_invalid_que
 ) -> None:
     """No engine is needed to read an answer."""
     scorer = VllmChoiceScorer.__new__(VllmChoiceScorer)
-    scorer._top = top
+    scorer._top, scorer.usage = top, Usage()
     asked = PreparedQuestion(Question("sample 'x' under clean", "?", ("A", "B"), ()), {}, (1, 2), None)
     shown = {token: SimpleNamespace(logprob=value) for token, value in zip((1, 2), values, strict=True)}
-    outcome = scorer._outcome(asked, SimpleNamespace(outputs=[SimpleNamespace(logprobs=[shown])]))
+    outcome = scorer._outcome(asked, SimpleNamespace(prompt_token_ids=[7], outputs=[SimpleNamespace(logprobs=[shown])]))
     assert isinstance(outcome, ScoringError)
     assert str(outcome) == f"sample 'x' under clean: {reason}"
 
@@ -440,7 +441,7 @@ def test_an_engine_to_which_pictures_make_no_difference_ends_the_run(difference:
         def _prepare(self, question: Question) -> PreparedQuestion:
             return PreparedQuestion(question, {}, (1, 2), None)
 
-        def _ask(self, ready: Sequence[PreparedQuestion]) -> list[Outcome]:
+        def ask(self, ready: Sequence[PreparedQuestion], read: object) -> list[Any]:
             level = [one.question.images[0].getpixel((0, 0))[0] / 255 for one in ready]
             return [[OptionResponse(-1.0 - difference * each, True), OptionResponse(-2.0, False)] for each in level]
 

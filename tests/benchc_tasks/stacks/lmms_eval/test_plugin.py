@@ -26,6 +26,8 @@ METRICS = {
     "ras",
     "ras_destructive",
     "ras_corrective",
+    "ras_tempered",
+    "temperature",
     "erroneous_confidence",
     "hesitation",
     "flip",
