@@ -146,8 +146,6 @@
   const standingAlone = (drawing) => {
     const copy = drawing.cloneNode(true);
     const box = drawing.viewBox.baseVal;
-    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    copy.setAttribute("xmlns:xlink", "http://www.w3.org/1999/xlink");
     copy.setAttribute("width", box.width);
     copy.setAttribute("height", box.height);
     const resolved = (text) => text.replace(/var\((--[\w-]+)\)/g, (_, name) => light.getPropertyValue(name).trim().replaceAll('"', "'"));
