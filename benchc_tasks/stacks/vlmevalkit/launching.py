@@ -219,7 +219,7 @@ def _start(order: Order, data: dict[str, NamedData], rows: dict[str, list[Row]],
     }
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "benchc.json"
-        path.write_text(json.dumps(configuration), encoding="utf-8")
+        path.write_text(json.dumps(configuration), encoding="utf-8", newline="\n")
         words = ["--config", str(path), "--work-dir", str(order.work_dir), "--judge", order.judge]
         _run_main(order.repo, [*words, *(["--reuse"] if order.reuse else [])])
     return _ending(folder, data, results, cautions)
