@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import gammaln
 
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading, robustness_alignment_score
 
@@ -183,6 +181,9 @@ def _centres(cells: _Cells) -> Array:
 
 def _symmetric_concentration(cells: _Cells) -> float:
     """Fit one symmetric Dirichlet to all conditions; returns what it adds to the votes of each option."""
+    # Slow to import, and not needed where there are no votes.
+    from scipy.optimize import minimize_scalar
+
     patterns, numbers = np.unique(
         np.where(cells.is_real, np.sort(cells.votes * cells.is_real, axis=-1)[:, ::-1], -1.0),
         axis=0,
@@ -223,6 +224,9 @@ def _log_likelihood(votes: Array, concentrations: Array) -> Array:
 
     An option of concentration 0 is one that the sample does not have.
     """
+    # Slow to import, and not needed where there are no votes.
+    from scipy.special import gammaln
+
     known = np.where(concentrations > 0, concentrations, 1.0)
     of_options = np.where(concentrations > 0, gammaln(votes + known) - gammaln(known), 0.0)
     total = concentrations.sum(axis=-1)

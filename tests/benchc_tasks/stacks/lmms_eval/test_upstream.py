@@ -6,6 +6,7 @@ A test that fails here is good news: lmms-eval mended one. Take the page's secti
 import ast
 import importlib
 import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,6 +88,9 @@ def test_a_killed_run_leaves_no_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("decord") is not None, reason="decord is installed")
-def test_a_backend_for_images_needs_a_video_decoder() -> None:
+def test_a_backend_for_images_needs_a_video_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Another test may have put the module there, with a stand-in for the decoder.
+    monkeypatch.delitem(sys.modules, "lmms_eval.models.simple.llava_hf", raising=False)
+    monkeypatch.delitem(sys.modules, "decord", raising=False)
     with pytest.raises(ModuleNotFoundError, match="decord"):
         importlib.import_module("lmms_eval.models.simple.llava_hf")
