@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -19,7 +20,7 @@ from benchc_tasks.models.devices import available_cores, choose_device, torch_th
 from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.generation.engines import generator_of
 from benchc_tasks.models.generation.pipeline import generate_ahead
-from benchc_tasks.models.generation.questions import TextGenerator
+from benchc_tasks.models.generation.questions import TextGenerator, TextOutcome
 from benchc_tasks.models.pipeline import score_ahead, within_limits
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, NoProbabilitiesError, Outcome, ScoringError
@@ -36,6 +37,8 @@ ONE_PROCESS = (
     "accelerate launch --cpu starts a single process, however many it is asked for: this run is one process. "
     "For several on a CPU use torchrun --nproc_per_node, or accelerate launch --multi_gpu, which need no GPU here."
 )
+
+Answered = TypeVar("Answered")
 
 Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
 """An `OptionResponse` as the plain pair that a stack's method promises, with the missing mass third where there is
@@ -243,40 +246,14 @@ class ChoiceModel:
         if not tasks:
             return
         generator = self.generator
-        for inquiry in inquiries:
-            inquiry.restore = self._restorer
-        progress = Progress(
-            tasks,
-            len(inquiries),
-            rank=self._rank,
-            world_size=self._world_size,
-            heartbeat=self._heartbeat,
-            samples=len({inquiry.sample for inquiry in inquiries}),
-            pictures=len(inquiries),
-            usage=getattr(generator, "usage", None),
-            prices=self._prices,
-        )
-        batches = within_limits(
-            self._limits,
+        yield from self._stream_in_order(
             inquiries,
+            tasks,
             generator,
-            lambda some: generate_ahead(some, generator, threads=self._render_threads, look_ahead=self._look_ahead),
-            self._passes_made,
+            partial(generate_ahead, generator=generator, threads=self._render_threads, look_ahead=self._look_ahead),
+            _text,
+            pictures=len(inquiries),
         )
-        waiting: dict[int, str] = {}
-        following = 0
-        with fail_together(), progress, closing(batches):
-            while following < len(tasks):
-                with self._spare_cores(), progress.waiting_for_the_first():
-                    batch = next(batches)
-                self._passes_made += len(batch)
-                progress.update(batch)
-                for inquiry, outcome in batch:
-                    for place, number in inquiry.places:
-                        waiting[place] = f"{NO_TEXT}{outcome}" if isinstance(outcome, ScoringError) else outcome[number]
-                while following in waiting:
-                    yield waiting.pop(following)
-                    following += 1
 
     def stream_answers(self, inquiries: Sequence[Inquiry], tasks: Sequence[str]) -> Generator[Answer, None, None]:
         """Score inquiries and give the answer to each request as soon as it and those before it are there.
@@ -303,6 +280,26 @@ class ChoiceModel:
         scorer = self.scorer
         if not tasks:
             return
+        yield from self._stream_in_order(
+            inquiries,
+            tasks,
+            scorer,
+            partial(score_ahead, scorer=scorer, threads=self._render_threads, look_ahead=self._look_ahead),
+            _answer,
+            pictures=sum(inquiry.doc_to_visual is not None for inquiry in inquiries),
+        )
+
+    def _stream_in_order(
+        self,
+        inquiries: Sequence[Any],
+        tasks: Sequence[str],
+        engine: Any,
+        ask: Callable[[Sequence[Any]], Generator[list[tuple[Any, Any]], None, None]],
+        answer_of: Callable[[Any, int], Answered],
+        *,
+        pictures: int,
+    ) -> Generator[Answered, None, None]:
+        """Ask batch by batch within the run's limits, and give the answers in the order of their requests."""
         for inquiry in inquiries:
             inquiry.restore = self._restorer
         progress = Progress(
@@ -312,18 +309,12 @@ class ChoiceModel:
             world_size=self._world_size,
             heartbeat=self._heartbeat,
             samples=len({inquiry.sample for inquiry in inquiries}),
-            pictures=sum(inquiry.doc_to_visual is not None for inquiry in inquiries),
-            usage=getattr(scorer, "usage", None),
+            pictures=pictures,
+            usage=getattr(engine, "usage", None),
             prices=self._prices,
         )
-        batches = within_limits(
-            self._limits,
-            inquiries,
-            scorer,
-            lambda some: score_ahead(some, scorer, threads=self._render_threads, look_ahead=self._look_ahead),
-            self._passes_made,
-        )
-        waiting: dict[int, Answer] = {}
+        batches = within_limits(self._limits, inquiries, engine, ask, self._passes_made)
+        waiting: dict[int, Answered] = {}
         following = 0
         with fail_together(), progress, closing(batches):
             while following < len(tasks):
@@ -332,7 +323,7 @@ class ChoiceModel:
                 self._passes_made += len(batch)
                 progress.update(batch)
                 for inquiry, outcome in batch:
-                    waiting.update((place, _answer(outcome, option)) for place, option in inquiry.places)
+                    waiting.update((place, answer_of(outcome, number)) for place, number in inquiry.places)
                 while following in waiting:
                     yield waiting.pop(following)
                     following += 1
@@ -364,6 +355,10 @@ class ChoiceModel:
 def _loading(pretrained: str | None, backend: str | None) -> str:
     what = f"loading {quoted(pretrained)}" if pretrained else "loading the bundled demonstration model"
     return f"{what} by backend {quoted(backend)}" if backend else what
+
+
+def _text(outcome: TextOutcome, number: int) -> str:
+    return f"{NO_TEXT}{outcome}" if isinstance(outcome, ScoringError) else outcome[number]
 
 
 def _answer(outcome: Outcome, option: int) -> Answer:

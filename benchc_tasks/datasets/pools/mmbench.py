@@ -14,7 +14,7 @@ from benchc_tasks.datasets.pools.mapping import (
     text_of,
 )
 
-__all__ = ["MMBENCH"]
+__all__ = ["FIRST_COPY", "MMBENCH"]
 
 FIRST_COPY = 1_000_000
 """The index of a copy with rotated options is the question's index and a multiple of this."""

@@ -24,6 +24,7 @@ from benchc_tasks.datasets.pools.mapping import (
     sample_of,
     text_of,
 )
+from benchc_tasks.datasets.pools.mmbench import FIRST_COPY
 from benchc_tasks.datasets.pools.reading import read_image
 from benchc_tasks.datasets.schema import DatasetError
 
@@ -31,9 +32,6 @@ __all__ = ["DATA_VARIABLE", "tsv_benchmark", "tsv_images", "tsv_rows"]
 
 DATA_VARIABLE = "LMUData"
 """Environment variable of VLMEvalKit's data folder; `~/LMUData` if it is unset."""
-
-FIRST_COPY = 1_000_000
-"""Indices from here on are those of copies with rotated options."""
 
 LONGEST_INDEX = 64
 """Characters of `image` up to which it is the index of the row whose picture it shares."""
