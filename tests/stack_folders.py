@@ -6,7 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from benchc_metrics.run_layouts import split_log_name
+from benchc_metrics.runs.layouts import split_log_name
 
 DATE = "2026-11-26T17-00-45.061184"
 

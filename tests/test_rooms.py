@@ -38,9 +38,9 @@ BELOW: dict[str, set[str]] = {
 
 INSIDE_METRICS = (
     {"benchmark", "designs", "escaping", "files", "json_lines", "messages", "wording"},
-    {"responses", "tempering", "letters", "letter_patterns"},
-    {"records", "vote_counts", "older_records", "assembly"},
-    {"runs", "run_arrays", "run_files", "run_layouts", "inspect_logs", "cautions"},
+    {"responses"},
+    {"records"},
+    {"runs"},
     {"metrics"},
     {"statistics"},
     {"findings"},

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchc_metrics.metrics.ras import robustness_alignment_score
 from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import GivenPredictions, Run, run_of_log_likelihoods
-from benchc_metrics.vote_counts import VoteCounts
+from benchc_metrics.runs.vote_counts import VoteCounts
 
 LOGITS = Path(__file__).parent / "fixtures" / "mmbench_logits" / "all_questions.npz"
 

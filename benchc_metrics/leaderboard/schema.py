@@ -281,7 +281,7 @@ class SubmissionRecord(Strict):
     answered_by : tuple of str
         The names that the responses give the model.
     cautions : tuple of str
-        Names of what a reader must know before believing the run; see `benchc_metrics.cautions`.
+        Names of what a reader must know before believing the run; see `benchc_metrics.runs.cautions`.
     figures : dict of str to EstimateRecord
         All figures of the whole run.
     table : tuple of CellFigures

@@ -18,8 +18,8 @@ from benchc_metrics.metrics.registry import EVERY_METRIC, metrics_of_kind
 from benchc_metrics.metrics.views import View
 from benchc_metrics.metrics.votes import RasOfVotes, ras_of_votes
 from benchc_metrics.responses import option_distribution
+from benchc_metrics.responses.tempering import nll_slopes
 from benchc_metrics.runs import Run
-from benchc_metrics.tempering import nll_slopes
 
 __all__ = ["PairValues", "ViewedPairs"]
 

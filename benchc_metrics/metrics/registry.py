@@ -25,12 +25,12 @@ from benchc_metrics.messages import quoted
 from benchc_metrics.metrics import ras
 from benchc_metrics.metrics.calibration import DEFAULT_BINS, brier_score, negative_log_likelihood
 from benchc_metrics.metrics.votes import UNCERTAIN_SHARE
-from benchc_metrics.tempering import log_temperature_step
+from benchc_metrics.responses.tempering import log_temperature_step
 
 if TYPE_CHECKING:
     from benchc_metrics.metrics.pairs import PairValues, ViewedPairs
     from benchc_metrics.runs import Run
-    from benchc_metrics.vote_counts import VoteCounts
+    from benchc_metrics.runs.vote_counts import VoteCounts
 
 __all__ = [
     "CLEAN",

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading, robustness_alignment_score
 
 if TYPE_CHECKING:
-    from benchc_metrics.vote_counts import VoteCounts
+    from benchc_metrics.runs.vote_counts import VoteCounts
 
 __all__ = ["BOOTSTRAPS", "UNCERTAIN_SHARE", "RasOfVotes", "ras_of_votes"]
 

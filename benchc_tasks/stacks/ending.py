@@ -9,10 +9,10 @@ from typing import Any
 
 from loguru import logger
 
-from benchc_metrics.cautions import Caution
 from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.records import SampleRecord
 from benchc_metrics.runs import Run, run_of_records
+from benchc_metrics.runs.cautions import Caution
 
 __all__ = ["EvaluationEnd", "cautions_of_records"]
 

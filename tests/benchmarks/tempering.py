@@ -26,8 +26,8 @@ from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import whole_run
 from benchc_metrics.responses import option_distribution
+from benchc_metrics.responses.tempering import fit_temperature
 from benchc_metrics.runs import Run, run_of_log_likelihoods
-from benchc_metrics.tempering import fit_temperature
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "mmbench_logits"
 SIZES = (50, 150, 849)

@@ -13,11 +13,11 @@ from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.util import collect, concurrency
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record, assemble_votes_record
 from benchc_metrics.benchmark import CLEAN, CORRUPTION_FAMILIES, FAMILIES, LETTERS, Condition
 from benchc_metrics.designs import LITE
 from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.records import RECORD_KEY, Sampling
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_record, assemble_votes_record
 from benchc_tasks.models.questions import ScoringError
 from benchc_tasks.stacks.common import (
     AnsweringModel,

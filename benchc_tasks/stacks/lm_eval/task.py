@@ -13,12 +13,12 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 from lm_eval.config.task import TaskConfig
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.benchmark import LETTERS
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_record
 from benchc_tasks.datasets import SampleDataset
 from benchc_tasks.stacks.aggregators import items_of_record, mean, over_samples
 from benchc_tasks.stacks.common import (

@@ -8,10 +8,10 @@ from typing import Any
 
 from lmms_eval.api.reasoning import parse_reasoning_tags_config
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_votes_record
-from benchc_metrics.letters import REASONING_TAGS
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import SampleRecord, Sampling
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_votes_record
+from benchc_metrics.responses.letters import REASONING_TAGS
 from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.common import say_that_ras_is_not_defined, whole_number_of
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask

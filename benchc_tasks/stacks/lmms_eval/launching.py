@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from benchc_metrics.run_layouts import RESULTS_SUFFIX
 from benchc_metrics.runs import Run, read_run
+from benchc_metrics.runs.layouts import RESULTS_SUFFIX
 from benchc_tasks.datasets import SOURCE_VARIABLE
 
 __all__ = ["Launch", "Outcome", "outcome_of", "results_in", "start"]

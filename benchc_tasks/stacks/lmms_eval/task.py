@@ -15,12 +15,12 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
-from benchc_metrics.assembly import assemble_record
 from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.messages import close_to_it, closest, quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, METRICS_OF_VOTES
 from benchc_metrics.records import RECORD_KEY, SampleRecord
+from benchc_metrics.records.assembly import assemble_record
 from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.aggregators import items_of_record

@@ -51,8 +51,8 @@ def read_answer(text: str, options: int) -> list[Any]:
     Returns
     -------
     list
-        A response for each option, as `benchc_metrics.assembly.assemble_record` takes them; for a text of another form
-        the reason, in place of each.
+        A response for each option, as `benchc_metrics.records.assembly.assemble_record` takes them; for a text of
+        another form the reason, in place of each.
     """
     if text.startswith(NO_ANSWER):
         return [text] * options

@@ -16,9 +16,9 @@ from typing import Any
 
 from loguru import logger
 
-from benchc_metrics.cautions import Caution
 from benchc_metrics.messages import close_to_it, quoted
 from benchc_metrics.records import Sampling
+from benchc_metrics.runs.cautions import Caution
 from benchc_tasks.models.processes import processes
 from benchc_tasks.stacks.common import AnsweringModel, load_samples
 from benchc_tasks.stacks.ending import cautions_of_records

@@ -9,11 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record, assemble_votes_record
 from benchc_metrics.files import replace_file
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord, Sampling
-from benchc_metrics.run_layouts import RESULTS_SUFFIX
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_record, assemble_votes_record
+from benchc_metrics.runs.layouts import RESULTS_SUFFIX
 from benchc_tasks.stacks.aggregators import items_of_record, over_samples
 from benchc_tasks.stacks.common import AnsweringModel, facts_of, sent_context, settings_of_samples
 from benchc_tasks.stacks.vlmevalkit.answers import FAILED, read_answer, read_text

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from tiny_models import QWEN_IMAGE, build_checkpoint, make_picture  # noqa: F401 - fixture
 
-from benchc_metrics.letters import UNFINISHED_THINKING, parse_letter
+from benchc_metrics.responses.letters import UNFINISHED_THINKING, parse_letter
 from benchc_tasks.models.engines import EngineSettings, transformers_scorer
 from benchc_tasks.models.generation.engines import generator_of
 from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings

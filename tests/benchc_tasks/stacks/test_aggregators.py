@@ -14,9 +14,9 @@ from lmms_eval.api.task import Task
 from lmms_eval.evaluator_utils import TaskOutput, consolidate_group_results, consolidate_results
 from metrics_reference import metrics_by_loops
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.metrics.sums import metrics_of_run
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.runs import run_of_records
 from benchc_tasks.stacks.aggregators import (
     MetricOfSample,

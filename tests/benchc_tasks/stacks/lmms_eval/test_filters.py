@@ -7,7 +7,7 @@ import pytest
 from lmms_eval.api.instance import GenerationResult, Instance, unwrap_generation_output
 from lmms_eval.filters import build_filter_ensemble
 
-from benchc_metrics.assembly import assemble_record
+from benchc_metrics.records.assembly import assemble_record
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.stacks.lmms_eval.filters import GeneratedAnswerFilter, OptionLogLikelihoodFilter
 
@@ -75,7 +75,7 @@ def test_filtered_responses_become_a_record():
 
 
 def test_records_and_metrics_import_no_stack_nor_torch():
-    modules = ["", ".assembly", ".benchmark", ".cautions", ".letters", ".records", ".responses", ".run_arrays", ".runs"]
+    modules = ["", ".benchmark", ".records", ".records.assembly", ".responses", ".responses.letters", ".runs"]
     modules += [".metrics.calibration", ".metrics.ras", ".metrics.registry", ".metrics.sums"]
     program = (
         f"import sys, {', '.join('benchc_metrics' + module for module in modules)}\n"

@@ -10,7 +10,7 @@ import pytest
 from run_folders import made_run, write_run
 from stack_folders import DATE, as_inspect, as_lm_eval
 
-from benchc_metrics.run_layouts import date_of_results, order_of_date, split_log_name
+from benchc_metrics.runs.layouts import date_of_results, order_of_date, split_log_name
 from benchc_metrics.runs import Run, read_run, read_runs
 
 RUN = made_run(12, corruptions=("gaussian_noise", "fog"))

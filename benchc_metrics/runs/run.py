@@ -20,24 +20,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchc_metrics.benchmark import CONTROL, RAS_VERSION, SEVERITIES, Condition
-from benchc_metrics.cautions import Caution, cautions_of
+from benchc_metrics.runs.cautions import Caution, cautions_of
 from benchc_metrics.designs import FULL
-from benchc_metrics.inspect_logs import is_inspect_log, model_of_inspect_log
+from benchc_metrics.runs.inspect_logs import is_inspect_log, model_of_inspect_log
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import answer_indices, option_distribution
 from benchc_metrics.responses import option_counts as as_option_counts
-from benchc_metrics.run_arrays import RunArrays, arrays_of_records
-from benchc_metrics.run_files import (
+from benchc_metrics.runs.arrays import RunArrays, arrays_of_records
+from benchc_metrics.runs.files import (
     RunFiles,
     files_of_folder,
     files_of_inspect_logs,
     files_of_logs,
     is_results_file,
 )
-from benchc_metrics.run_layouts import is_samples_log
-from benchc_metrics.tempering import Temperature, fit_temperature
-from benchc_metrics.vote_counts import VoteCounts
+from benchc_metrics.runs.layouts import is_samples_log
+from benchc_metrics.responses.tempering import Temperature, fit_temperature
+from benchc_metrics.runs.vote_counts import VoteCounts
 
 __all__ = [
     "GivenPredictions",
@@ -246,7 +246,7 @@ class Run:
 
     @cached_property
     def temperature(self) -> Temperature:
-        """The temperature of its clean answers, see `benchc_metrics.tempering`; nan without distributions."""
+        """The temperature of its clean answers, see `benchc_metrics.responses.tempering`; nan without distributions."""
         return fit_temperature(self.clean, self.answers)
 
     @property

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.letters import REASONING_TAGS, UNFINISHED_THINKING, ParsedAnswer, parse_letter
 from benchc_metrics.messages import quoted
-from benchc_metrics.older_records import letter_mass, predicted_option
-from benchc_metrics.records import SampleRecord, Sampling
+from benchc_metrics.records.older import letter_mass, predicted_option
+from benchc_metrics.records.record import SampleRecord, Sampling
 from benchc_metrics.responses import (
     WIDER_PRECISION,
     OptionResponse,
@@ -25,6 +24,7 @@ from benchc_metrics.responses import (
     option_log_likelihoods,
     valid_conditions,
 )
+from benchc_metrics.responses.letters import REASONING_TAGS, UNFINISHED_THINKING, ParsedAnswer, parse_letter
 
 __all__ = ["MOST_MASS", "assemble_generation_record", "assemble_record", "assemble_votes_record"]
 

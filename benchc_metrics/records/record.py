@@ -2,7 +2,8 @@
 
 lmms-eval keeps a dict that `process_results` returns whole in its samples log; this is that dict. What is to be read
 later must stand in it, because the row itself holds neither the question nor the options. Every stack and every mode
-(log-likelihoods, votes, generated letters) writes the same record. `benchc_metrics.assembly` makes one from responses.
+(log-likelihoods, votes, generated letters) writes the same record; `benchc_metrics.records.assembly` makes one from
+responses.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from benchc_metrics.benchmark import LETTERS, fault_of_conditions
 from benchc_metrics.designs import FULL, conditions_per_sample, lite_conditions
 from benchc_metrics.json_lines import JsonLine, JsonLinesError, read_json_lines
 from benchc_metrics.messages import quoted
-from benchc_metrics.older_records import OLDER_SCHEMAS
+from benchc_metrics.records.older import OLDER_SCHEMAS
 
 __all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "Sampling", "read_samples_log"]
 

@@ -1,7 +1,7 @@
 """The files of a run: which results file and which samples logs belong together, and what is missing of them.
 
 lmms-eval and lm-evaluation-harness write into `OUTPUT_PATH/MODEL/` one results file an evaluation and, with
-`--log_samples`, one samples log a task; inspect_ai writes both into one log. `benchc_metrics.run_layouts` has their
+`--log_samples`, one samples log a task; inspect_ai writes both into one log. `benchc_metrics.runs.layouts` has their
 names. A log of ours is known by its content: a task may have any name.
 """
 
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchc_metrics.inspect_logs import InspectLog, read_inspect_log
+from benchc_metrics.runs.inspect_logs import InspectLog, read_inspect_log
 from benchc_metrics.json_lines import JsonLinesError, read_json_lines
 from benchc_metrics.records import RECORD_KEY, SampleRecord, read_samples_log
-from benchc_metrics.run_layouts import date_of_results, is_samples_log, order_of_date, split_log_name
+from benchc_metrics.runs.layouts import date_of_results, is_samples_log, order_of_date, split_log_name
 
 __all__ = ["RunFiles", "files_of_folder", "files_of_inspect_logs", "files_of_logs", "is_results_file"]
 

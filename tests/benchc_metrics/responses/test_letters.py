@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from benchc_metrics.benchmark import LETTERS
-from benchc_metrics.letters import parse_letter
+from benchc_metrics.responses.letters import parse_letter
 
 ANIMALS = ("dog", "cat", "bird", "fish")
 COLOURS = ("red", "blue")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.records import SampleRecord
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.responses import checked_text
 
 INF, NAN = float("inf"), float("nan")

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | lmms-eval | `DATE_results.json` | `DATE_samples_TASK.jsonl` |
 | lm-evaluation-harness | `results_DATE.json`, or `NAME_DATE.json` | `samples_TASK_DATE.jsonl` |
-| inspect_ai | one `.eval` or `.json` file for both, see `benchc_metrics.inspect_logs` | |
+| inspect_ai | one `.eval` or `.json` file for both, see `benchc_metrics.runs.inspect_logs` | |
 
 Samples logs may be compressed (`.gz`).
 """

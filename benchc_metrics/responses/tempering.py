@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchc_metrics.responses import answer_indices, option_distribution
+from benchc_metrics.responses.distributions import answer_indices, option_distribution
 
 __all__ = ["FLATTEST", "SHARPEST", "Bound", "Temperature", "fit_temperature", "log_temperature_step", "nll_slopes"]
 

@@ -1,4 +1,4 @@
-"""The words and marks by which generated answers name an option; `benchc_metrics.letters` reads with them.
+"""The words and marks by which generated answers name an option; `benchc_metrics.responses.letters` reads with them.
 
 When they are searched, texts are in Unicode's form NFKC, in which full-width marks are plain ones, and their quotation
 marks are straight; the words here are in the same form.

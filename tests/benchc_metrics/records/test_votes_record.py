@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_votes_record
-from benchc_metrics.letters import REASONING_TAGS, UNFINISHED_THINKING, parse_letter
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.records import SampleRecord, Sampling
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_votes_record
+from benchc_metrics.responses.letters import REASONING_TAGS, UNFINISHED_THINKING, parse_letter
 from benchc_metrics.runs import run_of_records
 
 FACTS = {"dataset": "d", "engine": "1", "benchc": "1", "prompt": "p", "answer": 1}

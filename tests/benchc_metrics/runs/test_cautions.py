@@ -12,7 +12,7 @@ from run_folders import made_run, without_distributions
 from benchc_metrics.benchmark import CONTROL, STANDARD_PROMPT
 from benchc_metrics.runs import GivenPredictions, Run, read_run
 
-TRIAL_RUNS = Path(__file__).parents[1] / "fixtures" / "trial_runs"
+TRIAL_RUNS = Path(__file__).parents[2] / "fixtures" / "trial_runs"
 
 
 def names(run: Run) -> list[str]:

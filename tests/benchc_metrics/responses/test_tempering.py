@@ -16,11 +16,11 @@ from run_folders import made_run
 from benchc_metrics.findings.analysis import Contest, analyse
 from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.sums import metrics_of_run
+from benchc_metrics.responses.tempering import FLATTEST, SHARPEST, fit_temperature, log_temperature_step, nll_slopes
 from benchc_metrics.runs import Run, run_of_log_likelihoods
 from benchc_metrics.statistics.estimates import estimate
-from benchc_metrics.tempering import FLATTEST, SHARPEST, fit_temperature, log_temperature_step, nll_slopes
 
-REAL = Path(__file__).parents[1] / "fixtures" / "mmbench_logits" / "logits.npz"
+REAL = Path(__file__).parents[2] / "fixtures" / "mmbench_logits" / "logits.npz"
 FACTORS = (0.01, 0.03, 0.3, 3, 30, 100)
 
 

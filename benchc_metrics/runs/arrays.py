@@ -15,7 +15,7 @@ from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.messages import quoted
 from benchc_metrics.records import Obtained, SampleRecord
 from benchc_metrics.responses import option_distribution
-from benchc_metrics.vote_counts import VoteCounts
+from benchc_metrics.runs.vote_counts import VoteCounts
 
 __all__ = ["RunArrays", "arrays_of_records"]
 

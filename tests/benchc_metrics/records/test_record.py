@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchc_metrics.assembly import assemble_generation_record, assemble_record
 from benchc_metrics.designs import lite_conditions
 from benchc_metrics.records import RECORD_KEY, SCHEMA, SampleRecord, read_samples_log
+from benchc_metrics.records.assembly import assemble_generation_record, assemble_record
 
 INF, NAN = float("inf"), float("nan")
 CONDITIONS = ["clean", "fog@1", "fog@2"]

@@ -21,8 +21,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
-from benchc_metrics import letter_patterns as patterns
 from benchc_metrics.benchmark import LETTERS
+from benchc_metrics.responses import letter_patterns as patterns
 
 __all__ = ["REASONING_TAGS", "UNFINISHED_THINKING", "ParsedAnswer", "parse_letter"]
 

@@ -15,7 +15,7 @@ from benchc_metrics.benchmark import CONTROL, LETTERS, STANDARD_PROMPT
 from benchc_metrics.messages import quoted
 
 if TYPE_CHECKING:
-    from benchc_metrics.runs import Run
+    from benchc_metrics.runs.run import Run
 
 __all__ = ["Caution", "cautions_of"]
 

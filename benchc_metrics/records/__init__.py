@@ -1,0 +1,19 @@
+"""The record of a sample, how responses become one, and the records of older versions."""
+
+from benchc_metrics.records.record import (
+    RECORD_KEY,
+    SCHEMA,
+    Obtained,
+    SampleRecord,
+    Sampling,
+    read_samples_log,
+)
+
+__all__ = [
+    "RECORD_KEY",
+    "SCHEMA",
+    "Obtained",
+    "SampleRecord",
+    "Sampling",
+    "read_samples_log",
+]

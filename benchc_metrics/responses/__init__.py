@@ -1,0 +1,35 @@
+"""From what a model returned to a distribution over the options, or to the option that a text names."""
+
+from benchc_metrics.responses.distributions import (
+    NO_ANSWER,
+    NO_TEXT,
+    WIDER_PRECISION,
+    CheckedText,
+    OptionResponse,
+    Unusable,
+    answer_indices,
+    checked_response,
+    checked_text,
+    option_counts,
+    option_distribution,
+    option_log_likelihoods,
+    parse_response,
+    valid_conditions,
+)
+
+__all__ = [
+    "NO_ANSWER",
+    "NO_TEXT",
+    "WIDER_PRECISION",
+    "CheckedText",
+    "OptionResponse",
+    "Unusable",
+    "answer_indices",
+    "checked_response",
+    "checked_text",
+    "option_counts",
+    "option_distribution",
+    "option_log_likelihoods",
+    "parse_response",
+    "valid_conditions",
+]
