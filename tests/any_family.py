@@ -99,7 +99,7 @@ class NotBuilt(RuntimeError):
 
 @dataclass(frozen=True)
 class Special:
-    """What a family needs beside the rules.
+    """Exceptions of a family from the rules.
 
     Attributes
     ----------

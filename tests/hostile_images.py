@@ -91,7 +91,7 @@ def undecodable_images() -> dict[str, bytes]:
 
 
 def unrecognisable_images() -> dict[str, bytes]:
-    """Files whose first bytes tell that they are no image, or none that may be shown."""
+    """Files whose first bytes are not those of an image that may be shown."""
     png = encoded_image(scene())
     return {
         "zero bytes": b"",

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks OpenAI's chat completions, and misbehaves when it is told to."""
+"""A server on loopback that speaks OpenAI's chat completions, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server does with a request: answers, perhaps late, in part or slowly, hangs, or drops the connection.
+    """Behaviour for a request: answer, perhaps late, in part or slowly, hang, or drop the connection.
 
     `pace` is the number of seconds before each byte, of the headers too if `is_slow_from_the_start`.
     """

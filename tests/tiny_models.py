@@ -32,7 +32,7 @@ TEXT = {
 
 @dataclass(frozen=True)
 class Family:
-    """How the tiny model of a family is made.
+    """Parts of the tiny model of a family.
 
     `tokens` names special tokens as the family's tokenizer does; `image` is what its chat template writes for an image.
     """

@@ -66,7 +66,7 @@ _OPTIONAL = frozenset(
 
 
 class Sampling(BaseModel):
-    """How the generations of a condition were drawn.
+    """The sampling settings of a condition's generations.
 
     Attributes
     ----------

@@ -173,7 +173,7 @@ def _moved_letters(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str
 
 
 def _temperature(run: Run) -> Caution | None:
-    """Find a run whose clean answers are no better than chance, where chance alone would be a small run."""
+    """Find a run whose clean answers do not beat chance, unless it has too few samples to tell."""
     if np.count_nonzero(run.clean_predictions >= 0) < LEAST_FITTED or run.temperature.bound != "flattest":
         return None
     return Caution("temperature", run.temperature.note)

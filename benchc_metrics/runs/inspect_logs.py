@@ -27,7 +27,7 @@ LARGEST_ENTRY = 1 << 30
 
 @dataclass(frozen=True)
 class InspectLog:
-    """What is read of a log.
+    """The parts of a log that a run needs.
 
     Attributes
     ----------

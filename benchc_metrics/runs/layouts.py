@@ -1,4 +1,4 @@
-"""How each stack calls its files, so that a run is read the same way whatever wrote it.
+"""Recognise the files of each stack by their names, so that a run is read the same way whatever wrote it.
 
 | stack | results file | samples log |
 | --- | --- | --- |
@@ -29,7 +29,7 @@ LOG_SUFFIX = re.compile(r"\.jsonl(\.gz)?$")
 
 
 class LogName(NamedTuple):
-    """What the name of a samples log says.
+    """Date and task in the name of a samples log.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How many samples, and how many conditions of each, reach an interval of RAS of a certain width.
+"""Find how many samples and conditions reach an interval of RAS of a given width.
 
 RAS of a run is the mean over samples of each sample's mean over its k corrupted conditions. The variance of such a
 sample's mean is `between + within / k`: samples differ, and conditions of one sample differ. Both parts are fitted to
@@ -37,7 +37,7 @@ _UPPER = (1 + CONFIDENCE_LEVEL) / 2
 
 
 class Spread(NamedTuple):
-    """How much RAS differs between samples and between the conditions of one sample.
+    """Variance of RAS between samples, and between the conditions of one sample.
 
     Attributes
     ----------

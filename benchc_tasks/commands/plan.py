@@ -49,7 +49,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--split", metavar="NAME", help="the dataset's split, if it has several")
     parser.add_argument("--limit", type=whole_number(1, MOST), metavar="N", help="only the first N samples")
     own = parser.add_argument("--include-path", "--include_path", type=Path, action="append", default=[])
-    own.metavar, own.help = "FOLDER", "with tasks of one's own"
+    own.metavar, own.help = "FOLDER", "with further tasks"
     parser.add_argument("--tokens-per-picture", type=_positive, metavar="N", help="where there is no tokenizer")
     parser.add_argument("--price-input", type=_positive, default=0.0, metavar="X", help="of a million tokens read")
     parser.add_argument("--price-output", type=_positive, default=0.0, metavar="X", help="of a million tokens written")

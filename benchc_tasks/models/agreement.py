@@ -23,7 +23,7 @@ NEAR_TIE = 0.05
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two scorers' answers are from each other.
+    """Differences between the answers of two scorers.
 
     Attributes
     ----------

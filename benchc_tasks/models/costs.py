@@ -54,7 +54,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Prices:
-    """What a million tokens cost, in any currency.
+    """Prices of a million tokens, in any currency.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Prices:
     written: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no price."""
+        """Refuse prices that are not numbers of 0 or more."""
         for name, price in (("price_input", self.read), ("price_output", self.written)):
             if not _is_number(price) or price < 0:
                 raise ValueError(
@@ -105,7 +105,7 @@ class Limits:
     prices: Prices = field(default_factory=Prices)
 
     def __post_init__(self) -> None:
-        """Refuse what is no limit, and a budget without prices."""
+        """Refuse limits that are not positive, and a budget without prices."""
         passes, budget = self.max_passes, self.budget
         if passes is not None and (not isinstance(passes, int) or isinstance(passes, bool) or passes < 1):
             raise ValueError(f"max_passes is {quoted(passes)}: give a number of 1 or more")

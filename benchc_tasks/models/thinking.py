@@ -36,7 +36,7 @@ HARMONY = "<|end|><|start|>assistant<|channel|>final<|message|>"
 
 @dataclass(frozen=True)
 class Skip:
-    """What keeps a model from thinking.
+    """The means to keep a model from thinking.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def find_skip(render: Callable[..., str], template: str, called: str) -> Skip:
             written = render(**settings)
         except Exception:  # a template may refuse a setting in any way it likes
             continue
-        # A template may close the block unless it is told to open it.
+        # A template may close the block unless a setting opens it.
         if open_thinking(written) is None and (written != plain or CLOSES_THINKING.search(written)):
             return Skip(settings)
     if (mark := open_thinking(plain)) is not None:

@@ -24,7 +24,7 @@ STEPS = 2
 
 
 class Way(Enum):
-    """How a model is read.
+    """Ways to read log-likelihoods from a model, from the fastest to the safest.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Way(Enum):
 
 @dataclass(frozen=True)
 class Trial:
-    """What trying out a model has shown.
+    """Result of trying out a model on its first questions.
 
     Attributes
     ----------

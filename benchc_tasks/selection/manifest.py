@@ -158,7 +158,7 @@ class CurveRecord(_Record):
 
 
 class LetterRecord(_Record):
-    """How many samples have a letter as their right option.
+    """Number of samples whose right option has a given letter.
 
     Attributes
     ----------

@@ -47,7 +47,7 @@ Records: TypeAlias = tuple[SampleRecord, ...]
 
 
 class _OfSample:
-    """What a sample gives to an aggregator.
+    """The part of one sample in a metric, as an aggregator takes it.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class MetricOfSample(_OfSample, float):
 
 
 class SumsOfSample(_OfSample, list[float]):
-    """What a sample adds to the sums of a metric that is no mean over samples; lmms-eval takes no standard error."""
+    """Sums of a sample for a metric other than a mean over samples; lmms-eval takes no standard error of it."""
 
 
 class UndefinedOfSample(_OfSample, str):

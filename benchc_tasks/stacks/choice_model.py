@@ -190,7 +190,7 @@ class ChoiceModel:
 
     @property
     def scorer(self) -> ChoiceScorer[Any]:
-        """What scores the questions.
+        """The scorer of the questions.
 
         Raises
         ------

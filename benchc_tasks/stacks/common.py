@@ -65,7 +65,7 @@ _QUESTION = question_with_options("{question}", ["{option}"])
 
 @dataclass(frozen=True)
 class AnsweringModel:
-    """What a model says of itself that belongs into a record.
+    """Facts about a model that a record keeps.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class AnsweringModel:
 
 @dataclass(frozen=True)
 class SentContext:
-    """What was sent around a question.
+    """The text sent around a question.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ def conditions_of(corruption: str, module: str | None = None) -> tuple[Condition
 
 @dataclass(frozen=True)
 class AskedConditions:
-    """Which conditions a task asks.
+    """The conditions that a task asks.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ def whole_number_of(metadata: Mapping[str, Any], name: str, least: int = 0) -> i
     Raises
     ------
     ValueError
-        If it is no whole number of `least` or more.
+        If it is not a whole number of `least` or more.
     """
     given = metadata.get(name)
     if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < least):
@@ -251,7 +251,7 @@ def reading_of(written: object) -> Reading:
     Raises
     ------
     ValueError
-        If it is no reading of RAS.
+        If it does not name a reading of RAS.
     """
     if written not in READINGS:
         raise ValueError(

@@ -65,7 +65,7 @@ class PlannedTask:
 
 @dataclass(frozen=True)
 class TokensPerPass:
-    """What one pass reads and writes.
+    """Tokens that one pass reads and writes.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class TokensPerPass:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will ask.
+    """The questions of a run, counted before it starts.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ def planned_tasks(names: str, folders: Iterable[Path] = ()) -> list[PlannedTask]
     names : str
         Names of tasks and groups, or patterns of them, with commas between.
     folders : iterable of Path
-        Folders with tasks of one's own.
+        Folders with further tasks.
 
     Returns
     -------

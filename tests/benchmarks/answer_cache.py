@@ -1,4 +1,4 @@
-"""What `--use_cache` costs: the time to keep answers and to find them, against the time to score them.
+"""Measure the cost of `--use_cache`: the time to keep answers and to find them, against the time to score them.
 
     python tests/benchmarks/answer_cache.py [--answers N] [--scored N]
 

@@ -1,4 +1,4 @@
-"""Which models work: the table of docs/models.md, made by running each backend of lmms-eval as far as this machine can.
+"""Make the table of docs/models.md by running each backend of lmms-eval as far as this machine can.
 
     python tests/benchmarks/backends.py [--write] [--only NAME ...]
 

@@ -1,4 +1,4 @@
-"""How much faster the corruption engine is than the reference, side by side in one session.
+"""Compare the speed of the corruption engine with the reference, side by side.
 
 Both sides run on one thread and take turns, call by call; what counts is the median of the thread's CPU time, so that
 other work on the machine weighs on both alike. It also measures what all cores bring, and, with `--compile`, how long

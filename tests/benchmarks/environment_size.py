@@ -1,4 +1,4 @@
-"""What the installed environment weighs on the disk, and what of it only a GPU needs.
+"""Measure the size of the installed environment on disk, and the part that only a GPU needs.
 
     python tests/benchmarks/environment_size.py
 

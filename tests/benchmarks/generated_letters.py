@@ -1,4 +1,4 @@
-"""How often the letter that the bundled model writes is the option that its log-likelihoods prefer.
+"""Count how often the bundled model writes the letter that its log-likelihoods prefer.
 
 python tests/benchmarks/generated_letters.py [--limit N]
 

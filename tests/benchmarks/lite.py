@@ -1,4 +1,4 @@
-"""What the design `lite` costs in precision and saves in time, against all 96 conditions.
+"""Compare precision and time of the design `lite` with all 96 conditions.
 
     python tests/benchmarks/lite.py [RUN ...] [--designs 300] [--wall SAMPLES]
 

@@ -1,4 +1,4 @@
-"""How long the README's main command takes from start to table, lmms-eval's own start apart.
+"""Time the README's main command from start to table, lmms-eval's own start apart.
 
     python tests/benchmarks/main_command.py [--limit N] [--batch-size N]
 

@@ -1,4 +1,4 @@
-"""Whether memory is flat over a long run: 20,000 conditions through lmms-eval, in this process, with the bundled model.
+"""Measure memory over a long run: 20,000 conditions through lmms-eval, in this process, with the bundled model.
 
 The samples are the bundled ones, repeated under new ids until there are enough. Resident memory is read after every
 hundred conditions. What grows by design is counted apart: the requests, which lmms-eval makes before anything is

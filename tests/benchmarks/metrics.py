@@ -1,4 +1,4 @@
-"""How long the figures of a whole benchmark take: 13 models x 849 samples x 96 conditions x 4 options.
+"""Time the metrics of a whole benchmark: 13 models x 849 samples x 96 conditions x 4 options.
 
 Run it with `python tests/benchmarks/metrics.py`; it exits with 1 if a requirement is missed. Time is that of
 `metrics_of_run`, all metrics of all models, best and worst of the repeats; making the log-likelihoods is not in it.

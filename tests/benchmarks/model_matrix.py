@@ -60,14 +60,14 @@ WAYS = {
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one family.
+    """Outcome of one family.
 
     Attributes
     ----------
     family, built : str
         The type of its configuration; why there is no tiny model, empty if there is.
     sentence : str
-        What a user is told, empty if nothing.
+        The message that a user gets, empty if none.
     way : str
         How the scorer reads it, where not the fast way.
     alone, batched, several, generated : float or None
@@ -238,7 +238,7 @@ A random model shows that numbers agree, and nothing of how well a family answer
 family was not tried, and the guard of the first question (scoring.md) is what stands between it and a wrong number.
 
 """
-COLUMNS = """| family | letters alone | letters in a batch of 4 | several tokens | `generate` | what a user is told |
+COLUMNS = """| family | letters alone | letters in a batch of 4 | several tokens | `generate` | message that a user gets |
 | --- | --- | --- | --- | --- | --- |"""
 
 

@@ -1,4 +1,4 @@
-"""Whether pictures are rendered as fast as a GPU with a 7B model takes them.
+"""Compare the speed of rendering with that of a 7B model on a GPU.
 
 Measured: pictures a second by 1, 2, ... threads, through the code that feeds the model, from the encoded image under
 all 95 corrupted conditions and the clean one; and what the image processor of Qwen2.5-VL needs, which runs in a thread

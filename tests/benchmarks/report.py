@@ -1,4 +1,4 @@
-"""How long a report on thirteen models takes, and how large it is: `python tests/benchmarks/report.py`.
+"""Measure time and size of a report on thirteen models: `python tests/benchmarks/report.py`.
 
 Writes thirteen runs of 849 samples under all conditions as lmms-eval does, then runs `benchc report` on them in a
 process of its own: reading, intervals, charts, and a gallery of 640 x 480 pictures. Wall time depends on what else the

@@ -1,4 +1,4 @@
-"""How long `benchc select` takes, and how much memory, on a pool of 100,000 samples and on one of twice as many.
+"""Measure time and memory of `benchc select` on a pool of 100,000 samples and on one of twice as many.
 
     python tests/benchmarks/selection_scale.py [--samples 100000] [--folder FOLDER]
 

@@ -1,4 +1,4 @@
-"""What the seconds from `python -m lmms_eval --model benchc ...` to its table are spent on: lmms-eval's part and ours.
+"""Split the seconds from `python -m lmms_eval --model benchc ...` to its table into lmms-eval's part and ours.
 
     python tests/benchmarks/start.py [--runs N]
 

@@ -1,4 +1,4 @@
-"""What readings of RAS and the temperature are worth, on the answers of 26 published models.
+"""Compare the readings of RAS, raw and tempered, on the answers of 26 published models.
 
     python tests/benchmarks/tempering.py [--data FOLDER] [--resamples 300] [--runs 2]
 

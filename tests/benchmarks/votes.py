@@ -1,4 +1,4 @@
-"""How close RAS from votes comes to RAS from log-likelihoods, on the published logits of 26 models.
+"""Compare RAS from votes with RAS from log-likelihoods on the published logits of 26 models.
 
 python tests/benchmarks/votes.py [LOGITS.npz] [--draws 4]
 

@@ -1,4 +1,4 @@
-"""How much faster votes are by the API's `n` than by one request each, behind vLLM's server with the bundled model.
+"""Compare the speed of votes by the API's `n` with one request each, behind vLLM's server with the bundled model.
 
 PYTHONPATH=. $(.ci/vllm-environment)/bin/python tests/benchmarks/votes_served.py
 """

@@ -24,7 +24,7 @@ DEFAULT_TOKENS = 1024
 
 @dataclass(frozen=True)
 class WritingSettings:
-    """How a text is written.
+    """Settings of generation.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ class LogAnswers:
             before += size
 
     def _without_control(self, records: Iterable[SampleRecord]) -> Iterator[SampleRecord]:
-        """Leave out what was asked under the control, which is no corruption."""
+        """Leave out answers under the control, which does not corrupt."""
         for record in records:
             if are_of_control(record.conditions):
                 self._notes["left_out"] = "answers under the control"

@@ -1,4 +1,4 @@
-"""What lmms-eval offers: its models, their arguments and its options, read from its source code.
+"""Read the models of lmms-eval, their arguments and its options from its source code.
 
 Importing lmms-eval takes 9 s of processor time. A typing mistake is found here in a fraction of one.
 """

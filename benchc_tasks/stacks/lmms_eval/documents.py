@@ -1,4 +1,4 @@
-"""What lmms-eval hands from a task to a model, and back: the docs of a task, with the model that answers.
+"""Hand the docs of a task to the model that answers, and back, through lmms-eval.
 
 lmms-eval sets `lm.task_dict[task] = task.dataset` before anything is asked. It offers no way back, and a record must
 say which system text was sent; so the model leaves its facts on the docs when it is given them.

@@ -84,7 +84,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an evaluation left.
+    """Results folder and exit status of an evaluation.
 
     Attributes
     ----------

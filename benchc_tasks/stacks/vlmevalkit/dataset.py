@@ -26,7 +26,7 @@ class RowMessage(list[dict[str, str]]):
 
 @dataclass
 class Launch:
-    """What the datasets of one launch share.
+    """State that the datasets of one launch share.
 
     Attributes
     ----------

@@ -42,7 +42,7 @@ _NOT_INSTALLED = (
 
 @dataclass(frozen=True)
 class Order:
-    """What a user asks for.
+    """The options of `benchc vlmevalkit`.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ def _check(order: Order) -> None:
 def _import_vlmeval(repo: Path | None) -> None:
     if repo is not None:
         if not (repo / "run.py").is_file() or not (repo / "vlmeval").is_dir():
-            raise ValueError(f"--repo {quoted(str(repo))} is no checkout of VLMEvalKit: it has no run.py")
+            raise ValueError(f"--repo {quoted(str(repo))} is not a checkout of VLMEvalKit: it has no run.py")
         sys.path.insert(0, str(repo.resolve()))
     try:
         import vlmeval.config

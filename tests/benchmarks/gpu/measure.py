@@ -52,7 +52,7 @@ LOOK_AHEAD = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """Sizes of the measurements.
 
     Attributes
     ----------

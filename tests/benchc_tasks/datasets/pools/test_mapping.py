@@ -38,7 +38,7 @@ def test_a_letter_is_read_in_any_form(answer):
     "answer", [1, 1.0, True, "1", "AB", "\u0131", ["B"], b"B", None, float("nan"), "nan"], ids=repr
 )
 def test_what_is_not_a_letter_is_counted(answer):
-    """A number is no letter: it may be a class label without its name, or count from 0 or from 1."""
+    """A number is not a letter: it may be a class label without its name, or count from 0 or from 1."""
     with pytest.raises(NotASampleError, match=r"^(the answer is not an option's letter|no answer)$"):
         lettered_index(answer)
 

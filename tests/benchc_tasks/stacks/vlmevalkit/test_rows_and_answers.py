@@ -140,7 +140,7 @@ def test_letters_and_votes_become_records(samples):
         (["--data", "BenchC_fog", "--model", "x", "--votes", "2"], "--votes needs --temperature above 0"),
         (["--data", "BenchC_fog", "--model", "x", "--model_args", "a=1"], "model arguments are for --model benchc"),
         (["--data", "BenchC_fog", "--limit", "0"], "--limit is 0"),
-        (["--data", "BenchC_fog", "--repo", "nowhere"], "is no checkout of VLMEvalKit"),
+        (["--data", "BenchC_fog", "--repo", "nowhere"], "is not a checkout of VLMEvalKit"),
     ],
 )
 def test_what_cannot_be_had_is_told_before_anything_starts(words, message, capsys):
