@@ -1,0 +1,25 @@
+"""A run read from the files of any stack, and what a reader has to know before believing it."""
+
+from benchc_metrics.runs.run import (
+    GivenPredictions,
+    Run,
+    RunMetadata,
+    part_of_run,
+    read_run,
+    read_runs,
+    run_of_log_likelihoods,
+    run_of_records,
+    with_control_apart,
+)
+
+__all__ = [
+    "GivenPredictions",
+    "Run",
+    "RunMetadata",
+    "part_of_run",
+    "read_run",
+    "read_runs",
+    "run_of_log_likelihoods",
+    "run_of_records",
+    "with_control_apart",
+]
