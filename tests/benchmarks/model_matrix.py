@@ -238,7 +238,7 @@ A random model shows that numbers agree, and nothing of how well a family answer
 family was not tried, and the guard of the first question (scoring.md) is what stands between it and a wrong number.
 
 """
-COLUMNS = """| family | letters alone | letters in a batch of 4 | several tokens | `generate` | message that a user gets |
+COLUMNS = """| family | letters alone | letters in a batch of 4 | several tokens | `generate` | message to the user |
 | --- | --- | --- | --- | --- | --- |"""
 
 

@@ -93,7 +93,7 @@ class Plan:
 
 @dataclass
 class Results:
-    """What was measured so far, written after each part."""
+    """The measurements so far, written after each part."""
 
     folder: Path
     facts: dict[str, Any]
@@ -123,6 +123,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     results = Results(chosen.output, facts_of(plan))
     samples = make_samples(-(-plan.conditions // len(CONDITIONS)), plan.side, max(plan.options[0], 4))
+    results.add("seconds_to_compile_the_corruptions", round(timed(plan.device, partial(compile_kernels, samples)), 1))
     for name in chosen.only:
         if time.perf_counter() - results.started > chosen.seconds:
             results.add(name, "not measured: the time was over")
@@ -137,7 +138,7 @@ def main() -> None:
 
 
 def gpu_plan() -> Plan:
-    """What is measured on a GPU."""
+    """Sizes for a GPU with 80 GB."""
     if not torch.cuda.is_available():
         raise SystemExit("torch sees no CUDA device: give --toy to try the script on the CPU")
     return Plan(
@@ -156,7 +157,7 @@ def gpu_plan() -> Plan:
 
 
 def toy_plan() -> Plan:
-    """What a CPU does in about a minute."""
+    """Sizes for about a minute on a CPU."""
     return Plan(
         sizes=("toy",),
         device=torch.device("cpu"),
@@ -203,11 +204,15 @@ def with_batch_size(scorer: Any, batch_size: int) -> Any:
     return scorer
 
 
+def compile_kernels(samples: Sequence[Sample]) -> None:
+    """Render one sample under every condition, so that no measurement compiles."""
+    for inquiry in inquiries(samples[:1], CONDITIONS):
+        inquiry.question()
+
+
 def rendering(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
     """Count pictures a second by threads, decoding included."""
     shown = list(inquiries(samples[:1], CONDITIONS))
-    for inquiry in shown:  # compiles what is not compiled yet
-        inquiry.question()
     rates = {}
     for threads in plan.threads:
         many = shown * (1 if plan.device.type == "cpu" else 4)
@@ -226,8 +231,15 @@ def batches(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
         results.add(f"{size}_seconds_to_build", round(time.perf_counter() - started, 1))
         if size == plan.sizes[0]:
             results.add("tokens_of_a_prompt", scorer.prepare(questions[:1]).inputs["input_ids"].shape[1])
-        rows = {batch_size: prepared_batch(plan, scorer, questions[:batch_size]) for batch_size in plan.batches}
+        rows: dict[int, dict[str, float | None]] = {}
+        for batch_size in plan.batches:
+            try:
+                rows[batch_size] = prepared_batch(plan, scorer, questions[:batch_size])
+            except torch.OutOfMemoryError:
+                results.add(f"{size}_largest_batch", f"{batch_size} does not fit into the card's memory")
+                break
         results.add(f"{size}_prepared_batches", rows)
+        del scorer
         release_memory()
 
 
