@@ -1,4 +1,4 @@
-"""The whole leaderboard as files for programs and spreadsheets: every figure that the site's table can show."""
+"""The whole leaderboard as files for programs and spreadsheets: every metric of every choice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchc_metrics.leaderboard.schema import EstimateRecord, Strict
 
 __all__ = ["LEADERBOARD_SCHEMA", "LeaderboardData", "ModelData", "ViewData", "to_csv", "to_json"]
 
-LEADERBOARD_SCHEMA: Literal["benchc.leaderboard-data/1"] = "benchc.leaderboard-data/1"
+LEADERBOARD_SCHEMA: Literal["benchc.leaderboard-data/2"] = "benchc.leaderboard-data/2"
 """Name and version of what `to_json` writes."""
 
 
@@ -29,7 +29,7 @@ class ViewData(Strict):
         1 is best; None where the metric that ranks is not defined.
     group : str
         Models of one table that share a letter cannot be told apart.
-    figures : dict of str to EstimateRecord
+    metrics : dict of str to EstimateRecord
         Six digits after the point.
     """
 
@@ -37,7 +37,7 @@ class ViewData(Strict):
     severity: str
     rank: int | None
     group: str
-    figures: dict[str, EstimateRecord]
+    metrics: dict[str, EstimateRecord]
 
 
 class ModelData(Strict):
@@ -91,7 +91,7 @@ class LeaderboardData(Strict):
         What all submissions were evaluated with.
     """
 
-    schema_version: Literal["benchc.leaderboard-data/1"] = Field(alias="schema")
+    schema_version: Literal["benchc.leaderboard-data/2"] = Field(alias="schema")
     title: str
     dataset: str | None
     revision: str | None
@@ -127,7 +127,7 @@ def to_csv(models: Sequence[ModelData]) -> str:
 
     A text that a spreadsheet would compute has an apostrophe before it. A metric that a model does not have is empty.
     """
-    metrics = list(dict.fromkeys(name for model in models for view in model.views for name in view.figures))
+    metrics = list(dict.fromkeys(name for model in models for view in model.views for name in view.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     of_metrics = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")]
@@ -135,7 +135,7 @@ def to_csv(models: Sequence[ModelData]) -> str:
     for model in models:
         about = [for_csv(getattr(model, field) or "") for field in _OF_MODEL]
         for view in model.views:
-            figures = [view.figures.get(name) for name in metrics]
+            estimates = [view.metrics.get(name) for name in metrics]
             writer.writerow(
                 (
                     *about,
@@ -143,8 +143,10 @@ def to_csv(models: Sequence[ModelData]) -> str:
                     *(getattr(view, field) for field in _OF_VIEW),
                     *(
                         number
-                        for figure in figures
-                        for number in ((figure.value, figure.low, figure.high) if figure else (None, None, None))
+                        for estimate in estimates
+                        for number in (
+                            (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
+                        )
                     ),
                 )
             )

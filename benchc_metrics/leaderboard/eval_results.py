@@ -1,4 +1,4 @@
-"""`.eval_results/benchc.yaml`: the figures in the form of Hugging Face's community evals, one entry a figure."""
+"""`.eval_results/benchc.yaml`: the metrics in the form of Hugging Face's community evals, one entry a metric."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["eval_results_of", "parse_eval_results", "write_eval_results"]
 
 
 def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
-    """Make the entries of a submission: a figure's name is its task id.
+    """Make the entries of a submission: a metric's name is its task id.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
     Returns
     -------
     list of EvalResultEntry
-        One for each figure that is defined, in the order of the record.
+        One for each metric that is defined, in the order of the record.
     """
     how = (
         f"benchc {record.versions.benchc}, corruption engine {record.engine}, "
@@ -44,15 +44,15 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
         EvalResultEntry(
             dataset_id=record.dataset.id,
             task_id=name,
-            value=figure.value,
+            value=estimate.value,
             dataset_revision=record.dataset.revision,
             date=record.evaluated or record.created,
             source_url=record.source.url,
             source_name=record.source.name,
-            notes=f"95 % interval [{figure.low}, {figure.high}]; {how}" if figure.low is not None else how,
+            notes=f"95 % interval [{estimate.low}, {estimate.high}]; {how}" if estimate.low is not None else how,
         )
-        for name, figure in record.figures.items()
-        if figure.value is not None
+        for name, estimate in record.metrics.items()
+        if estimate.value is not None
     ]
 
 

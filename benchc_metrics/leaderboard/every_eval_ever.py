@@ -80,7 +80,7 @@ class SourceData(_Strict):
 
 
 class MetricConfig(_Strict):
-    """What a figure is."""
+    """The definition of a metric."""
 
     evaluation_description: str
     metric_id: str
@@ -101,7 +101,7 @@ class ConfidenceInterval(_Strict):
 
 
 class Uncertainty(_Strict):
-    """How certain a figure is."""
+    """The interval of a metric."""
 
     confidence_interval: ConfidenceInterval
     num_samples: int
@@ -109,14 +109,14 @@ class Uncertainty(_Strict):
 
 
 class ScoreDetails(_Strict):
-    """A figure's value."""
+    """The value of a metric, and its interval."""
 
     score: FiniteFloat
     uncertainty: Uncertainty | None
 
 
 class EvaluationResult(_Strict):
-    """A figure."""
+    """A metric of the run."""
 
     evaluation_result_id: str
     evaluation_name: str
@@ -148,7 +148,7 @@ class DetailedResults(_Strict):
 
 
 class EvaluationLog(_Strict):
-    """The record of all figures."""
+    """The record of all metrics."""
 
     schema_version: Literal["0.3.0"]
     evaluation_id: str
@@ -186,14 +186,14 @@ class Attribution(_Strict):
 
 
 class Evaluation(_Strict):
-    """A sample's figure, and whether all its answers are right."""
+    """The value of a metric for a sample, and whether all its answers are right."""
 
     score: FiniteFloat
     is_correct: bool
 
 
 class InstanceLog(_Strict):
-    """A sample's part in one figure."""
+    """A sample's part in one metric."""
 
     schema_version: Literal["0.3.0"]
     evaluation_id: str
@@ -267,9 +267,9 @@ def evaluation_log(record: SubmissionRecord, instances: bytes) -> EvaluationLog:
             },
         ),
         evaluation_results=[
-            _evaluation_result(record, name, figure, figure.value)
-            for name, figure in record.figures.items()
-            if figure.value is not None
+            _evaluation_result(record, name, estimate, estimate.value)
+            for name, estimate in record.metrics.items()
+            if estimate.value is not None
         ],
         detailed_evaluation_results=DetailedResults(
             format="jsonl",
@@ -352,12 +352,12 @@ def _epoch(record: SubmissionRecord) -> str:
     return str(int(created.timestamp()))
 
 
-def _evaluation_name(figure: str) -> str:
-    return f"Bench-C {METRICS[figure].label}"
+def _evaluation_name(metric: str) -> str:
+    return f"Bench-C {METRICS[metric].label}"
 
 
 def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRecord, score: float) -> EvaluationResult:
-    figure = METRICS[name]
+    metric = METRICS[name]
     uncertainty = None
     if estimate.low is not None and estimate.high is not None:
         uncertainty = Uncertainty(
@@ -365,7 +365,7 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
                 lower=estimate.low,
                 upper=estimate.high,
                 confidence_level=record.bootstrap.level,
-                method=f"bootstrap over samples ({figure.interval})",
+                method=f"bootstrap over samples ({metric.interval})",
             ),
             num_samples=record.dataset.samples,
             num_bootstrap_samples=record.bootstrap.resamples,
@@ -383,11 +383,11 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
         metric_config=MetricConfig(
             evaluation_description=_description(record, name),
             metric_id=f"benchc.{name}",
-            metric_name=figure.label,
-            lower_is_better=figure.higher_is_better is False,
+            metric_name=metric.label,
+            lower_is_better=metric.higher_is_better is False,
             score_type="continuous",
-            min_score=_bound(figure.minimum),
-            max_score=_bound(figure.maximum),
+            min_score=_bound(metric.minimum),
+            max_score=_bound(metric.maximum),
         ),
         score_details=ScoreDetails(score=score, uncertainty=uncertainty),
     )

@@ -11,9 +11,10 @@ Readers refuse what they do not know, and numbers are numbers.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -41,11 +42,11 @@ __all__ = [
     "SUBMISSION_SCHEMA",
     "UNAGGREGATED_FILE",
     "BootstrapFacts",
-    "CellFigures",
+    "CellMetrics",
     "DatasetFacts",
     "EstimateRecord",
     "FileFacts",
-    "FloorFigures",
+    "FloorMetrics",
     "HubId",
     "ModelFacts",
     "Name",
@@ -64,7 +65,7 @@ __all__ = [
     "parse_record",
 ]
 
-SUBMISSION_SCHEMA: Literal["benchc.submission/3"] = "benchc.submission/3"
+SUBMISSION_SCHEMA: Literal["benchc.submission/4"] = "benchc.submission/4"
 SAMPLES_VERSION = "benchc.answers/3"
 
 LARGEST_SAMPLES = 5_000
@@ -157,7 +158,7 @@ class Strict(BaseModel):
 
 
 class EstimateRecord(Strict):
-    """A figure with the bounds of its interval; null where undefined."""
+    """A metric with the bounds of its interval; null where undefined."""
 
     value: FiniteFloat | None
     low: FiniteFloat | None
@@ -212,26 +213,26 @@ class BootstrapFacts(Strict):
     level: Annotated[float, Field(gt=0, lt=1)]
 
 
-class CellFigures(Strict):
-    """The figures of `cell_metrics` under one condition."""
+class CellMetrics(Strict):
+    """The metrics of `cell_metrics` under one condition."""
 
     corruption: Name
     severity: Annotated[int, Field(ge=1, le=5)]
-    figures: dict[str, EstimateRecord]
+    metrics: dict[str, EstimateRecord]
 
 
-class FloorFigures(Strict):
-    """The figures of a run under the control, and what corruption adds to them.
+class FloorMetrics(Strict):
+    """The metrics of a run under the control, and what corruption adds to them.
 
     Attributes
     ----------
-    figures : dict of str to EstimateRecord
+    metrics : dict of str to EstimateRecord
         Of the metrics that are means over pairs.
     distances : dict of str to EstimateRecord
         The same metrics under all corruptions together less those under the control, paired over samples.
     """
 
-    figures: dict[str, EstimateRecord]
+    metrics: dict[str, EstimateRecord]
     distances: dict[str, EstimateRecord]
 
 
@@ -282,17 +283,17 @@ class SubmissionRecord(Strict):
         The names that the responses give the model.
     cautions : tuple of str
         Names of what a reader must know before believing the run; see `benchc_metrics.runs.cautions`.
-    figures : dict of str to EstimateRecord
-        All figures of the whole run.
-    table : tuple of CellFigures
+    metrics : dict of str to EstimateRecord
+        All metrics of the whole run.
+    table : tuple of CellMetrics
         Corruption by corruption in the order of the papers, severity by severity.
-    floor : FloorFigures or None
+    floor : FloorMetrics or None
         None for a run without the control.
     files : tuple of FileFacts
         All other files of the submission, in the order of the alphabet.
     """
 
-    schema_version: Literal["benchc.submission/3"] = Field(alias="schema")
+    schema_version: Literal["benchc.submission/4"] = Field(alias="schema")
     created: _Instant
     evaluated: _Instant | None
     model: ModelFacts
@@ -308,9 +309,9 @@ class SubmissionRecord(Strict):
     dataset: DatasetFacts
     source: SourceFacts
     bootstrap: BootstrapFacts
-    figures: dict[str, EstimateRecord]
-    table: tuple[CellFigures, ...]
-    floor: FloorFigures | None
+    metrics: dict[str, EstimateRecord]
+    table: tuple[CellMetrics, ...]
+    floor: FloorMetrics | None
     files: tuple[FileFacts, ...]
 
     @property
@@ -340,7 +341,7 @@ STANDARD_BOOTSTRAP = BootstrapFacts(resamples=RESAMPLES, seed=SEED, level=CONFID
 """What every submission must use: intervals of another seed could be picked."""
 
 
-_OLD_SCHEMA = re.compile(r'\s*\{\s*"schema"\s*:\s*"benchc\.submission/2"')
+_SCHEMA_OF = re.compile(r'\s*\{\s*"schema"\s*:\s*"benchc\.submission/([0-9])"')
 
 
 def parse_record(text: str) -> SubmissionRecord:
@@ -353,11 +354,14 @@ def parse_record(text: str) -> SubmissionRecord:
         one sentence on the first fault.
     """
     try:
-        if _OLD_SCHEMA.match(text):
+        version = _SCHEMA_OF.match(text)
+        if version and version[1] == "2":
             raise ValueError(
                 "its schema is 'benchc.submission/2', whose RAS is version 1 and is not compared with version "
                 f"{RAS_VERSION}: write the submission again from its run with `benchc submit`, which reads old records"
             )
+        if version and version[1] == "3":
+            text = json.dumps(_from_version_3(parse_json(text)))
         record = SubmissionRecord.model_validate_json(text)
         # The model's own reader takes the last one of two keys of one name.
         parse_json(text)
@@ -366,6 +370,20 @@ def parse_record(text: str) -> SubmissionRecord:
         raise ValueError(f"{RECORD_FILE}: {first_fault(refusal)}") from None
     except ValueError as fault:
         raise ValueError(f"{RECORD_FILE}: the file: {fault}") from None
+
+
+def _from_version_3(written: dict[str, Any]) -> dict[str, Any]:
+    """Rename what version 3 called figures; what it does not say is absent from version 4 too."""
+    renamed = {**_with_metrics(written), "schema": SUBMISSION_SCHEMA}
+    if isinstance(table := renamed.get("table"), list):
+        renamed["table"] = [_with_metrics(cell) for cell in table]
+    return {**renamed, "floor": _with_metrics(renamed["floor"])} if "floor" in renamed else renamed
+
+
+def _with_metrics(written: Any) -> Any:
+    if not isinstance(written, dict) or "metrics" in written:
+        return written
+    return {"metrics" if key == "figures" else key: value for key, value in written.items()}
 
 
 def first_fault(refusal: ValidationError) -> str:

@@ -274,7 +274,7 @@ class Entry:
     analysis : RunAnalysis or None
         None for a run without probabilities.
     views : EstimatedRun
-        Its figures in every view that the table can be filtered to.
+        Its metrics in every view that the table can be filtered to.
     floor : FloorAnalysis or None
         None for a run without the control.
     """
@@ -519,7 +519,7 @@ def _filter_data(
     """Every number that the table can show: for each view and entry the metrics with their intervals."""
     return {
         view.name: {
-            "figures": [
+            "metrics": [
                 [[_rounded(number) for number in entry.views.of(metric.name, view.name)] for metric in metrics]
                 for entry in entries
             ],
@@ -531,7 +531,7 @@ def _filter_data(
 
 
 def _download(boards: Sequence[Board], about: SiteFacts, title: str) -> LeaderboardData:
-    """Gather every figure of every table, with who evaluated and how."""
+    """Gather every metric of every table, with who evaluated and how."""
     return LeaderboardData(
         schema=LEADERBOARD_SCHEMA,
         title=title,
@@ -568,13 +568,13 @@ def _model_data(board: Board, place: int) -> ModelData:
 
 def _view_data(board: Board, place: int, view: str) -> ViewData:
     corruptions, severity = view.split("/")
-    shown = board.data[view]["figures"][place]
+    shown = board.data[view]["metrics"][place]
     return ViewData(
         corruptions=corruptions,
         severity=severity,
         rank=board.ranks[view][place],
         group=board.groups[view][place],
-        figures={
+        metrics={
             metric.name: EstimateRecord(value=value, low=low, high=high)
             for metric, (value, low, high) in zip(board.metrics, shown, strict=True)
         },

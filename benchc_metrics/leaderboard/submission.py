@@ -32,11 +32,11 @@ from benchc_metrics.leaderboard.schema import (
     SUBMISSION_SCHEMA,
     UNAGGREGATED_FILE,
     BootstrapFacts,
-    CellFigures,
+    CellMetrics,
     DatasetFacts,
     EstimateRecord,
     FileFacts,
-    FloorFigures,
+    FloorMetrics,
     ModelFacts,
     RasFacts,
     Relationship,
@@ -57,8 +57,8 @@ from benchc_metrics.statistics.floor import estimate_floor
 __all__ = [
     "SubmissionDetails",
     "derived_files",
-    "figures_of_run",
     "floor_of_run",
+    "metrics_of_run",
     "what_is_missing",
     "write_submission",
 ]
@@ -259,10 +259,10 @@ def derived_files(
     }
 
 
-def figures_of_run(
+def metrics_of_run(
     run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT_READING
-) -> tuple[dict[str, EstimateRecord], tuple[CellFigures, ...]]:
-    """Compute what a record says of a run: all figures, and the corruption x severity table.
+) -> tuple[dict[str, EstimateRecord], tuple[CellMetrics, ...]]:
+    """Compute what a record says of a run: all metrics, and the corruption x severity table.
 
     Parameters
     ----------
@@ -274,8 +274,8 @@ def figures_of_run(
 
     Returns
     -------
-    figures : dict of str to EstimateRecord
-    table : tuple of CellFigures
+    metrics : dict of str to EstimateRecord
+    table : tuple of CellMetrics
     """
     pairs = PairValues.of_run(run, reading)
     estimated_in = partial(estimate, pairs, resamples=bootstrap.resamples, seed=bootstrap.seed, level=bootstrap.level)
@@ -284,10 +284,10 @@ def figures_of_run(
     # Not all at once: what each sample adds to the sums of 95 views would not fit into a gigabyte.
     blocks = [cells[start : start + _VIEWS_AT_ONCE] for start in range(0, len(cells), _VIEWS_AT_ONCE)]
     table = tuple(
-        CellFigures(
+        CellMetrics(
             corruption=cell.corruptions[0],
             severity=cell.severities[0],
-            figures={name: _estimate_record(estimated, name, cell.name) for name in cell_metrics()},
+            metrics={name: _estimate_record(estimated, name, cell.name) for name in cell_metrics()},
         )
         for block in blocks
         for estimated in (estimated_in(block),)
@@ -296,7 +296,7 @@ def figures_of_run(
     return {name: _estimate_record(whole, name) for name in METRICS}, table
 
 
-def floor_of_run(run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT_READING) -> FloorFigures | None:
+def floor_of_run(run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT_READING) -> FloorMetrics | None:
     """Compute what a record says of a run's floor; None for a run without the control.
 
     Parameters
@@ -318,14 +318,14 @@ def floor_of_run(run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT
     )
     if floor is None:
         return None
-    return FloorFigures(
-        figures={name: _record_of(*floor.of(name)) for name in floor.metrics},
+    return FloorMetrics(
+        metrics={name: _record_of(*floor.of(name)) for name in floor.metrics},
         distances={name: _record_of(*floor.distance(name)[:3]) for name in floor.metrics},
     )
 
 
-def _estimate_record(estimated: EstimatedRun, figure: str, view: str | None = None) -> EstimateRecord:
-    return _record_of(*estimated.of(figure, view))
+def _estimate_record(estimated: EstimatedRun, metric: str, view: str | None = None) -> EstimateRecord:
+    return _record_of(*estimated.of(metric, view))
 
 
 def _record_of(*bounds: float) -> EstimateRecord:
@@ -344,7 +344,7 @@ def _record_without_files(
             f"the model's name {quoted(model_id)} is not an id of the form ORG/NAME: give one with --model-id"
         )
     reading = details.ras_reading
-    figures, table = figures_of_run(run, bootstrap, reading)
+    metrics, table = metrics_of_run(run, bootstrap, reading)
     try:
         return SubmissionRecord(
             schema=SUBMISSION_SCHEMA,
@@ -377,7 +377,7 @@ def _record_without_files(
                 relationship=details.relationship,
             ),
             bootstrap=bootstrap,
-            figures=figures,
+            metrics=metrics,
             table=table,
             floor=floor_of_run(run, bootstrap, reading),
             files=(),
@@ -403,5 +403,5 @@ def _unaggregated_results(record: SubmissionRecord) -> str:
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["", *(cell.corruption for cell in record.table)])
     writer.writerow(["", *(cell.severity for cell in record.table)])
-    writer.writerow([record.model.id, *(cell.figures["acc_corrupted"].value for cell in record.table)])
+    writer.writerow([record.model.id, *(cell.metrics["acc_corrupted"].value for cell in record.table)])
     return written.getvalue()

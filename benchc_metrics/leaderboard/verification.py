@@ -29,15 +29,15 @@ from benchc_metrics.leaderboard.schema import (
     STANDARD_BOOTSTRAP,
     UNAGGREGATED_FILE,
     BootstrapFacts,
-    CellFigures,
+    CellMetrics,
     EstimateRecord,
-    FloorFigures,
+    FloorMetrics,
     SubmissionRecord,
     largest_size,
     parse_record,
 )
 from benchc_metrics.leaderboard.strict_text import parse_csv, parse_json, parse_yaml
-from benchc_metrics.leaderboard.submission import derived_files, figures_of_run, floor_of_run
+from benchc_metrics.leaderboard.submission import derived_files, floor_of_run, metrics_of_run
 from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.metrics.ras import RAS_VERSION, Reading
 from benchc_metrics.runs import Run, RunMetadata
@@ -353,20 +353,20 @@ def _findings_of_content(
     hidden = [caution for caution in run.cautions if caution.name not in record.cautions]
     for caution in hidden:
         yield Finding(RECORD_FILE, f"it hides the caution {quoted(caution.name)}: {caution.sentence}")
-    metrics, table = figures_of_run(run, bootstrap, record.reading)
+    metrics, table = metrics_of_run(run, bootstrap, record.reading)
     floor = floor_of_run(run, bootstrap, record.reading)
     differing = [
-        *_findings_of_estimates("", record.figures, metrics),
+        *_findings_of_estimates("", record.metrics, metrics),
         *_findings_of_table(record, table),
         *_findings_of_floor(record.floor, floor),
     ]
     yield from differing
     # The numbers of a record that is not believed may be none that the other formats can hold.
-    believed = record.model_copy(update={"figures": metrics, "table": table, "floor": floor}) if differing else record
+    believed = record.model_copy(update={"metrics": metrics, "table": table, "floor": floor}) if differing else record
     yield from _findings_of_derived_files(contents, derived_files(believed, run, contents))
 
 
-def _findings_of_table(record: SubmissionRecord, table: tuple[CellFigures, ...]) -> Iterator[Finding]:
+def _findings_of_table(record: SubmissionRecord, table: tuple[CellMetrics, ...]) -> Iterator[Finding]:
     stated = [str(Condition(cell.corruption, cell.severity)) for cell in record.table]
     if stated != list(CONDITIONS[1:]):
         amiss = sorted(set(stated) ^ set(CONDITIONS[1:]))
@@ -374,17 +374,17 @@ def _findings_of_table(record: SubmissionRecord, table: tuple[CellFigures, ...])
         yield Finding(RECORD_FILE, f"its table is not of the benchmark's conditions one by one: it {what}")
         return
     for condition, said, computed in zip(stated, record.table, table, strict=True):
-        yield from _findings_of_estimates(f"{condition} ", said.figures, computed.figures)
+        yield from _findings_of_estimates(f"{condition} ", said.metrics, computed.metrics)
 
 
-def _findings_of_floor(said: FloorFigures | None, computed: FloorFigures | None) -> Iterator[Finding]:
+def _findings_of_floor(said: FloorMetrics | None, computed: FloorMetrics | None) -> Iterator[Finding]:
     if said is None and computed is None:
         return
     if said is None or computed is None:
         what = "lacks the floor that its answers have" if said is None else "has a floor, and its answers no control"
         yield Finding(RECORD_FILE, f"it {what}")
         return
-    yield from _findings_of_estimates("floor: ", said.figures, computed.figures)
+    yield from _findings_of_estimates("floor: ", said.metrics, computed.metrics)
     yield from _findings_of_estimates("distance from the floor: ", said.distances, computed.distances)
 
 

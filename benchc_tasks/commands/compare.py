@@ -186,7 +186,7 @@ def _table(
     is_family: bool = False,
 ) -> Table:
     columns = (
-        Column("figure", "metric"),
+        Column("metric", "metric"),
         Column("corruption", "corruption"),
         Column("difference", "A - B"),
         Column("p_value", "p"),

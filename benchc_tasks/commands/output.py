@@ -70,17 +70,14 @@ def add_metrics_argument(parser: argparse.ArgumentParser, default: Sequence[str]
     """
     chosen = tuple(default)
     help_text = f"{purpose}, as a list with commas (of {', '.join((*METRICS, *METRICS_OF_VOTES))})"
-    # `--figures` is the older name.
-    for option, shown in (("--metrics", help_text), ("--figures", argparse.SUPPRESS)):
-        parser.add_argument(
-            option,
-            dest="metrics",
-            action=_Extend,
-            type=_metric_names,
-            default=chosen,
-            metavar="METRIC[,METRIC...]",
-            help=shown,
-        )
+    parser.add_argument(
+        "--metrics",
+        action=_Extend,
+        type=_metric_names,
+        default=chosen,
+        metavar="METRIC[,METRIC...]",
+        help=help_text,
+    )
 
 
 def add_reading_argument(parser: argparse.ArgumentParser) -> None:

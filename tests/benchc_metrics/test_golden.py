@@ -16,7 +16,7 @@ from golden_files import TOLERANCE, golden
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
 from benchc_metrics.leaderboard.schema import BootstrapFacts
-from benchc_metrics.leaderboard.submission import figures_of_run
+from benchc_metrics.leaderboard.submission import metrics_of_run
 from benchc_metrics.metrics.ras import Reading
 from benchc_metrics.metrics.registry import METRICS as REGISTRY
 from benchc_metrics.metrics.registry import Metric
@@ -75,14 +75,14 @@ def test_estimates(runs: dict[str, Run], name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_numbers_of_a_submission(runs: dict[str, Run], name: str) -> None:
-    figures, table = figures_of_run(runs[name], BOOTSTRAP, READING)
+    metrics, table = metrics_of_run(runs[name], BOOTSTRAP, READING)
     before = BEFORE["runs"][name]
     for metric, numbers in before["submission"].items():
-        same((figures[metric].value, figures[metric].low, figures[metric].high), numbers)
+        same((metrics[metric].value, metrics[metric].low, metrics[metric].high), numbers)
     assert [[cell.corruption, cell.severity] for cell in table] == [row[:2] for row in before["submission_table"]]
     for cell, (_, _, numbers) in zip(table, before["submission_table"], strict=True):
         for metric, expected in numbers.items():
-            same((cell.figures[metric].value, cell.figures[metric].low, cell.figures[metric].high), expected)
+            same((cell.metrics[metric].value, cell.metrics[metric].low, cell.metrics[metric].high), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -55,7 +55,7 @@
     return Number(digits) === 0 ? "0.000" : digits.replace("-", "\u2212");
   };
 
-  const showFigure = (cell, [value, low, high]) => {
+  const showMetric = (cell, [value, low, high]) => {
     cell.dataset.value = value ?? "";
     cell.querySelector(".value").textContent = written(value);
     cell.querySelector(".interval").textContent = low === null ? "" : `${written(low)} to ${written(high)}`;
@@ -76,7 +76,7 @@
         row.querySelector("[data-rank]").dataset.value = view.ranks[place] ?? "";
         row.querySelector(".place").textContent = view.ranks[place] ?? "\u2013";
         row.querySelector(".group").textContent = view.groups[place];
-        row.querySelectorAll("[data-figure]").forEach((cell, figure) => showFigure(cell, view.figures[place][figure]));
+        row.querySelectorAll("[data-metric]").forEach((cell, metric) => showMetric(cell, view.metrics[place][metric]));
       });
       const head = table.tHead.querySelector("[aria-sort]");
       if (head) sortBy(table, head, head.getAttribute("aria-sort") === "ascending" ? 1 : -1);

@@ -48,18 +48,18 @@ def test_a_run_with_the_control_is_whole_and_its_submission_carries_the_floor(pr
     expected = estimate_floor(WHOLE, resamples=QUICK.resamples, seed=QUICK.seed)
     assert expected is not None
     for metric in ("ras", "acc_corrupted"):
-        assert record["floor"]["figures"][metric] == pytest.approx(expected.of(metric)._asdict(), abs=1e-12)
+        assert record["floor"]["metrics"][metric] == pytest.approx(expected.of(metric)._asdict(), abs=1e-12)
         distance = expected.distance(metric)._asdict()
         for part, value in record["floor"]["distances"][metric].items():
             assert value == pytest.approx(distance[part], abs=1e-12)
     assert len(record["table"]) == 95
 
 
-def test_the_figures_are_those_of_the_run_without_the_control(pristine: Path, tmp_path: Path) -> None:
+def test_the_metrics_are_those_of_the_run_without_the_control(pristine: Path, tmp_path: Path) -> None:
     without = record_of(submitted(replace(WHOLE, control=None), tmp_path / "without"))
     with_it = record_of(pristine)
     assert without["floor"] is None
-    assert (with_it["figures"], with_it["table"]) == (without["figures"], without["table"])
+    assert (with_it["metrics"], with_it["table"]) == (without["metrics"], without["table"])
 
 
 @pytest.mark.parametrize("letters", [False, True])
@@ -97,7 +97,7 @@ def tampered(
 
 def test_a_floor_that_is_not_that_of_the_answers_is_found(pristine: Path, tmp_path: Path) -> None:
     def lower(record: dict[str, Any]) -> None:
-        record["floor"]["figures"]["ras"]["value"] = -0.3
+        record["floor"]["metrics"]["ras"]["value"] = -0.3
         record["floor"]["distances"]["acc_corrupted"]["high"] = 0.5
 
     found = tampered(pristine, tmp_path / "lower", record=lower)

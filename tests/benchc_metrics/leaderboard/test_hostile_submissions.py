@@ -69,7 +69,7 @@ def places_of(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[s
     if isinstance(value, dict):
         for key, inner in value.items():
             # One metric stands for all, and one cell.
-            if place not in (("figures",), ("table", 0, "figures")) or key == "acc_corrupted":
+            if place not in (("metrics",), ("table", 0, "metrics")) or key == "acc_corrupted":
                 yield from places_of(inner, (*place, key))
     elif isinstance(value, list) and value:
         yield from places_of(value[0], (*place, 0))

@@ -51,11 +51,11 @@ def test_what_needs_no_probability_is_that_of_the_same_predictions(
     assert of_letters["obtained"] == "generated letters"
     for name, metric in METRICS.items():
         if metric.needs_distribution:
-            assert of_letters["figures"][name] == {"value": None, "low": None, "high": None}
+            assert of_letters["metrics"][name] == {"value": None, "low": None, "high": None}
         else:
-            assert of_letters["figures"][name] == pytest.approx(of_scores["figures"][name], abs=1e-12)
-    assert [cell["figures"]["flip"] for cell in of_letters["table"]] == [
-        cell["figures"]["flip"] for cell in of_scores["table"]
+            assert of_letters["metrics"][name] == pytest.approx(of_scores["metrics"][name], abs=1e-12)
+    assert [cell["metrics"]["flip"] for cell in of_letters["table"]] == [
+        cell["metrics"]["flip"] for cell in of_scores["table"]
     ]
     assert "ras" not in (submission / ".eval_results/benchc.yaml").read_text().replace("generated letters", "")
     (instances,) = submission.rglob("*_samples.jsonl")

@@ -49,7 +49,7 @@ def test_a_submission_says_its_reading_and_is_checked_by_it(
     assert found.record is not None
     assert found.record.ras == RasFacts(version=2, reading=reading)
     for name, expected in metrics_of_run(whole, reading).items():
-        assert found.record.figures[name].value == pytest.approx(expected, abs=1e-12), name
+        assert found.record.metrics[name].value == pytest.approx(expected, abs=1e-12), name
     for text in (path.read_text() for path in folders[reading].rglob("*.json") if "every_eval_ever" in str(path)):
         assert f"RAS version 2 ({reading})." in text
     assert f"RAS version 2 ({reading})" in (folders[reading] / ".eval_results" / "benchc.yaml").read_text()
@@ -67,7 +67,7 @@ def changed(folders: dict[str, Path], **fields: object) -> str:
     return json.dumps(record | fields)
 
 
-def test_a_reading_that_is_not_that_of_the_figures_is_found(
+def test_a_reading_that_is_not_that_of_the_metrics_is_found(
     folders: dict[str, Path], tmp_path: Path, whole: Run
 ) -> None:
     written(whole, tmp_path / "lie", "brier")
@@ -126,7 +126,7 @@ def test_six_forgers_stand_beside_the_honest_model(whole: Run, tmp_path: Path) -
         assert found.record is not None, found.findings
         assert found.run is not None
         submissions.append(Submission(found.record, found.run))
-    values = [one.record.figures["ras_tempered"].value for one in submissions]
+    values = [one.record.metrics["ras_tempered"].value for one in submissions]
     assert values[3:] == pytest.approx([values[2]] * 6, abs=1e-6)
     assert values[0] > values[2] > values[1]
     page = build_site(submissions)["index.html"]

@@ -1,4 +1,4 @@
-"""The site is a function of its submissions, and shows their figures."""
+"""The site is a function of its submissions, and shows their metrics."""
 
 from __future__ import annotations
 
@@ -96,15 +96,15 @@ def test_the_table_can_be_filtered_to_every_family_and_severity(pages: dict[str,
     }
 
 
-def test_filtered_figures_are_the_estimates_of_their_part(submitted: list[Submission], pages: dict[str, str]) -> None:
+def test_filtered_metrics_are_the_estimates_of_their_part(submitted: list[Submission], pages: dict[str, str]) -> None:
     run = next(one.run for one in submitted if one.record.model.id == "lab/middling")
     views = data_of(pages["index.html"])
     chosen = [view for view in filter_views(run) if view.name in ("all/all", "weather/3", "noise/all")]
     estimated = estimate(run, chosen)
     for view in chosen:
-        for place, figure in enumerate(headline_metrics()):
-            shown = views[view.name]["figures"][1][place]
-            assert shown == pytest.approx(list(estimated.of(figure, view.name)), abs=1e-6), (view.name, figure)
+        for place, metric in enumerate(headline_metrics()):
+            shown = views[view.name]["metrics"][1][place]
+            assert shown == pytest.approx(list(estimated.of(metric, view.name)), abs=1e-6), (view.name, metric)
 
 
 def test_a_part_holds_the_corruptions_of_its_family() -> None:
@@ -119,8 +119,8 @@ def test_a_part_holds_the_corruptions_of_its_family() -> None:
 def test_the_first_table_is_there_without_scripts(submitted: list[Submission], pages: dict[str, str]) -> None:
     for submission in submitted:
         estimated = estimate(submission.run)
-        for figure in headline_metrics():
-            value, low, high = estimated.of(figure)
+        for metric in headline_metrics():
+            value, low, high = estimated.of(metric)
             interval = f'<span class="interval">{number(low)} to {number(high)}</span>'
             assert f'<span class="value">{number(value)}</span>{interval}' in pages["index.html"]
 
@@ -158,7 +158,7 @@ def test_the_table_says_how_and_by_whom_each_model_was_evaluated(pages: dict[str
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", cells[-1])
 
 
-def test_downloads_hold_every_figure_that_the_table_can_show(pages: dict[str, str]) -> None:
+def test_downloads_hold_every_metric_that_the_table_can_show(pages: dict[str, str]) -> None:
     views = data_of(pages["index.html"])
     data = LeaderboardData.model_validate_json(pages["leaderboard.json"])
     rows = list(csv.DictReader(io.StringIO(pages["leaderboard.csv"])))
@@ -169,11 +169,11 @@ def test_downloads_hold_every_figure_that_the_table_can_show(pages: dict[str, st
         for view in model.views:
             shown = views[f"{view.corruptions}/{view.severity}"]
             assert (view.rank, view.group) == (shown["ranks"][place], shown["groups"][place])
-            figures = [[one.value, one.low, one.high] for one in view.figures.values()]
-            assert figures == shown["figures"][place]
+            metrics = [[one.value, one.low, one.high] for one in view.metrics.values()]
+            assert metrics == shown["metrics"][place]
             row = rows.pop(0)
             assert (row["name"], row["corruptions"], row["severity"]) == (model.name, view.corruptions, view.severity)
-            value = view.figures["ras_tempered"].value
+            value = view.metrics["ras_tempered"].value
             assert row["ras_tempered"] == ("" if value is None else str(value))
 
 

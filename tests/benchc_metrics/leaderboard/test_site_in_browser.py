@@ -51,7 +51,7 @@ def test_every_page_is_silent_and_fits_a_phone(browser: Browser, site: Path) -> 
             assert max(visit.background()) < 50
 
 
-def test_filters_change_every_figure_and_group(browser: Browser, site: Path) -> None:  # noqa: F811
+def test_filters_change_every_metric_and_group(browser: Browser, site: Path) -> None:  # noqa: F811
     visit = browser.visit(site / "index.html")
     views = json.loads(visit.page.locator("#leaderboard-data").text_content())
     names = rows(visit)
@@ -62,11 +62,11 @@ def test_filters_change_every_figure_and_group(browser: Browser, site: Path) -> 
         for row in visit.page.locator("tbody tr").all():
             place = names.index(row.locator("th").inner_text())
             assert row.locator(".group").inner_text() == view["groups"][place]
-            shown = row.locator("td[data-figure] .value").all_inner_texts()
-            assert shown == [number(value) for value, _, _ in view["figures"][place]]
-            intervals = row.locator("td[data-figure] .interval").all_inner_texts()
+            shown = row.locator("td[data-metric] .value").all_inner_texts()
+            assert shown == [number(value) for value, _, _ in view["metrics"][place]]
+            intervals = row.locator("td[data-metric] .interval").all_inner_texts()
             assert intervals == [
-                "" if low is None else f"{number(low)} to {number(high)}" for _, low, high in view["figures"][place]
+                "" if low is None else f"{number(low)} to {number(high)}" for _, low, high in view["metrics"][place]
             ]
     assert visit.complaints == []
 
@@ -158,13 +158,13 @@ def test_without_scripts_the_whole_table_is_there_and_no_dead_control(browser: B
     assert not visit.page.locator("select").first.is_visible()
 
 
-def test_missing_figures_are_dashes_in_the_browser_too(browser: Browser, site: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_missing_metrics_are_dashes_in_the_browser_too(browser: Browser, site: Path, tmp_path: Path) -> None:  # noqa: F811
     page = (site / "index.html").read_text(encoding="utf-8")
     head, _, tail = page.partition('id="leaderboard-data">')
     data, end, rest = tail.partition("</script>")
     views = json.loads(data)
-    views["blur/2"]["figures"][0][0] = [None, None, None]
-    views["blur/2"]["figures"][1][0] = [-0.0001, -0.5, 0.25]
+    views["blur/2"]["metrics"][0][0] = [None, None, None]
+    views["blur/2"]["metrics"][1][0] = [-0.0001, -0.5, 0.25]
     path = tmp_path / "index.html"
     path.write_text(f'{head}id="leaderboard-data">{json.dumps(views)}{end}{rest}', encoding="utf-8")
     visit = browser.visit(path)
@@ -172,6 +172,6 @@ def test_missing_figures_are_dashes_in_the_browser_too(browser: Browser, site: P
     visit.page.get_by_label("Corruptions").select_option("blur")
     visit.page.get_by_label("Severity").select_option("2")
     cells = visit.page.locator("tbody td:nth-child(3)").all_inner_texts()
-    # A missing figure comes last however the column is sorted.
+    # A missing metric comes last however the column is sorted.
     assert cells[-1].strip() == "–"
     assert "0.000−0.500 to 0.250" in [cell.replace("\n", "") for cell in cells]

@@ -52,16 +52,16 @@ def test_a_submission_has_these_files_and_no_other(pristine, record):
 
 def test_the_record_says_what_the_run_says(record, whole):
     found = estimate(whole, resamples=QUICK.resamples, seed=QUICK.seed)
-    assert list(record.figures) == list(METRICS)
-    for name, figure in record.figures.items():
-        assert (figure.value, figure.low, figure.high) == pytest.approx(tuple(found.of(name)), abs=1e-12)
+    assert list(record.metrics) == list(METRICS)
+    for name, metric in record.metrics.items():
+        assert (metric.value, metric.low, metric.high) == pytest.approx(tuple(found.of(name)), abs=1e-12)
     cells = estimate(whole, condition_views(whole), resamples=QUICK.resamples, seed=QUICK.seed)
     assert [f"{cell.corruption}@{cell.severity}" for cell in record.table] == list(CONDITIONS[1:])
     assert len(record.table) == 19 * 5
     for cell in record.table:
-        assert tuple(cell.figures) == cell_metrics()
+        assert tuple(cell.metrics) == cell_metrics()
         expected = cells.of("acc_corrupted", f"{cell.corruption}@{cell.severity}")
-        assert cell.figures["acc_corrupted"].value == expected.value
+        assert cell.metrics["acc_corrupted"].value == expected.value
     assert record.model.id == "lab/model"
     assert (record.engine, record.dataset.samples, record.dataset.revision) == ("1", 8, "0123abc")
     assert (record.versions.benchc, record.versions.lmms_eval) == ("0.1.0", "0.7.3")
@@ -71,8 +71,8 @@ def test_the_record_says_what_the_run_says(record, whole):
 
 def test_numbers_are_numbers(pristine):
     written = json.loads((pristine / "benchc.json").read_text(), parse_constant=lambda constant: pytest.fail(constant))
-    assert written["schema"] == "benchc.submission/3"
-    assert all(isinstance(figure["value"], (int, float)) for figure in written["figures"].values())
+    assert written["schema"] == "benchc.submission/4"
+    assert all(isinstance(metric["value"], (int, float)) for metric in written["metrics"].values())
 
 
 def test_the_answers_make_the_run_again(pristine, whole):
@@ -99,11 +99,11 @@ def test_evaluation_results_go_through_hugging_faces_own_functions(pristine, rec
     assert entries == eval_results_of(record) == parse_eval_results(text)
     assert eval_result_entries_to_yaml(entries) == written
     assert [entry.task_id for entry in entries] == [
-        n for n, figure in record.figures.items() if figure.value is not None
+        n for n, metric in record.metrics.items() if metric.value is not None
     ]
     ras = next(entry for entry in written if entry["dataset"]["task_id"] == "ras")
     assert ras["dataset"] == {"id": "lab/bench-c", "task_id": "ras", "revision": "0123abc"}
-    assert ras["value"] == record.figures["ras"].value
+    assert ras["value"] == record.metrics["ras"].value
     assert ras["date"] == "2026-03-01T11:00:00Z"
     assert ras["source"]["url"].startswith("https://")
     assert "95 % interval" in ras["notes"]
@@ -124,9 +124,9 @@ def test_every_eval_ever(pristine, record, whole):
     ras = next(result for result in log.evaluation_results if result.evaluation_result_id == "ras")
     assert (ras.metric_config.min_score, ras.metric_config.max_score) == (-2, 1)
     assert (ras.metric_config.score_type, ras.metric_config.lower_is_better) == ("continuous", False)
-    assert ras.score_details.score == record.figures["ras"].value
+    assert ras.score_details.score == record.metrics["ras"].value
     interval = ras.score_details.uncertainty.confidence_interval
-    assert (interval.lower, interval.upper) == (record.figures["ras"].low, record.figures["ras"].high)
+    assert (interval.lower, interval.upper) == (record.metrics["ras"].low, record.metrics["ras"].high)
     drop = next(result for result in log.evaluation_results if result.evaluation_result_id == "acc_drop")
     assert (drop.metric_config.min_score, drop.metric_config.lower_is_better) == ("-Infinity", True)
     instances = file.with_name(f"{file.stem}_samples.jsonl")
@@ -134,9 +134,9 @@ def test_every_eval_ever(pristine, record, whole):
     assert log.detailed_evaluation_results.checksum == hashlib.sha256(instances.read_bytes()).hexdigest()
     rows = [InstanceLog.model_validate_json(line) for line in instances.read_text().splitlines()]
     assert len(rows) == log.detailed_evaluation_results.total_rows == 3 * len(whole.sample_ids)
-    for figure in ("acc_clean", "acc_corrupted", "ras"):
-        scores = [row.evaluation.score for row in rows if row.evaluation_result_id == figure]
-        assert np.mean(scores) == pytest.approx(record.figures[figure].value)
+    for metric in ("acc_clean", "acc_corrupted", "ras"):
+        scores = [row.evaluation.score for row in rows if row.evaluation_result_id == metric]
+        assert np.mean(scores) == pytest.approx(record.metrics[metric].value)
     corrupted = next(row for row in rows if row.evaluation_result_id == "acc_corrupted")
     right = [letter == corrupted.input.reference[0] for letter in corrupted.output.raw]
     assert (len(right), np.mean(right)) == (95, pytest.approx(corrupted.evaluation.score))
@@ -172,7 +172,7 @@ def test_unaggregated_results_are_as_robustbench_has_them(pristine, record):
     assert list(zip(corruptions[1:], map(int, severities[1:]), strict=True)) == [
         (name, severity) for name in CORRUPTION_FAMILIES for severity in range(1, 6)
     ]
-    assert [float(value) for value in row[1:]] == [cell.figures["acc_corrupted"].value for cell in record.table]
+    assert [float(value) for value in row[1:]] == [cell.metrics["acc_corrupted"].value for cell in record.table]
 
 
 def test_everything_that_is_missing_is_listed(whole):
@@ -246,11 +246,11 @@ def test_what_is_there_is_not_written_over(whole, tmp_path):
         write_submission(whole, tmp_path, DETAILS, bootstrap=QUICK)
 
 
-def test_undefined_figures_are_null(tmp_path):
+def test_undefined_metrics_are_null(tmp_path):
     run = made_run(6)
     right = replace(run, answers=run.clean.argmax(axis=1))
     record = write_submission(right, tmp_path, DETAILS, bootstrap=QUICK)
-    assert record.figures["ras_corrective"].value is None
+    assert record.metrics["ras_corrective"].value is None
     text = (tmp_path / ".eval_results/benchc.yaml").read_text()
     assert "ras_corrective" not in text
     assert verify(tmp_path, engine="1", bootstrap=QUICK).findings == ()

@@ -161,13 +161,13 @@ def test_a_machine_without_vector_instructions_verifies_what_this_one_wrote(pris
     assert findings == []
 
 
-def set_figure(name, part, value):
-    return lambda record: record["figures"][name].update({part: value})
+def set_metric(name, part, value):
+    return lambda record: record["metrics"][name].update({part: value})
 
 
 RECORD_TAMPERS = {
     "a date that is none": (lambda record: record.update(created="2026-99-99T99:99:99Z"), "benchc.json: created: "),
-    "a figure of 309 digits": (set_figure("ras", "value", 1e308), "benchc.json: ras is 1e+308 where the answers give"),
+    "a metric of 309 digits": (set_metric("ras", "value", 1e308), "benchc.json: ras is 1e+308 where the answers give"),
     "an address that shows another host": (
         lambda record: record["source"].update(url="https://huggingface.co@evil.example/"),
         "source.url: it leads to evil.example, whatever stands before the @",
@@ -198,24 +198,24 @@ RECORD_TAMPERS = {
         lambda record: record["bootstrap"].update(resamples=1_000_000),
         "its intervals were made with resamples=1000000",
     ),
-    "a figure": (set_figure("ras", "value", 0.5), "benchc.json: ras is 0.5 where the answers give -0."),
-    "a figure by little": (
-        lambda record: record["figures"]["acc_corrupted"].update(
-            value=record["figures"]["acc_corrupted"]["value"] + 1e-6
+    "a metric": (set_metric("ras", "value", 0.5), "benchc.json: ras is 0.5 where the answers give -0."),
+    "a metric by little": (
+        lambda record: record["metrics"]["acc_corrupted"].update(
+            value=record["metrics"]["acc_corrupted"]["value"] + 1e-6
         ),
         "benchc.json: acc_corrupted is 0.",
     ),
-    "a bound": (set_figure("ras", "low", -0.0001), "low bound of ras is -0.0001"),
-    "a figure taken away": (lambda record: record["figures"].pop("flip"), "has the metrics"),
-    "an undefined figure": (set_figure("ece_clean", "value", None), "ece_clean is None"),
+    "a bound": (set_metric("ras", "low", -0.0001), "low bound of ras is -0.0001"),
+    "a metric taken away": (lambda record: record["metrics"].pop("flip"), "has the metrics"),
+    "an undefined metric": (set_metric("ece_clean", "value", None), "ece_clean is None"),
     "a cell": (
-        lambda record: record["table"][48]["figures"]["acc_corrupted"].update(value=0.99),
+        lambda record: record["table"][48]["metrics"]["acc_corrupted"].update(value=0.99),
         "fog@4 acc_corrupted is 0.99 where",
     ),
     "a cell taken away": (lambda record: record["table"].pop(3), "has or lacks gaussian_noise@4"),
     "cells in another order": (lambda record: record["table"].reverse(), "is in another order"),
-    "a number as text": (set_figure("ras", "value", "0.5"), "figures.ras.value: input should be a valid number"),
-    "not a number": (set_figure("ras", "value", float("nan")), "figures.ras.value"),
+    "a number as text": (set_metric("ras", "value", "0.5"), "metrics.ras.value: input should be a valid number"),
+    "not a number": (set_metric("ras", "value", float("nan")), "metrics.ras.value"),
     "an unknown key": (lambda record: record.update(better=True), "better: extra inputs are not permitted"),
     "another version of the schema": (
         lambda record: record.update(schema="benchc.submission/9"),

@@ -52,7 +52,7 @@ def test_summary_in_json_has_the_figures_of_the_answers(folders, capsys):
 
 
 def test_summary_of_views_and_chosen_figures(folders, capsys):
-    assert run_command(summary, folders[0], "--csv", "--by", "severity", "--figures", "flip") == 0
+    assert run_command(summary, folders[0], "--csv", "--by", "severity", "--metrics", "flip") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     run = read_run(folders[0])
     found = estimate(run, severity_views(run), resamples=200)
@@ -117,10 +117,10 @@ def test_a_bootstrap_of_next_to_nothing_is_refused(folders, capsys):
 def test_compare_shows_the_difference_its_interval_and_p_values(folders, capsys):
     assert run_command(compare, *folders, "--json") == 0
     overall, ras, accuracy = json.loads(capsys.readouterr().out)["tables"]
-    assert [row["figure"] for row in overall["rows"]] == list(headline_metrics())
+    assert [row["metric"] for row in overall["rows"]] == list(headline_metrics())
     assert all(row["p_holm"] is None and row["corruption"] == "all" for row in overall["rows"])
     assert [row["corruption"] for row in ras["rows"]] == list(CORRUPTIONS)
-    assert {row["figure"] for row in accuracy["rows"]} == {"acc_corrupted"}
+    assert {row["metric"] for row in accuracy["rows"]} == {"acc_corrupted"}
     for row in ras["rows"]:
         assert row["difference"]["value"] == pytest.approx(row["first"]["value"] - row["second"]["value"], abs=1e-9)
         assert 0 < row["difference"]["low"] <= row["difference"]["value"] <= row["difference"]["high"]
@@ -161,15 +161,14 @@ def test_compare_refuses_with_the_reason(folders, tmp_path):
 
 
 def test_compare_in_csv_is_one_table(folders, capsys):
-    assert run_command(compare, *folders, "--csv", "--figures", "flip") == 0
+    assert run_command(compare, *folders, "--csv", "--metrics", "flip") == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert len(rows) == len(headline_metrics()) + 3
     assert {"difference_low", "difference_high", "p_value", "p_holm", "first_low"} <= set(rows[0])
 
 
-@pytest.mark.parametrize("option", ["--metrics", "--figures"])
-def test_a_list_of_metrics_does_not_swallow_the_runs(folders, capsys, option):
-    assert run_command(summary, option, "ras,flip", option, "acc_clean", folders[0], "--json") == 0
+def test_a_list_of_metrics_does_not_swallow_the_runs(folders, capsys):
+    assert run_command(summary, "--metrics", "ras,flip", "--metrics", "acc_clean", folders[0], "--json") == 0
     rows = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
     assert list(rows[0]) == ["run", "ras", "flip", "acc_clean"]
 
@@ -248,7 +247,7 @@ def test_generated_letters_are_compared_with_their_like_only(generated, capsys):
     folders, made = generated
     assert run_command(compare, folders["steady"], folders["shaky"], "--json") == 0
     overall, of_ras, of_accuracy = json.loads(capsys.readouterr().out)["tables"]
-    rows = {row["figure"]: row for row in overall["rows"]}
+    rows = {row["metric"]: row for row in overall["rows"]}
     expected = compare_runs(made["steady"], made["shaky"], resamples=200).of("acc_corrupted")
     assert rows["acc_corrupted"]["difference"]["value"] == pytest.approx(expected.value, abs=1e-12)
     assert rows["acc_corrupted"]["p_value"] == pytest.approx(expected.p_value)
@@ -290,7 +289,7 @@ def test_the_reading_of_ras_is_chosen_and_said(folders, capsys):
     assert len({value["value"] for value in values.values()}) == len(READINGS)
     assert run_command(compare, *folders, "--json", "--ras-reading", "certainty") == 0
     overall = json.loads(capsys.readouterr().out)["tables"][0]["rows"]
-    (row,) = [row for row in overall if row["figure"] == "ras"]
+    (row,) = [row for row in overall if row["metric"] == "ras"]
     assert row["first"] == values["certainty"]
 
 

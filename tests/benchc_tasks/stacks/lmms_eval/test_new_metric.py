@@ -107,7 +107,7 @@ def test_a_new_metric_is_seen_everywhere(
     assert f'<span class="value">{value:.3f}</span>' in report
 
     record = write_submission(read_run(folder), tmp_path / "submission", DETAILS, bootstrap=QUICK)
-    assert record.figures["toy"].value == pytest.approx(value, abs=1e-12)
+    assert record.metrics["toy"].value == pytest.approx(value, abs=1e-12)
     entries = (tmp_path / "submission" / ".eval_results" / "benchc.yaml").read_text(encoding="utf-8")
     assert "task_id: toy" in entries
 

@@ -46,10 +46,10 @@ def test_an_evaluation_is_read_submitted_and_verified(
     found = estimate(run, (whole_run(run), *corruption_views(run)), resamples=QUICK.resamples, seed=QUICK.seed)
     results = evaluation.results
     for view, shown in (("all", results["groups"]["benchc"]), ("fog", results["results"]["benchc_fog"])):
-        for figure in METRICS:
-            value = found.of(figure, view).value
-            reported = shown[f"{figure},none"]
-            assert value == pytest.approx(reported, abs=1e-9) or (math.isnan(value) and math.isnan(reported)), figure
+        for metric in METRICS:
+            value = found.of(metric, view).value
+            reported = shown[f"{metric},none"]
+            assert value == pytest.approx(reported, abs=1e-9) or (math.isnan(value) and math.isnan(reported)), metric
 
     samples = load_dataset(dataset)
     record = write_submission(
