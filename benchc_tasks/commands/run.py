@@ -16,7 +16,7 @@ from benchc_tasks.stacks.lmms_eval import preflight
 from benchc_tasks.stacks.lmms_eval.launching import Launch, Outcome, outcome_of, results_in, start
 from benchc_tasks.stacks.planning import Plan, TokensPerPass, plan_of, planned_tasks
 
-__all__ = ["add_parser", "dataset_source", "run"]
+__all__ = ["add_parser", "run"]
 
 CACHE = ".answers"
 """The folder for kept answers, inside the output folder; `runs/*` does not match it."""
@@ -42,7 +42,9 @@ def add_parser(subparsers: Any) -> None:
         help="the model, such as backend=qwen2_5_vl,pretrained=Qwen/Qwen2.5-VL-7B-Instruct; the bundled one by default",
     )
     parser.add_argument("--model", default="benchc", metavar="NAME", help="lmms-eval's model (%(default)s)")
-    parser.add_argument("--dataset", metavar="PATH", help="a folder, a file or a hub id (that of BENCHC_DATASET)")
+    parser.add_argument(
+        "--dataset", metavar="PATH", help="a folder, file, hub id or set by name (that of BENCHC_DATASET)"
+    )
     design = parser.add_mutually_exclusive_group()
     design.add_argument("--lite", action="store_true", help="20 passes a sample instead of 96, for a first look")
     design.add_argument("--tasks", metavar="NAME,...", help="other tasks than all 19 corruptions")
@@ -84,16 +86,11 @@ def launch_of(arguments: argparse.Namespace) -> Launch:
         model=arguments.model,
         model_args=arguments.model_args,
         tasks=",".join(_tasks(arguments)),
-        dataset=dataset_source(arguments.dataset),
+        dataset=arguments.dataset,
         limit=arguments.limit,
         cache=arguments.use_cache or str(Path(arguments.output_path) / CACHE),
         options=[word for word in arguments.others if word != "--log_samples"],
     )
-
-
-def dataset_source(named: str | None) -> str | None:
-    """Return what BENCHC_DATASET is to be for `--dataset`; sets by name are resolved here."""
-    return named
 
 
 def check(launch: Launch) -> list[str]:
@@ -114,6 +111,7 @@ def check(launch: Launch) -> list[str]:
     preflight.check_options(launch.options)
     preflight.check_tasks(tasks)
     preflight.check_arguments(launch.model, preflight.parse_arguments(launch.model_args))
+    preflight.check_output_folder(Path(launch.output), 0)
     samples = load_dataset(launch.dataset)
     plan = plan_of_tasks(tasks, samples, launch.limit)
     rows = samples.without_images()

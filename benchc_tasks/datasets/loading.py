@@ -43,6 +43,7 @@ from benchc_tasks.datasets.schema import (
     columns_of_table,
     missing_columns,
     raise_first,
+    repeated_columns,
     sample_name,
 )
 from benchc_tasks.datasets.sources import check_row_count, find_files, is_parquet
@@ -225,7 +226,7 @@ def _read_parquet(path: Path, declared: Declaration) -> _Part:
     try:
         stored = pq.read_schema(path, memory_map=True)
         names = [name for name in SAMPLE_SCHEMA.names if name in stored.names]
-        raise_first(missing_columns(stored.names), lambda row: path.name)
+        raise_first([*missing_columns(stored.names), *repeated_columns(stored.names)], lambda row: path.name)
         problem = column_problem(stored.field(IMAGE_COLUMN).type)
         if problem:
             raise DatasetError(f"{path.name} row 1: {problem}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ __all__ = [
     "missing_columns",
     "raise_first",
     "reason_of",
+    "repeated_columns",
     "sample_name",
 ]
 
@@ -140,6 +142,22 @@ def missing_columns(columns: Iterable[str]) -> list[Fault]:
         Fault(-1, name, f"the column `{name}` is missing; a dataset needs the columns {', '.join(REQUIRED_COLUMNS)}")
         for name in REQUIRED_COLUMNS
         if name not in present
+    ]
+
+
+def repeated_columns(columns: Iterable[str]) -> list[Fault]:
+    """List the columns of `SAMPLE_SCHEMA` that are there more than once.
+
+    Returns
+    -------
+    list of Fault
+        One for each such column.
+    """
+    counts = Counter(columns)
+    return [
+        Fault(-1, name, f"the column `{name}` is there {counts[name]} times; keep one of them")
+        for name in [*SAMPLE_SCHEMA.names, IMAGE_COLUMN]
+        if counts[name] > 1
     ]
 
 

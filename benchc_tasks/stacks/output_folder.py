@@ -23,7 +23,7 @@ def check_output_folder(folder: Path, requests: int) -> None:
     folder : Path
         `--output_path`; it is made if it does not exist.
     requests : int
-        How many requests the results answer.
+        How many requests the results answer; with 0 only the folder is checked, not its room.
 
     Raises
     ------
@@ -37,7 +37,8 @@ def check_output_folder(folder: Path, requests: int) -> None:
             while size > 0:
                 size -= probe.write(bytes(min(size, 1 << 20)))
     except OSError as fault:
+        room = f", with room for {requests * BYTES_OF_A_REQUEST:,} bytes" if requests else ""
         raise OutputFolderError(
             f"the results could not be written to --output_path {folder} ({fault.strerror}): nothing was scored yet; "
-            f"name a folder that can be written, with room for {requests * BYTES_OF_A_REQUEST:,} bytes"
+            f"name a folder that can be written{room}"
         ) from fault

@@ -125,6 +125,20 @@ def test_a_missing_column_is_named(tmp_path, make_rows, write_jsonl, column, for
         load_dataset(path)
 
 
+@pytest.mark.parametrize("column", ["id", "answer", "image"])
+def test_a_column_that_is_there_twice_is_named(tmp_path, make_rows, column):
+    table = pa.Table.from_pylist(make_rows(2))
+    pq.write_table(table.append_column(column, table[column]), tmp_path / "data.parquet")
+    with pytest.raises(DatasetError, match=f"^data.parquet: the column `{column}` is there 2 times; keep one of them$"):
+        load_dataset(tmp_path)
+
+
+def test_a_column_whose_name_goes_on_behind_a_point_is_left_out(tmp_path, make_rows):
+    table = pa.Table.from_pylist(make_rows(2))
+    pq.write_table(table.append_column("answer.note", table["question"]), tmp_path / "data.parquet")
+    assert load_dataset(tmp_path)[1]["answer"] == make_rows(2)[1]["answer"]
+
+
 def test_ids_that_differ_in_case_are_different(tmp_path, make_rows):
     rows = make_rows(2)
     rows[1]["id"] = "S0"
