@@ -193,9 +193,9 @@ def glass_blur(picture: Picture, shifts: NDArray[np.int8], sigma: float, reach: 
     The papers speak of swapping pixels. In the reference the swap of two views is a copy, and so it is here: in the
     order from bottom right to top left, each pixel is overwritten by its drawn neighbour.
     """
-    moved = blur_picture(picture, sigma)
+    moved = blur_picture(picture.pixels, sigma)
     _move_pixels(moved, shifts, reach)
-    return blur_picture(Picture(moved), sigma)
+    return blur_picture(moved, sigma)
 
 
 def _camera_angle(key: Key, picture: Picture) -> float:
@@ -273,4 +273,4 @@ def gaussian_blur(picture: Picture, sigma: float) -> NDArray[np.uint8]:
     ndarray of uint8, shape (H, W, 3)
         The blurred image, its border pixels repeated beyond its border.
     """
-    return blur_picture(picture, sigma)
+    return blur_picture(picture.pixels, sigma)

@@ -7,6 +7,7 @@ correctly by specification, or nothing but ``+ - *``. They serve the few numbers
 
 import math
 from decimal import Context, Decimal
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,7 @@ def cosine_and_sine(degrees: float) -> tuple[float, float]:
     return cosine, sine
 
 
+@lru_cache(maxsize=64)
 def gaussian_weights(sigma: float, truncate: float) -> NDArray[np.float64]:
     """Return the weights of one half of a Gaussian filter, the centre first.
 
@@ -71,14 +73,15 @@ def gaussian_weights(sigma: float, truncate: float) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64
-        Weights at distances 0, 1, ..., r, such that the whole, two-sided filter sums to 1.
+        Weights at distances 0, 1, ..., r, such that the whole, two-sided filter sums to 1; to be read only.
     """
     radius = int(truncate * sigma + 0.5)
     half = [1.0] + [exponential(-0.5 * distance * distance / (sigma * sigma)) for distance in range(1, radius + 1)]
     total = math.fsum([half[0], *half[1:], *half[1:]])
-    return np.array([weight / total for weight in half])
+    return _read_only([weight / total for weight in half])
 
 
+@lru_cache(maxsize=16)
 def one_sided_gaussian_weights(count: int, sigma: float) -> NDArray[np.float64]:
     """Return the weights of a streak that fades as a Gaussian from its first pixel on.
 
@@ -92,8 +95,14 @@ def one_sided_gaussian_weights(count: int, sigma: float) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64
-        Weights at distances 0, 1, ..., count - 1, summing to 1.
+        Weights at distances 0, 1, ..., count - 1, summing to 1; to be read only.
     """
     weights = [exponential(-distance * distance / (2.0 * sigma * sigma)) for distance in range(count)]
     total = math.fsum(weights)
-    return np.array([weight / total for weight in weights])
+    return _read_only([weight / total for weight in weights])
+
+
+def _read_only(weights: list[float]) -> NDArray[np.float64]:
+    array = np.array(weights)
+    array.flags.writeable = False
+    return array

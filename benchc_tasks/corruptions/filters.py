@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, gaussian_weights, one_sided_gaussian_weights
-from benchc_tasks.corruptions.picture import MARGINS, Picture, pad
+from benchc_tasks.corruptions.picture import pack, positions
 
 __all__ = ["blur_field", "blur_picture", "enlarge", "look_up", "mean_of_zooms", "streak", "truncate"]
 
@@ -71,32 +71,50 @@ def _blur_along(line: NDArray[Float], weights: NDArray[Float], channels: int, ou
 
 
 @compiled
+def _extend(line: NDArray[Float], columns: NDArray[np.int64], reach: int, channels: int) -> None:
+    """Fill both margins of a row with the pixels that `columns` puts there."""
+    for part in (0, columns.size - reach):
+        for x in range(part, part + reach):
+            for c in range(channels):
+                line[x * channels + c] = line[(reach + columns[x]) * channels + c]
+
+
+@compiled
 def _blur_field(
-    padded: NDArray[Float], down: NDArray[Float], across: NDArray[Float], scale: Float, out: NDArray[Float]
+    field: NDArray[Any],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    down: NDArray[Float],
+    across: NDArray[Float],
+    out: NDArray[Float],
 ) -> None:
-    reach = down.size - 1
-    line = np.empty(padded.shape[1], padded.dtype)
+    number = down.dtype.type
+    reach = across.size - 1
+    line = np.empty(columns.size, down.dtype)
+    inside = line[reach : columns.size - reach]
     for y in range(out.shape[0]):
-        middle = padded[y + reach]
-        weight = scale * down[0]
-        for i in range(line.size):
-            line[i] = weight * middle[i]
+        middle = field[y]
+        weight = down[0]
+        for i in range(inside.size):
+            inside[i] = weight * number(middle[i])
         for k in range(1, down.size):
-            weight = scale * down[k]
-            above = padded[y + reach - k]
-            below = padded[y + reach + k]
-            for i in range(line.size):
-                line[i] += weight * (above[i] + below[i])
+            weight = down[k]
+            above = field[rows[y + down.size - 1 - k]]
+            below = field[rows[y + down.size - 1 + k]]
+            for i in range(inside.size):
+                inside[i] += weight * (number(above[i]) + number(below[i]))
+        _extend(line, columns, reach, 1)
         _blur_along(line, across, 1, out[y])
 
 
 def blur_field(
-    field: NDArray[Float],
+    field: NDArray[Any],
     sigma: tuple[float, float],
     truncate: float,
     border: Literal["edge", "symmetric"],
     scale: float = 1.0,
-) -> NDArray[Float]:
+    dtype: type[np.floating[Any]] | None = None,
+) -> NDArray[Any]:
     """Blur a field of numbers with a Gaussian, first down the columns, then along the rows.
 
     Parameters
@@ -111,51 +129,59 @@ def blur_field(
         As in `numpy.pad`: beyond the border its pixels are repeated, or the field is mirrored at its outer edge.
     scale : float, default=1
         Factor of the result.
+    dtype : {numpy.float32, numpy.float64}, optional
+        In what to compute; by default that of `field`.
 
     Returns
     -------
-    ndarray
-        In the shape and dtype of `field`.
+    ndarray of `dtype`, shape (H, W)
+        The blurred field.
     """
-    down, across = (gaussian_weights(one, truncate).astype(field.dtype) for one in sigma)
-    padded = pad(field, down.size - 1, across.size - 1, border)
-    out = np.empty_like(field)
-    _blur_field(padded, down, across, field.dtype.type(scale), out)
+    dtype = field.dtype.type if dtype is None else dtype
+    down, across = (gaussian_weights(one, truncate).astype(dtype) for one in sigma)
+    rows = positions(field.shape[0], down.size - 1, border)
+    columns = positions(field.shape[1], across.size - 1, border)
+    out = np.empty(field.shape, dtype)
+    _blur_field(field, rows, columns, dtype(scale) * down, across, out)
     return out
 
 
 @compiled
-def _blur_pixels(padded: NDArray[np.uint8], margin: int, weights: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
-    length = out.shape[1]
+def _blur_pixels(
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    out: NDArray[np.uint8],
+) -> None:
     reach = weights.size - 1
-    first = 3 * (margin - reach)
-    stop = 3 * (margin + reach) + length
-    line = np.empty(stop - first, np.float32)
-    row = np.empty(length, np.float32)
+    line = np.empty(3 * columns.size, np.float32)
+    inside = line[3 * reach : line.size - 3 * reach]
+    row = np.empty(inside.size, np.float32)
     for y in range(out.shape[0]):
-        middle = padded[y + margin, first:stop]
+        middle = pixels[y]
         weight = weights[0]
-        for i in range(line.size):
-            line[i] = weight * np.float32(middle[i])
+        for i in range(inside.size):
+            inside[i] = weight * np.float32(middle[i])
         for k in range(1, weights.size):
             weight = weights[k]
-            above = padded[y + margin - k, first:stop]
-            below = padded[y + margin + k, first:stop]
-            for i in range(line.size):
-                line[i] += weight * np.float32(np.int32(np.int32(above[i]) + np.int32(below[i])))
+            above, below = pixels[rows[y + reach - k]], pixels[rows[y + reach + k]]
+            for i in range(inside.size):
+                inside[i] += weight * np.float32(np.int32(np.int32(above[i]) + np.int32(below[i])))
+        _extend(line, columns, reach, 3)
         _blur_along(line, weights, 3, row)
         truncate(row, np.float32(0.0), out[y])
 
 
-def blur_picture(picture: Picture, sigma: float) -> NDArray[np.uint8]:
+def blur_picture(pixels: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     """Blur an image with a Gaussian that ends at four standard deviations, the border pixels repeated.
 
     Parameters
     ----------
-    picture : Picture
+    pixels : ndarray of uint8, shape (H, W, 3)
         The image.
     sigma : float
-        Standard deviation in pixels, at most 9.
+        Standard deviation in pixels.
 
     Returns
     -------
@@ -163,10 +189,10 @@ def blur_picture(picture: Picture, sigma: float) -> NDArray[np.uint8]:
         The blurred image.
     """
     weights = gaussian_weights(sigma, 4.0).astype(np.float32)
-    padded = picture.padded("edge")
-    out = np.empty_like(picture.pixels)
-    height = out.shape[0]
-    _blur_pixels(padded.reshape(padded.shape[0], -1), MARGINS["edge"], weights, out.reshape(height, -1))
+    height, width = pixels.shape[:2]
+    rows, columns = (positions(side, weights.size - 1, "edge") for side in (height, width))
+    out = np.empty_like(pixels)
+    _blur_pixels(pixels.reshape(height, -1), rows, columns, weights, out.reshape(height, -1))
     return out
 
 
@@ -246,124 +272,129 @@ def streak(
 class ZoomedAxis(NamedTuple):
     """Where a zoom reads along one axis: pixel i is ``near[i] * source[first[i]] + far[i] * source[first[i] + 1]``."""
 
-    first: NDArray[np.int64]
+    first: NDArray[np.int32]
     near: NDArray[np.float32]
     far: NDArray[np.float32]
 
 
-def zoomed_axis(size: int, factor: float, length: int | None = None) -> ZoomedAxis:
-    """Return where a zoom reads along an axis.
+@compiled
+def _fill_axis(
+    size: int, part: int, zoomed: int, first: NDArray[np.int32], near: NDArray[np.float32], far: NDArray[np.float32]
+) -> None:
+    step = np.float64(part - 1) / np.float64(zoomed - 1) if zoomed > 1 else 0.0
+    before = (size - part) // 2
+    for i in range(first.size):
+        position = np.float64(i) * step
+        pixel = min(np.int64(np.floor(position)), max(part - 2, 0))
+        beyond = position > part - 1
+        far[i] = 0.0 if beyond else position - np.float64(pixel)
+        near[i] = 0.0 if beyond else 1.0 - (position - np.float64(pixel))
+        first[i] = pixel + before
+
+
+def zoomed_axes(size: int, factors: Sequence[float], length: int | None = None) -> ZoomedAxis:
+    """Return where zooms read along an axis.
 
     Parameters
     ----------
     size : int
         Length of the axis.
-    factor : float
-        The zoom, at least 1.
+    factors : sequence of float
+        The zooms, each at least 1.
     length : int, optional
         Zoom into that middle part of the axis which fills `length` pixels; by default, zoom all of it.
 
     Returns
     -------
     ZoomedAxis
-        `length` pixels, or `size` times `factor`, rounded.
+        A row for each zoom, of `length` pixels or of `size` times the zoom, rounded.
 
     Notes
     -----
     As in `scipy.ndimage.zoom` at order 1: the outermost pixels of the part zoomed into become the outermost pixels of
     the result, and a position that lands beyond the last pixel, by rounding, is black.
     """
-    part = size if length is None else math.ceil(length / factor)
-    zoomed = round(part * factor)
-    step = (part - 1) / (zoomed - 1) if zoomed > 1 else 0.0
-    position = np.arange(zoomed) * step
-    first = np.minimum(np.floor(position).astype(np.int64), max(part - 2, 0))
-    far = position - first
-    near = 1.0 - far
-    beyond = position > part - 1
-    far[beyond] = near[beyond] = 0.0
-    axis = (first + (size - part) // 2, near.astype(np.float32), far.astype(np.float32))
-    return ZoomedAxis(*(one[:length] for one in axis))
+    parts = [size if length is None else math.ceil(length / factor) for factor in factors]
+    zoomed = [round(part * factor) for part, factor in zip(parts, factors, strict=True)]
+    shape = (len(parts), zoomed[0] if length is None else length)
+    axes = ZoomedAxis(np.empty(shape, np.int32), np.empty(shape, np.float32), np.empty(shape, np.float32))
+    for row in range(len(parts)):
+        _fill_axis(size, parts[row], zoomed[row], axes.first[row], axes.near[row], axes.far[row])
+    return axes
 
 
 @compiled
-def _stretch_row(line: NDArray[np.float32], columns: ZoomedAxis, channels: int, out: NDArray[np.float32]) -> None:
-    """Zoom one row of pixels, of one or three channels."""
-    firsts, near, far = columns
-    if channels == 1:
-        for x in range(firsts.size):
-            out[x] = near[x] * line[firsts[x]] + far[x] * line[firsts[x] + 1]
-    else:
-        for x in range(firsts.size):
-            start = 3 * firsts[x]
-            one, other = near[x], far[x]
-            red = one * line[start] + other * line[start + 3]
-            green = one * line[start + 1] + other * line[start + 4]
-            blue = one * line[start + 2] + other * line[start + 5]
-            out[3 * x], out[3 * x + 1], out[3 * x + 2] = red, green, blue
-
-
-@compiled
-def _add_zoomed_row(
-    image: NDArray[Any],
-    y: int,
-    rows: ZoomedAxis,
+def _stretch_row(
+    packed: NDArray[np.int32],
     columns: ZoomedAxis,
-    channels: int,
-    newest: int,
-    stretched: NDArray[np.float32],
+    left: NDArray[np.int32],
+    right: NDArray[np.int32],
     out: NDArray[np.float32],
-) -> int:
-    """Add row `y` of a zoomed image.
-
-    `stretched` holds the image's two newest stretched rows, since the next row of the result needs mostly the same,
-    and behind them the newest row as it was. Returns the number of the newest one.
-    """
-    first = rows.first[y]
-    while newest <= first:
-        newest += 1
-        if newest >= first:
-            source = image[min(newest, image.shape[0] - 1)]
-            line = stretched[2]
-            for i in range(source.size):
-                line[i] = np.float32(source[i])
-            _stretch_row(line, columns, channels, stretched[newest % 2])
-    above = stretched[first % 2]
-    below = stretched[(first + 1) % 2]
-    near = rows.near[y]
-    far = rows.far[y]
-    for i in range(out.size):
-        out[i] += near * above[i] + far * below[i]
-    return newest
+) -> None:
+    """Zoom one row of packed pixels into three planes: all reds, all greens, all blues."""
+    for x in range(left.size):  # in a loop of its own, so that LLVM vectorises the arithmetic
+        first = np.uint64(columns.first[x])
+        left[x] = packed[first]
+        right[x] = packed[first + np.uint64(1)]
+    red, green, blue = out[0], out[1], out[2]
+    near, far = columns.near, columns.far
+    for x in range(left.size):
+        a, b, one, other = left[x], right[x], near[x], far[x]
+        red[x] = one * np.float32(np.int32(a & 255)) + other * np.float32(np.int32(b & 255))
+        green[x] = one * np.float32(np.int32(a >> 8 & 255)) + other * np.float32(np.int32(b >> 8 & 255))
+        blue[x] = one * np.float32(np.int32(a >> 16)) + other * np.float32(np.int32(b >> 16))
 
 
 @compiled
-def _mean_of_zooms(image: NDArray[np.uint8], rows: ZoomedAxis, columns: ZoomedAxis, out: NDArray[np.uint8]) -> None:
-    """Average the image and its zooms; the axes have one row for each."""
-    height, length = out.shape
+def _mean_of_zooms(
+    packed: NDArray[np.int32], copies: int, rows: ZoomedAxis, columns: ZoomedAxis, out: NDArray[np.uint8]
+) -> None:
+    """Average `copies` of the image and its zooms; the axes have one row for each zoom."""
+    height, width = out.shape[:2]
     layers = rows.first.shape[0]
-    share = np.float32(1.0 / (layers + 1))
+    share = np.float32(1.0 / (layers + copies))
+    many, top, bottom = np.int32(copies), np.float32(255.0), np.float32(0.0)
     band = 16  # rows at a time, which stay in the processor's cache from layer to layer
-    total = np.empty((band, length), np.float32)
-    stretched = np.empty((layers, 3, max(length, image.shape[1])), np.float32)
+    total = np.empty((band, 3, width), np.float32)
+    stretched = np.empty((layers, 2, 3, width), np.float32)  # the two newest rows of each layer
     newest = np.full(layers, -1)
+    left, right = np.empty(width, np.int32), np.empty(width, np.int32)
     for start in range(0, height, band):
         stop = min(start + band, height)
         for y in range(start, stop):
-            clean = image[y]
-            for i in range(length):
-                total[y - start, i] = np.float32(clean[i])
+            clean = packed[y]
+            red, green, blue = total[y - start, 0], total[y - start, 1], total[y - start, 2]
+            for x in range(width):
+                red[x] = np.float32(np.int32(many * np.int32(clean[x] & 255)))
+                green[x] = np.float32(np.int32(many * np.int32(clean[x] >> 8 & 255)))
+                blue[x] = np.float32(np.int32(many * np.int32(clean[x] >> 16)))
         for layer in range(layers):
             across = ZoomedAxis(columns.first[layer], columns.near[layer], columns.far[layer])
-            down = ZoomedAxis(rows.first[layer], rows.near[layer], rows.far[layer])
-            recent = stretched[layer]
             for y in range(start, stop):
-                newest[layer] = _add_zoomed_row(image, y, down, across, 3, newest[layer], recent, total[y - start])
+                first = rows.first[layer, y]
+                while newest[layer] <= first:
+                    newest[layer] += 1
+                    if newest[layer] >= first:
+                        source = packed[min(newest[layer], height - 1)]
+                        _stretch_row(source, across, left, right, stretched[layer, newest[layer] % 2])
+                _add_between(stretched[layer], first, rows.near[layer, y], rows.far[layer, y], total[y - start])
         for y in range(start, stop):
-            row = total[y - start]
-            for i in range(length):
-                row[i] *= share
-            truncate(row, np.float32(0.0), out[y])
+            red, green, blue = total[y - start, 0], total[y - start, 1], total[y - start, 2]
+            target = out[y].reshape(-1)
+            for x in range(width):
+                target[3 * x] = np.uint8(np.int32(min(max(red[x] * share, bottom), top)))
+                target[3 * x + 1] = np.uint8(np.int32(min(max(green[x] * share, bottom), top)))
+                target[3 * x + 2] = np.uint8(np.int32(min(max(blue[x] * share, bottom), top)))
+
+
+@compiled
+def _add_between(
+    stretched: NDArray[np.float32], first: int, near: np.float32, far: np.float32, out: NDArray[np.float32]
+) -> None:
+    """Add what lies between row `first` and the next, which stand at their numbers modulo 2."""
+    above, below, total = stretched[first % 2].reshape(-1), stretched[(first + 1) % 2].reshape(-1), out.reshape(-1)
+    for i in range(total.size):
+        total[i] += near * above[i] + far * below[i]
 
 
 def mean_of_zooms(image: NDArray[np.uint8], factors: Sequence[float]) -> NDArray[np.uint8]:
@@ -382,21 +413,31 @@ def mean_of_zooms(image: NDArray[np.uint8], factors: Sequence[float]) -> NDArray
         The mean of all.
     """
     height, width = image.shape[:2]
-    rows = ZoomedAxis(*map(np.stack, zip(*(zoomed_axis(height, factor, height) for factor in factors), strict=True)))
-    columns = ZoomedAxis(*map(np.stack, zip(*(zoomed_axis(width, factor, width) for factor in factors), strict=True)))
+    packed = np.empty((height, width + 1), np.int32)
+    pack(image, packed)
+    larger = [factor for factor in factors if factor != 1.0]  # a zoom by 1 is the image itself
+    copies = 1 + len(factors) - len(larger)
     out = np.empty_like(image)
-    if width == 1:  # every column is read with its right neighbour
-        image = np.repeat(image, 2, axis=1)
-    _mean_of_zooms(image.reshape(height, -1), rows, columns, out.reshape(height, -1))
+    _mean_of_zooms(packed, copies, zoomed_axes(height, larger, height), zoomed_axes(width, larger, width), out)
     return out
 
 
 @compiled
 def _enlarge(field: NDArray[np.float32], rows: ZoomedAxis, columns: ZoomedAxis, out: NDArray[np.float32]) -> None:
-    stretched = np.empty((3, max(out.shape[1], field.shape[1])), np.float32)
+    last = np.array(field.shape) - 1
+    stretched = np.empty((2, out.shape[1]), np.float32)
     newest = -1
     for y in range(out.shape[0]):
-        newest = _add_zoomed_row(field, y, rows, columns, 1, newest, stretched, out[y])
+        first = rows.first[0, y]
+        while newest <= first:
+            newest += 1
+            source, row = field[min(newest, last[0])], stretched[newest % 2]
+            for x in range(row.size):
+                left = columns.first[0, x]
+                row[x] = columns.near[0, x] * source[left] + columns.far[0, x] * source[min(left + 1, last[1])]
+        above, below, row = stretched[first % 2], stretched[(first + 1) % 2], out[y]
+        for x in range(row.size):
+            row[x] = rows.near[0, y] * above[x] + rows.far[0, y] * below[x]
 
 
 def enlarge(field: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -414,9 +455,7 @@ def enlarge(field: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     ndarray of float32
         Its sides are those of `field` times `factor`, rounded.
     """
-    rows, columns = (zoomed_axis(side, factor) for side in field.shape)
-    if field.shape[1] == 1:  # every column is read with its right neighbour
-        field = np.repeat(field, 2, axis=1)
-    out = np.zeros((rows.first.size, columns.first.size), np.float32)
+    rows, columns = (zoomed_axes(side, [factor]) for side in field.shape)
+    out = np.empty((rows.first.shape[1], columns.first.shape[1]), np.float32)
     _enlarge(field, rows, columns, out)
     return out

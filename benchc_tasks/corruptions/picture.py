@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -10,13 +11,36 @@ from numpy.typing import NDArray
 
 from benchc_tasks.corruptions.compiled import compiled
 
-__all__ = ["MARGINS", "Border", "Picture", "pad"]
+__all__ = ["MARGINS", "Border", "Picture", "pack", "pad", "positions"]
 
 Border = Literal["edge", "reflect", "symmetric"]
 Number = TypeVar("Number", bound=np.generic)
 
 MARGINS: Mapping[Border, int] = MappingProxyType({"edge": 40, "reflect": 10})
 """How many pixels a padded image gains on every side: as far as the widest filter with that border reaches."""
+
+
+@lru_cache(maxsize=64)
+def positions(size: int, margin: int, border: Border) -> NDArray[np.int64]:
+    """Return which pixel of an axis stands at each place of the axis with a margin.
+
+    Parameters
+    ----------
+    size : int
+        Length of the axis.
+    margin : int
+        How many places there are before its first and after its last pixel.
+    border : {"edge", "reflect", "symmetric"}
+        As in `numpy.pad`: repeat the border pixels, or mirror the image at them, or at its outer edge.
+
+    Returns
+    -------
+    ndarray of int64, shape (size + 2 margin,)
+        Positions in 0..size - 1, to be read only.
+    """
+    found: NDArray[np.int64] = np.pad(np.arange(size), margin, mode=border)
+    found.flags.writeable = False
+    return found
 
 
 @compiled
@@ -62,12 +86,31 @@ def pad(image: NDArray[Number], down: int, across: int, border: Border) -> NDArr
         The padded image.
     """
     height, width = image.shape[:2]
-    rows = np.pad(np.arange(height), down, mode=border)
-    columns = np.pad(np.arange(width), across, mode=border)
+    rows = positions(height, down, border)
+    columns = positions(width, across, border)
     out = np.empty((rows.size, columns.size, *image.shape[2:]), image.dtype)
     channels = image.size // (height * width)
     _copy_from(image.reshape(height, -1), rows, columns, channels, out.reshape(rows.size, -1))
     return out
+
+
+@compiled
+def pack(pixels: NDArray[np.uint8], packed: NDArray[np.int32]) -> None:
+    """Put the three bytes of each pixel into one number, red lowest.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (H, W, 3)
+        An image.
+    packed : ndarray of int32, shape (H, W) or more columns
+        Receives it; further columns repeat the last one, so that each pixel has a right neighbour.
+    """
+    width = pixels.shape[1]
+    for y in range(pixels.shape[0]):
+        line, row = pixels[y].reshape(-1), packed[y]
+        for x in range(width):
+            row[x] = np.int32(line[3 * x]) | np.int32(line[3 * x + 1]) << 8 | np.int32(line[3 * x + 2]) << 16
+        row[width:] = row[width - 1]
 
 
 class Picture:

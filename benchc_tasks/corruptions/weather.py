@@ -477,7 +477,7 @@ def spatter(
     The field is smoothed in float64: its edges decide over whole droplets. Where there is no water at all the reference
     divides zero by zero and returns black; the image stays as it is here.
     """
-    liquid = blur_field(normals.astype(np.float64), (sigma, sigma), 4.0, "edge", scale=spread)
+    liquid = blur_field(normals, (sigma, sigma), 4.0, "edge", scale=spread, dtype=np.float64)
     liquid += mean
     liquid[liquid < threshold] = 0.0
     mask = _mud(liquid, threshold, soften) if mud else _water(liquid, opacity)
