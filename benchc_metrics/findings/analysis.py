@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from benchc_metrics.findings.budget import KIND_LEVEL, holds
-from benchc_metrics.findings.exchange import Exchange
+from benchc_metrics.findings.budget import holds, kind_level, possible_kinds
+from benchc_metrics.findings.exchange import Exchange, corrupted_places
 from benchc_metrics.metrics.calibration import CalibrationBins
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading, confidence, correctness
@@ -256,6 +256,14 @@ class Contest:
         """Name of the metric by which models are called robust."""
         return robustness_metric()
 
+    @property
+    def level(self) -> float:
+        """The largest chance of any false claim of one kind in a report on these runs."""
+        runs = [entrant.run for entrant in self.entrants]
+        corruptions = max((len(corrupted_places(run.corruptions)) for run in runs), default=0)
+        has_distributions = all(run.has_distributions for run in runs)
+        return kind_level(len(possible_kinds(len(runs), corruptions, has_distributions=has_distributions)))
+
     def ranking(self, metric: str) -> list[int]:
         """Return the places from best to worst of the runs that have the metric and take part in it."""
         sign = -1.0 if METRICS[metric].higher_is_better else 1.0
@@ -298,7 +306,7 @@ class Contest:
         """
         metrics = list(dict.fromkeys((self.robustness, *headline_metrics())))
         p_values = [self._p_value(metric) for metric in metrics]
-        sure = [*holds(p_values[:1]), *holds(p_values[1:])]
+        sure = [*holds(p_values[:1], self.level), *holds(p_values[1:], self.level)]
         return {
             metric: self.ranking(metric)[0] if is_sure else None for metric, is_sure in zip(metrics, sure, strict=True)
         }
@@ -311,9 +319,9 @@ class Contest:
         sign = 1 if METRICS[metric].higher_is_better else -1
         largest = 0.0
         for rival in rivals:
-            largest = max(largest, 2 * self.between(metric, best, rival).tail(sign, KIND_LEVEL / 2))
+            largest = max(largest, 2 * self.between(metric, best, rival).tail(sign, self.level / 2))
             # The rest can only make it larger.
-            if largest > KIND_LEVEL:
+            if largest > self.level:
                 break
         return min(largest, 1.0) if rivals else np.nan
 

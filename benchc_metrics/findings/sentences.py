@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis
-from benchc_metrics.findings.budget import KIND_LEVEL, Kind, holds
+from benchc_metrics.findings.budget import Kind, holds
 from benchc_metrics.findings.exchange import corrupted_places
 from benchc_metrics.statistics.contrasts import Contrast
 from benchc_metrics.statistics.estimates import Estimate
@@ -111,13 +111,13 @@ def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]
         claims: tuple[tuple[Kind, Direction, Iterator[Statement]], ...] = (
             ("Most robust", "neutral", _most_robust(contest)),
             ("Accuracy and robustness disagree", "neutral", _disagreement(contest)),
-            ("Accuracy rose under mild corruption while RAS fell", "worse", _hidden_loss(seeing)),
-            ("Fails by erroneous confidence", "worse", _erroneous_confidence(seeing)),
-            ("Right but less sure", "worse", _less_sure(seeing)),
-            ("Loses by destruction", "worse", _destruction(seeing)),
-            ("Gains from correction", "better", _correction(seeing)),
-            ("Hardest corruptions", "worse", _hardest(seeing)),
-            ("Overconfident under corruption", "worse", _overconfidence(seeing)),
+            ("Accuracy rose under mild corruption while RAS fell", "worse", _hidden_loss(seeing, contest.level)),
+            ("Fails by erroneous confidence", "worse", _erroneous_confidence(seeing, contest.level)),
+            ("Right but less sure", "worse", _less_sure(seeing, contest.level)),
+            ("Loses by destruction", "worse", _destruction(seeing, contest.level)),
+            ("Gains from correction", "better", _correction(seeing, contest.level)),
+            ("Hardest corruptions", "worse", _hardest(seeing, contest.level)),
+            ("Overconfident under corruption", "worse", _overconfidence(seeing, contest.level)),
         )
         found.extend(claims)
     written = ((title, direction, tuple(statements)) for title, direction, statements in found)
@@ -153,10 +153,11 @@ def _said(corruption: str) -> str:
     return corruption.replace("_", " ")
 
 
-def _made(candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, tuple[Estimate, ...]]]:
+def _made(candidates: Sequence[_Candidate], level: float) -> Iterator[tuple[_Candidate, tuple[Estimate, ...]]]:
     """Return the claims of one kind that can be made, with their effects."""
-    tails = [max(part.tail(sign, KIND_LEVEL) for part, sign in candidate.parts) for candidate in candidates]
-    for candidate, is_sure in zip(candidates, holds(tails), strict=True):
+    tests = len(candidates)
+    tails = [max(part.tail(sign, level, tests) for part, sign in candidate.parts) for candidate in candidates]
+    for candidate, is_sure in zip(candidates, holds(tails, level), strict=True):
         effects = tuple(part.estimate() for part, _ in candidate.parts) if is_sure else ()
         # Where few samples differ the interval of a rate can be wider than the test is strict.
         if effects and all(is_effect(effect) for effect in effects):
@@ -199,7 +200,7 @@ def _disagreement(contest: Contest) -> Iterator[Statement]:
         )
         for first, second in permutations(contest.ranking(metric), 2)
     ]
-    found = list(_made(candidates))
+    found = list(_made(candidates, contest.level))
     if found:
         claim, (accuracy, robustness) = max(found, key=lambda each: -each[1][0].value * each[1][1].value)
         yield Statement(
@@ -210,13 +211,13 @@ def _disagreement(contest: Contest) -> Iterator[Statement]:
         )
 
 
-def _hidden_loss(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _hidden_loss(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     """Accuracy above that on clean images, RAS below that of the pairs read backwards, at mild severities."""
     candidates = []
     for analysis in analyses:
         places = corrupted_places(analysis.run.corruptions)
         candidates += [_mild(analysis, places), *(_mild(analysis, [place], place) for place in places)]
-    found = sorted(_made(candidates), key=lambda each: (each[0].what >= 0, -each[1][0].value))
+    found = sorted(_made(candidates, level), key=lambda each: (each[0].what >= 0, -each[1][0].value))
     said: dict[str, int] = {}
     for claim, (gain, fall) in found:
         name = claim.about.name
@@ -243,9 +244,9 @@ def _mild(analysis: RunAnalysis, corruptions: Sequence[int], what: int = -1) -> 
     return _Candidate(((accuracy, 1), (exchange.rise(2 * exchange.alignment, places), -1)), analysis, what)
 
 
-def _erroneous_confidence(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _erroneous_confidence(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     for claim, (excess,) in _made(
-        [_Candidate(((each.exchange.erroneous_confidence(), 1),), each) for each in analyses]
+        [_Candidate(((each.exchange.erroneous_confidence(), 1),), each) for each in analyses], level
     ):
         forward = claim.about.headline("erroneous_confidence").value
         yield Statement(
@@ -255,8 +256,8 @@ def _erroneous_confidence(analyses: Sequence[RunAnalysis]) -> Iterator[Statement
         )
 
 
-def _less_sure(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
-    for claim, (excess,) in _made([_Candidate(((each.exchange.less_sure(), 1),), each) for each in analyses]):
+def _less_sure(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
+    for claim, (excess,) in _made([_Candidate(((each.exchange.less_sure(), 1),), each) for each in analyses], level):
         forward = claim.about.headline("hesitation").value
         yield Statement(
             f"{claim.about.name} is less sure of right answers: {percent(forward)} of its answers are right under "
@@ -265,9 +266,9 @@ def _less_sure(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
         )
 
 
-def _destruction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _destruction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     candidates = [_Candidate(((each.exchange.part_of_ras(is_right=True), -1),), each) for each in analyses]
-    for claim, (part,) in _made(candidates):
+    for claim, (part,) in _made(candidates, level):
         if claim.about.headline("destroyed").value > claim.about.headline("corrected").value:
             yield Statement(
                 f"{claim.about.name} loses by destruction: {_moves(claim.about)}. What pairs with a right clean answer "
@@ -276,14 +277,14 @@ def _destruction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
             )
 
 
-def _correction(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _correction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     """Gains of RAS and of answers: flatter wrong answers, none of which turns right, are no correction."""
     candidates = []
     for analysis in analyses:
         exchange = analysis.exchange
         moved = exchange.rise(exchange.right, is_rate=True)
         candidates.append(_Candidate(((exchange.part_of_ras(is_right=False), 1), (moved, 1)), analysis))
-    for claim, (part, rise) in _made(candidates):
+    for claim, (part, rise) in _made(candidates, level):
         yield Statement(
             f"{claim.about.name} gains from correction: {_moves(claim.about)}, {_points(rise)}. What pairs with a "
             f"wrong clean answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read "
@@ -297,7 +298,7 @@ def _moves(analysis: RunAnalysis) -> str:
     return f"{lost} of all answers go from right to wrong and {won} from wrong to right"
 
 
-def _hardest(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _hardest(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     """Corruptions whose RAS, averaged over the models, lies below the mean over all corruptions."""
     places = corrupted_places(analyses[0].run.corruptions)
     if len(places) < 2:
@@ -312,7 +313,7 @@ def _hardest(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
         for column in range(len(places))
     ]
     whose = analyses[0].name if len(analyses) == 1 else f"the {len(analyses)} models on average"
-    worst = sorted(_made(candidates), key=lambda each: each[1][0].value)
+    worst = sorted(_made(candidates, level), key=lambda each: each[1][0].value)
     for claim, (effect,) in worst[:_MOST_CORRUPTIONS]:
         corruption = analyses[0].run.corruptions[places[claim.what]]
         yield Statement(
@@ -329,13 +330,13 @@ def _means_by_corruption(analysis: RunAnalysis, places: Sequence[int]) -> NDArra
     return np.where(counts > 0, np.where(valid, values, 0.0).sum(axis=2) / np.maximum(counts, 1), np.nan)
 
 
-def _overconfidence(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _overconfidence(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     """Confidence above accuracy under corruption, and by more than on clean images."""
     candidates = []
     for analysis in analyses:
         gap = analysis.exchange.confidence - analysis.exchange.right
         candidates.append(_Candidate(((_excess(analysis), 1), (analysis.exchange.rise(gap), 1)), analysis))
-    for claim, (excess, growth) in _made(candidates):
+    for claim, (excess, growth) in _made(candidates, level):
         yield Statement(
             f"Under corruption the confidence of {claim.about.name} exceeds its accuracy by {_points(excess)}, "
             f"{_points(growth)} more than on clean images.",

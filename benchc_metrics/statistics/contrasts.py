@@ -2,11 +2,14 @@
 
 A claim of direction passes two tests, and its p-value is the larger of the two. *Student's t* over the samples asks
 whether the mean would keep its sign over other samples. *Relabelling* asks whether the condition that was called clean
-stands out: if nothing has an effect, each of a sample's conditions could be that one. Neither needs a resample, so that
-no level is too small for them: the tail of the relabelling distribution is computed by a saddlepoint approximation.
+stands out: if nothing has an effect, each of a sample's conditions could be that one. Labels are compared by their t.
+So the test is exact if nothing has an effect, and conditions that differ among themselves do not hide that the clean
+one differs from all of them.
 
 References
 ----------
+Chung and Romano, Exact and asymptotically robust permutation tests, Annals of Statistics 41, 2013.
+Besag and Clifford, Sequential Monte Carlo p-values, Biometrika 78, 1991.
 Daniels, Tail probability approximations, International Statistical Review 55, 1987 (Lugannani and Rice's formula).
 Robinson, Saddlepoint approximations for permutation tests, Journal of the Royal Statistical Society B 44, 1982.
 """
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp, expm1, inf, log, nan, sqrt
+from math import ceil, exp, expm1, inf, log, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +26,30 @@ from scipy.special import ndtr, stdtr, stdtrit
 
 from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.statistics.rates import rate_bounds
-from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL
+from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, SEED, raw_words
 
-__all__ = ["Contrast", "mean_estimate", "relabelled_tail", "sign_flips", "t_tail"]
+__all__ = ["Contrast", "flipped_tail", "mean_estimate", "relabelled_tail", "t_tail"]
 
 Array = NDArray[np.float64]
 
 _SAME = 1e-12
 """Contrasts that differ by less are the same: what is left of rounding."""
 
+_DRAWS = 10_000
+"""Draws of labels, if no smaller p-value is asked for."""
+
+_DRAWS_A_LEVEL = 4
+"""With this many draws for one over the level, three labellings as extreme as the observed one still pass it."""
+
+_BLOCK = 500
+_EXCEEDANCES = 100
+"""Drawing ends once this many labellings are as extreme: the p-value is then known to a tenth of itself."""
+
+_SAME_RATIO = 1e-9
+"""Values of t that differ by this share are the same."""
+
 _MOST_STEPS = 100
-"""More different steps than this between labels are no lattice."""
+"""More different steps than this between signs are no lattice."""
 
 _ITERATIONS = 60
 _NEAR_CENTRE = 1e-3
@@ -50,7 +66,7 @@ class Contrast:
         The samples that count; mean 0 if nothing has an effect.
     relabelled : callable, optional
         Returns the values under each label, shape (samples, labels), nan where a sample has no such label. Without it
-        the labels are two and change the sign.
+        coins decide about the signs.
     is_rate : bool
         Whether it is a difference of two shares, in [-1, 1], whose interval is never of width 0.
     """
@@ -63,7 +79,7 @@ class Contrast:
         """Return the mean with its interval."""
         return mean_estimate(self.values, level, is_rate=self.is_rate)
 
-    def tail(self, sign: int, level: float = 1.0) -> float:
+    def tail(self, sign: int, level: float = 1.0, tests: int = 1) -> float:
         """Return the one-sided p-value of the claim that the mean lies above 0, or below.
 
         Parameters
@@ -72,6 +88,8 @@ class Contrast:
             1 for above, -1 for below.
         level : float
             A p-value above this one need not be exact: it is then a lower limit that lies above `level` too.
+        tests : int
+            How many tests share the level: the p-value can be below `level / tests`.
 
         Returns
         -------
@@ -79,10 +97,12 @@ class Contrast:
             In [0, 1]; 1 where there are fewer than two samples.
         """
         of_t = t_tail(sign * self.values)
-        if of_t > level:
+        if of_t > level or of_t == 1.0:
             return of_t
-        relabelled = sign_flips(self.values) if self.relabelled is None else self.relabelled()
-        return max(of_t, relabelled_tail(sign * self.values, sign * relabelled))
+        if self.relabelled is None:
+            return max(of_t, flipped_tail(sign * self.values))
+        draws = max(_DRAWS, ceil(_DRAWS_A_LEVEL * tests / level))
+        return max(of_t, relabelled_tail(sign * self.values, sign * self.relabelled(), draws))
 
 
 def mean_estimate(values: Array, level: float = CONFIDENCE_LEVEL, *, is_rate: bool = False) -> Estimate:
@@ -124,19 +144,13 @@ def t_tail(values: Array) -> float:
     return float(stdtr(len(values) - 1, -mean / error))
 
 
-def sign_flips(values: Array) -> Array:
-    """Return both labels of contrasts that change their sign when the labels change places."""
-    return np.stack([values, -values], axis=1)
-
-
-def relabelled_tail(values: Array, relabelled: Array) -> float:
-    """Return the chance that random labels give a sum as large as the one observed.
+def flipped_tail(values: Array) -> float:
+    """Return the chance that random signs give a sum as large as the one observed.
 
     Parameters
     ----------
     values : ndarray of float64, shape (samples,)
-    relabelled : ndarray of float64, shape (samples, labels)
-        Each sample takes one of its labels, all alike, independently of the others; nan where it has no such label.
+        Each keeps its sign or changes it, both alike, independently of the others.
 
     Returns
     -------
@@ -145,32 +159,65 @@ def relabelled_tail(values: Array, relabelled: Array) -> float:
 
     Notes
     -----
-    The generating function of the sum is a product over samples, so that its tail is had from one root. Only where all
-    samples have their largest value is the chance exact; elsewhere the relative error is of order 1 / samples.
+    The generating function of the sum is a product over samples, so that its tail is had from one root: no level is too
+    small for a number of resamples. Only where no value is negative is the chance exact; elsewhere the relative error
+    is of order 1 / samples. All signs have the same sum of squares, so that the test of the sum is that of t.
+    """
+    moving = values[np.abs(values) > _SAME]
+    if moving.sum() <= _SAME:
+        return 1.0
+    scaled = moving / sqrt(float((moving**2).sum()))
+    if scaled.min() > 0:
+        return float(np.exp2(-len(scaled)))
+    return _saddlepoint_tail(np.abs(scaled), float(scaled.sum()))
+
+
+def relabelled_tail(values: Array, relabelled: Array, draws: int = _DRAWS) -> float:
+    """Return the chance that random labels give a value of t as large as the one observed.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (samples,)
+    relabelled : ndarray of float64, shape (samples, labels)
+        Each sample takes one of its labels, all alike, independently of the others; nan where it has no such label.
+    draws : int
+        Of labels for all samples, at most.
+
+    Returns
+    -------
+    float
+        In (0, 1], never below 1 / (draws + 1) (Phipson and Smyth 2010); 1 where the sum is not above 0, whatever the
+        exact chance is then. The same for the same arguments.
     """
     moving = np.nanmax(np.abs(relabelled), axis=1, initial=0.0) > _SAME
-    observed = float(values[moving].sum())
-    if observed <= _SAME:
+    observed = values[moving]
+    if observed.sum() <= _SAME:
         return 1.0
-    labels = relabelled[moving]
-    scale = sqrt(float(np.nansum(np.nanmean(labels**2, axis=1))))
-    labels, observed = labels / scale, observed / scale
-    numbers = np.count_nonzero(~np.isnan(labels), axis=1)
-    largest = np.nanmax(labels, axis=1)
-    if observed >= float(largest.sum()) - _SAME * len(labels):
-        shares = np.count_nonzero(labels >= largest[:, np.newaxis] - _SAME, axis=1) / numbers
-        return float(np.exp(np.log(shares).sum()))
-    span = _span(labels, largest)
-    return _saddlepoint_tail(np.where(np.isnan(labels), -inf, labels), numbers, largest, observed, span)
+    # t rises with the sum over the root of the sum of squares.
+    needed = float(observed.sum()) / sqrt(float((observed**2).sum())) * (1 - _SAME_RATIO)
+    # Missing labels come last in a row.
+    labels = np.sort(relabelled[moving], axis=1)
+    numbers = np.count_nonzero(~np.isnan(labels), axis=1).astype(np.uint64)
+    first, flat = np.arange(len(labels)) * labels.shape[1], labels.ravel()
+    stream = np.random.Philox(key=SEED)
+    made = extreme = 0
+    while made < draws and extreme < _EXCEEDANCES:
+        number = min(_BLOCK, draws - made)
+        bits = raw_words(stream, number * len(labels), np.dtype("<u4")).astype(np.uint64)
+        chosen = ((bits.reshape(number, -1) * numbers) >> np.uint64(32)).astype(np.int64)
+        drawn = flat[first + chosen]
+        extreme += int(np.count_nonzero(drawn.sum(axis=1) >= needed * np.sqrt((drawn**2).sum(axis=1))))
+        made += number
+    return (extreme + 1) / (made + 1)
 
 
 def _standard_error(values: Array) -> float:
     return float(values.std(ddof=1)) / sqrt(len(values))
 
 
-def _span(labels: Array, largest: Array) -> float:
-    """Return the step of which all steps between a sample's labels are multiples; 0 where there is none."""
-    steps = np.unique(np.round(largest[:, np.newaxis] - labels, 9))
+def _span(sizes: Array) -> float:
+    """Return the step of which all steps between two signs are multiples; 0 where there is none."""
+    steps = np.unique(np.round(2 * sizes, 9))
     steps = steps[steps > 1e-9]
     if not 0 < steps.size <= _MOST_STEPS:
         return 0.0
@@ -178,18 +225,15 @@ def _span(labels: Array, largest: Array) -> float:
     return float(steps[0]) if np.abs(multiples - np.round(multiples)).max() < 1e-6 else 0.0
 
 
-def _saddlepoint_tail(labels: Array, numbers: NDArray[np.intp], largest: Array, observed: float, span: float) -> float:
+def _saddlepoint_tail(sizes: Array, observed: float) -> float:
     """Tail by Lugannani and Rice's formula; `observed` lies between 0, the mean, and the largest possible sum."""
 
     def cumulants(at: float) -> tuple[float, float, float]:
         """Return the cumulant generating function and its first two derivatives."""
-        weights = np.exp(at * (labels - largest[:, np.newaxis]))
-        total = weights.sum(axis=1)
-        finite = np.where(np.isneginf(labels), 0.0, labels)
-        mean = (weights * finite).sum(axis=1) / total
-        variance = (weights * finite**2).sum(axis=1) / total - mean**2
-        function = at * float(largest.sum()) + float(np.log(total / numbers).sum())
-        return function, float(mean.sum()), float(variance.sum())
+        slopes = np.tanh(at * sizes)
+        # The logarithm of the hyperbolic cosine, without overflow.
+        function = np.logaddexp(at * sizes, -at * sizes) - log(2)
+        return float(function.sum()), float((sizes * slopes).sum()), float((sizes**2 * (1 - slopes**2)).sum())
 
     low, high, at = 0.0, inf, observed
     for _ in range(_ITERATIONS):
@@ -201,6 +245,7 @@ def _saddlepoint_tail(labels: Array, numbers: NDArray[np.intp], largest: Array, 
         at = newton if low < newton < high else 2 * at if high == inf else (low + high) / 2
     deviance = sqrt(max(2 * (at * observed - function), 0.0))
     # Daniels, equation 4.11: sums on a lattice reach the observed one with more than the chance of passing it.
+    span = _span(sizes)
     slope = (-expm1(-span * at) / span if span else at) * sqrt(variance)
     if deviance < _NEAR_CENTRE or slope <= 0:
         return float(ndtr(-deviance))

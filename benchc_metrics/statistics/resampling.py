@@ -46,6 +46,7 @@ __all__ = [
     "interval_of_distribution",
     "on_exact_grid",
     "paired_comparison",
+    "raw_words",
     "resample_counts",
     "swaps",
 ]
@@ -243,7 +244,7 @@ def resample_counts(samples: int, resamples: int, seed: int) -> NDArray[np.unsig
     for rows in _row_blocks(resamples, samples):
         height = rows.stop - rows.start
         # 32 random bits times n, shifted: an index whose bias is below n / 2^32.
-        bits = _raw_words(stream, height * samples, np.dtype("<u4")).astype(np.uint64)
+        bits = raw_words(stream, height * samples, np.dtype("<u4")).astype(np.uint64)
         drawn = ((bits * np.uint64(samples)) >> np.uint64(32)).astype(np.int64).reshape(height, samples)
         drawn += samples * np.arange(height)[:, np.newaxis]
         counts[rows] = np.bincount(drawn.ravel(), minlength=height * samples).reshape(height, samples)
@@ -267,7 +268,7 @@ def swaps(samples: int, resamples: int, seed: int) -> tuple[NDArray[np.bool_], b
     if samples < 63 and 2**samples <= resamples:
         return (np.arange(2**samples)[:, np.newaxis] >> np.arange(samples) & 1).astype(bool), True
     # Another key than the bootstrap's: the two must not share their random numbers.
-    bits = _raw_words(np.random.Philox(key=seed + (1 << 64)), resamples * -(-samples // 8), np.dtype("u1"))
+    bits = raw_words(np.random.Philox(key=seed + (1 << 64)), resamples * -(-samples // 8), np.dtype("u1"))
     unpacked = np.unpackbits(bits.reshape(resamples, -1), axis=1, count=samples, bitorder="little")
     return unpacked.astype(bool), False
 
@@ -536,9 +537,7 @@ def _row_blocks(rows: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + height, rows))
 
 
-def _raw_words(
-    stream: np.random.Philox, number: int, word: np.dtype[np.unsignedinteger]
-) -> NDArray[np.unsignedinteger]:
+def raw_words(stream: np.random.Philox, number: int, word: np.dtype[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
     """Take `number` words from a stream, in the same order on machines of either byte order."""
     raw = np.asarray(stream.random_raw(-(-number * word.itemsize // 8)), dtype="<u8")
     return raw.view(word)[:number]

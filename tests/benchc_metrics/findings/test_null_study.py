@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted_runs import Answers, claims_about, destroying, flattening, ignoring, noisy_run
 
-from benchc_metrics.findings.budget import KIND_LEVEL, KINDS, REPORT_LEVEL, holds
+from benchc_metrics.findings.budget import KINDS, LARGEST_KIND_LEVEL, REPORT_LEVEL, holds, kind_level, possible_kinds
 from benchc_metrics.findings.sentences import IGNORES
 
 SAMPLES = 150
@@ -28,14 +28,26 @@ def runs_of(answers: Answers, seed: int, plants, samples: int = SAMPLES):
     ]
 
 
-def test_the_kinds_share_one_level() -> None:
-    assert KIND_LEVEL * len(KINDS) == pytest.approx(REPORT_LEVEL)
+def test_the_kinds_that_can_occur_share_one_level() -> None:
+    assert set(possible_kinds(2, 19, has_distributions=True)) == set(KINDS)
+    assert kind_level(len(KINDS)) * len(KINDS) == pytest.approx(REPORT_LEVEL)
+    alone = possible_kinds(1, 1, has_distributions=True)
+    assert not {"Most robust", "Best of a column", "Accuracy and robustness disagree", "Hardest corruptions"} & set(
+        alone
+    )
+    assert kind_level(len(alone)) * len(alone) == pytest.approx(REPORT_LEVEL)
+
+
+def test_reports_on_letters_have_marks_only() -> None:
+    assert possible_kinds(1, 19, has_distributions=False) == ()
+    assert possible_kinds(3, 19, has_distributions=False) == ("Best of a column",)
+    assert kind_level(1) == kind_level(0) == LARGEST_KIND_LEVEL
 
 
 def test_within_a_kind_candidates_share_its_level() -> None:
-    assert holds([KIND_LEVEL / 2, 0.5]).tolist() == [True, False]
-    assert holds([KIND_LEVEL / 1.5, 0.5]).tolist() == [False, False]
-    assert holds([]).tolist() == []
+    assert holds([0.005, 0.5], 0.01).tolist() == [True, False]
+    assert holds([0.006, 0.5], 0.01).tolist() == [False, False]
+    assert holds([], 0.01).tolist() == []
 
 
 @pytest.mark.parametrize("models", [1, 3])
