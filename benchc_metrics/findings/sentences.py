@@ -213,11 +213,13 @@ def _disagreement(contest: Contest) -> Iterator[Statement]:
 
 def _hidden_loss(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
     """Accuracy above that on clean images, RAS below that of the pairs read backwards, at mild severities."""
-    candidates = []
+    over_all, by_corruption = [], []
     for analysis in analyses:
         places = corrupted_places(analysis.run.corruptions)
-        candidates += [_mild(analysis, places), *(_mild(analysis, [place], place) for place in places)]
-    found = sorted(_made(candidates, level), key=lambda each: (each[0].what >= 0, -each[1][0].value))
+        over_all.append(_mild(analysis, places))
+        by_corruption += [_mild(analysis, [place], place) for place in places]
+    # Half of the level each, so that many corruptions do not hide what holds over all of them.
+    found = [*_made(over_all, level / 2), *sorted(_made(by_corruption, level / 2), key=lambda each: -each[1][0].value)]
     said: dict[str, int] = {}
     for claim, (gain, fall) in found:
         name = claim.about.name

@@ -37,7 +37,16 @@ from benchc_metrics.statistics.resampling import bootstrap_intervals
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "mmbench-logits"
 DRAWS = 200
 BINS = 15
-PUBLISHED = ("acc_clean", "acc_corrupted", "ras", "ras_destructive", "ras_corrective", "ece_clean", "ece_corrupted")
+PUBLISHED = (
+    "acc_clean",
+    "acc_corrupted",
+    "ras",
+    "ras_tempered",
+    "ras_destructive",
+    "ras_corrective",
+    "ece_clean",
+    "ece_corrupted",
+)
 PLAIN = property(lambda metric: "bca" if metric.computed.noise is None else "basic")
 
 
