@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import NamedTuple
@@ -41,6 +41,7 @@ __all__ = [
     "asked_of_both",
     "check_comparable",
     "compare",
+    "contradictions_of",
     "estimate",
     "kind_of_predictions",
 ]
@@ -156,26 +157,56 @@ class ComparedRuns:
         Returns
         -------
         tuple of str
-            One sentence, or none: it names each difference of which the interval leaves out 0 and p, uncorrected, is
-            above 1 less the level, or the other way round.
+            As of `contradictions_of`.
         """
-        found = [
-            f"{EVERY_METRIC[metric].label} ({view.name})"
-            for metric in metrics
-            for view in self.views
-            if self._is_contradiction(self.of(metric, view.name))
-        ]
-        if not found:
-            return ()
-        return (
-            f"Interval and p-value do not agree for {joined(found)}: take these differences as undecided. The interval "
-            "says how the difference varies over samples, p how often exchanging the two models gives one as large.",
+        return contradictions_of(
+            (
+                (EVERY_METRIC[metric].label, view.name, self.of(metric, view.name))
+                for metric in metrics
+                for view in self.views
+            ),
+            "exchanging the two models",
+            self.level,
         )
 
-    def _is_contradiction(self, found: Difference) -> bool:
-        if np.isnan([found.low, found.high, found.p_value]).any():
-            return False
-        return (found.low > 0 or found.high < 0) != (found.p_value <= 1 - self.level)
+
+def contradictions_of(
+    named: Iterable[tuple[str, str, Difference]], exchange: str, level: float = CONFIDENCE_LEVEL
+) -> tuple[str, ...]:
+    """Say for which differences interval and p-value do not agree.
+
+    Parameters
+    ----------
+    named : iterable of (str, str, Difference)
+        Differences with their metric and view, as people read them.
+    exchange : str
+        What the p-value exchanges at random, such as `exchanging the two models`.
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    tuple of str
+        One sentence, or none: it names each difference of which the interval leaves out 0 and p, uncorrected, is above
+        1 less the level, or the other way round.
+    """
+    views: dict[str, list[str]] = {}
+    for metric, view, difference in named:
+        if _is_contradiction(difference, level):
+            views.setdefault(metric, []).append(view)
+    if not views:
+        return ()
+    found = [f"{metric} ({', '.join(of_metric)})" for metric, of_metric in views.items()]
+    return (
+        f"Interval and p-value do not agree for {joined(found)}: take these differences as undecided. The interval "
+        f"says how the difference varies over samples, p how often {exchange} gives one as large.",
+    )
+
+
+def _is_contradiction(found: Difference, level: float) -> bool:
+    if np.isnan([found.low, found.high, found.p_value]).any():
+        return False
+    return (found.low > 0 or found.high < 0) != (found.p_value <= 1 - level)
 
 
 def _place(views: Sequence[View], name: str | None) -> int:

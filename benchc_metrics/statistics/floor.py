@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from benchc_metrics.metrics.control import SampleValues, control_of
 from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.ras import DEFAULT_READING, Reading
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics.estimates import Difference, Estimate
+from benchc_metrics.statistics.estimates import Difference, Estimate, contradictions_of
 from benchc_metrics.statistics.resampling import (
     CONFIDENCE_LEVEL,
     RESAMPLES,
@@ -56,6 +56,8 @@ class EstimatedFloor:
         Under corruption less floor; arrays of shape (views, metrics).
     p_adjusted : ndarray of float64, shape (views, metrics)
         Holm over the views, metric by metric.
+    level : float
+        Of the intervals.
     """
 
     run: Run
@@ -65,6 +67,7 @@ class EstimatedFloor:
     changes: Intervals
     distances: Comparison
     p_adjusted: NDArray[np.float64]
+    level: float = CONFIDENCE_LEVEL
 
     def of(self, metric: str) -> Estimate:
         """Return the floor of a metric."""
@@ -79,6 +82,18 @@ class EstimatedFloor:
         row = 0 if view is None else [each.name for each in self.views].index(view)
         column = self.metrics.index(metric)
         return Difference(*(float(values[row, column]) for values in (*self.distances, self.p_adjusted)))
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Say for which distances interval and p-value do not agree, as `contradictions_of` does."""
+        return contradictions_of(
+            (
+                (f"{EVERY_METRIC[metric].label}: distance", view.name, self.distance(metric, view.name))
+                for metric in self.metrics
+                for view in self.views
+            ),
+            "exchanging corruption and control",
+            self.level,
+        )
 
     def is_told(self, metric: str) -> NDArray[np.bool_]:
         """Tell which views differ from the floor, shape (views,): adjusted p-value at most `SIGNIFICANT`."""
@@ -156,6 +171,7 @@ def estimate_floor(
         changes=intervals([control.changes(name) for name in shown]),
         distances=distances,
         p_adjusted=holm(distances.p_value),
+        level=level,
     )
 
 

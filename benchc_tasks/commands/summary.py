@@ -63,8 +63,15 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables."""
     runs = read_runs(arguments.runs)
-    floors = _floor_tables(runs, arguments)
+    by_kind = _floors(runs, arguments)
+    floors = [floor_table(of_kind, arguments.by or "corruption", with_changes=arguments.floor) for of_kind in by_kind]
     notes = notes_on_runs(runs, arguments.ras_reading)
+    notes += [
+        f"{parts.run.name}: {sentence}"
+        for of_kind in by_kind
+        for _, parts in of_kind
+        for sentence in parts.contradictions()
+    ]
     if arguments.floor:
         if not floors:
             lacks = "no corruption beside the control" if runs[0].corruptions == (CONTROL,) else "no control"
@@ -181,8 +188,8 @@ def floor_table(
     return Table(title, (Column("run", "model"), Column(by, by), *columns), tuple(rows), labels=2)
 
 
-def _floor_tables(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Table]:
-    """Make a table for each kind of predictions among the runs that have the control."""
+def _floors(runs: Sequence[Run], arguments: argparse.Namespace) -> list[list[tuple[EstimatedFloor, EstimatedFloor]]]:
+    """Estimate floors of the runs that have the control, a list for each kind of predictions among them."""
     by = arguments.by or "corruption"
     first = list(FLOOR_METRICS)
     means = [name for name in arguments.metrics if EVERY_METRIC[name].computed.of_pairs is not None]
@@ -196,7 +203,7 @@ def _floor_tables(runs: Sequence[Run], arguments: argparse.Namespace) -> list[Ta
         )
         if of_whole is not None and of_parts is not None:
             kinds.setdefault(of_whole.metrics, []).append((of_whole, of_parts))
-    return [floor_table(floors, by, with_changes=arguments.floor) for floors in kinds.values()]
+    return list(kinds.values())
 
 
 def cautions_of_runs(runs: Sequence[Run]) -> list[str]:

@@ -13,6 +13,7 @@ from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.metrics.views import category_views, condition_views, corruption_views
 from benchc_metrics.statistics.floor import FLOOR_METRICS, estimate_floor
+from benchc_metrics.statistics.resampling import Comparison
 
 CORRUPTIONS = ("fog", "snow")
 RUN = with_control(made_run(40, corruptions=CORRUPTIONS))
@@ -58,6 +59,15 @@ def test_samples_without_a_floor_do_not_count_in_a_distance():
     floor = estimate_floor(part, resamples=100)
     distances = control_of(PairValues.of_run(RUN)).distance("ras").values
     assert floor.distance("ras").value == pytest.approx(distances[10:].mean(), abs=1e-12)
+
+
+def test_interval_and_p_value_of_a_distance_that_do_not_agree_are_said():
+    floor = estimate_floor(RUN, corruption_views(RUN), metrics=("ras",), resamples=300)
+    made = [[0.1], [0.1]], [[0.02], [-0.02]], [[0.2], [0.2]], [[0.2], [0.2]]
+    (sentence,) = replace(floor, distances=Comparison(*map(np.array, made))).contradictions()
+    assert "ras: distance (fog): take" in sentence.lower()
+    agreeing = *made[:3], [[0.01], [0.2]]
+    assert replace(floor, distances=Comparison(*map(np.array, agreeing))).contradictions() == ()
 
 
 def test_a_run_without_the_control_has_no_floor_and_letters_have_one_of_accuracy():
