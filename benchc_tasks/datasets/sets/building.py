@@ -32,6 +32,10 @@ SETS_VARIABLE = "BENCHC_SETS"
 RECORD_FILE = "set.json"
 
 
+class _RevisionGoneError(DatasetError):
+    """The hub has the dataset, and not the state of it that is asked for."""
+
+
 class SetRecord(BaseModel):
     """`set.json`: what a set was built from.
 
@@ -49,6 +53,8 @@ class SetRecord(BaseModel):
         The benchmark's paper.
     samples, size : int
         How many samples the set has, and how many bytes its file.
+    left_out : tuple of str
+        The samples of a selected set that its benchmark no longer has.
     fingerprint : str
         Of the set.
     benchc : str
@@ -65,6 +71,7 @@ class SetRecord(BaseModel):
     citation: str
     samples: int
     size: int
+    left_out: tuple[str, ...] = ()
     fingerprint: str
     benchc: str
 
@@ -72,7 +79,11 @@ class SetRecord(BaseModel):
         """Say in one sentence what the set is, under which licence, and what to cite."""
         at = f"@{self.revision[:12]}" if self.revision else ""
         licence = f"licence {self.licence}" if self.licence else "its card names no licence"
-        return f"set {self.name}: {self.samples:,} samples of {self.benchmark}{at}; {licence}; cite {self.citation}"
+        without = f", {len(self.left_out)} left out that it no longer has" if self.left_out else ""
+        return (
+            f"set {self.name}: {self.samples:,} samples of {self.benchmark}{at}{without}; {licence}; "
+            f"cite {self.citation}"
+        )
 
 
 def set_folder(named: NamedSet, revision: str | None = None, benchmark: Benchmark | None = None) -> Path:
@@ -82,7 +93,8 @@ def set_folder(named: NamedSet, revision: str | None = None, benchmark: Benchmar
     ----------
     named : NamedSet
     revision : str, optional
-        A state of the benchmark on the hub; by default the set's own, else the newest one at the first use.
+        A state of the benchmark on the hub; by default the commit that the set names. The commit that the name of a
+        branch stands for at the first use is taken from then on.
     benchmark : Benchmark, optional
         Where the rows come from; by default the pool that the set names.
 
@@ -98,7 +110,7 @@ def set_folder(named: NamedSet, revision: str | None = None, benchmark: Benchmar
     """
     revision = revision or named.revision
     root = Path(os.environ.get(SETS_VARIABLE) or user_cache_path("benchc") / "sets").expanduser()
-    folder = root / (f"{named.name}@{revision.replace('/', '_')}" if revision else named.name)
+    folder = root / f"{named.name}@{revision.replace('/', '_')}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         # The processes of one run want the same set at the same time.
@@ -129,7 +141,7 @@ def _record_of(folder: Path) -> SetRecord | None:
     return record
 
 
-def _build(named: NamedSet, revision: str | None, benchmark: Benchmark, folder: Path) -> SetRecord:
+def _build(named: NamedSet, revision: str, benchmark: Benchmark, folder: Path) -> SetRecord:
     logger.info(f"set {named.name} is used for the first time and is built in {folder}")
     scratch = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
@@ -142,11 +154,16 @@ def _build(named: NamedSet, revision: str | None, benchmark: Benchmark, folder: 
     return record
 
 
-def _write_benchmark(named: NamedSet, revision: str | None, benchmark: Benchmark, output: Path) -> SetRecord:
+def _write_benchmark(named: NamedSet, revision: str, benchmark: Benchmark, output: Path) -> SetRecord:
     try:
         commit, licence = _facts_of_hub(benchmark.hub_id, revision)
         report = PoolReport(benchmark.hub_id)
         build_pool(samples_of(benchmark, hub_rows(benchmark, commit), report), report, output)
+    except _RevisionGoneError as error:
+        raise DatasetError(
+            f"set {quoted(named.name)} cannot be built: {error}; put @main behind the set's name, as in "
+            f"{named.name}@main, to take its newest state"
+        ) from error
     except DatasetError as error:
         raise DatasetError(
             f"set {quoted(named.name)} is not on this machine yet: {error}; build it where there is a network, or set "
@@ -157,32 +174,34 @@ def _write_benchmark(named: NamedSet, revision: str | None, benchmark: Benchmark
     return _recorded(named, benchmark.hub_id, commit, licence, load_dataset(output), output)
 
 
-def _write_selected(named: NamedSet, revision: str | None, benchmark: Benchmark, output: Path) -> SetRecord:
+def _write_selected(named: NamedSet, revision: str, benchmark: Benchmark, output: Path) -> SetRecord:
     pool_folder = set_folder(NAMED_SETS[named.benchmark], revision, benchmark)
     pool_record, pool = _record_of(pool_folder), load_dataset(pool_folder)
     if pool_record is None or named.manifest is None:
         raise DatasetError(f"{pool_folder} was removed while it was read; run the command again")
-    positions = _positions(named, read_members(named.manifest), pool)
+    positions, left_out = _positions(named, read_members(named.manifest), pool)
     output.mkdir()
     write_dataset(output / DATASET_FILE, (_row(pool, position) for position in positions))
     return _recorded(
-        named, pool_record.benchmark, pool_record.revision, pool_record.licence, load_dataset(output), output
+        named, pool_record.benchmark, pool_record.revision, pool_record.licence, load_dataset(output), output, left_out
     )
 
 
-def _positions(named: NamedSet, members: list[SelectedSample], pool: SampleDataset) -> list[int]:
-    """Find the members of a set in its pool, and check that their texts are the same."""
+def _positions(
+    named: NamedSet, members: list[SelectedSample], pool: SampleDataset
+) -> tuple[list[int], tuple[str, ...]]:
+    """Find the members of a set in its pool, and check that their texts are the same; return also those it lacks."""
     rows = {row["id"]: (place, row) for place, row in enumerate(pool.without_images())}
-    missing = [member.id for member in members if member.id not in rows]
+    missing = tuple(member.id for member in members if member.id not in rows)
     changed = [member.id for member in members if member.id in rows and member.text != _text_of_row(rows[member.id][1])]
-    if missing or changed:
-        first = (*missing, *changed)[0]
+    if changed or len(missing) > named.removed:
         raise DatasetError(
             f"set {quoted(named.name)} cannot be built: {len(missing)} of its {len(members)} samples are missing in "
-            f"{named.benchmark} and {len(changed)} have another text, first {quoted(first)}; "
-            f"name the revision that it was made of, as {named.name}@REVISION"
+            f"{named.benchmark} and {len(changed)} have another text, first {quoted((*missing, *changed)[0])}; for "
+            f"those that are left write `benchc pool {named.benchmark} -o POOL`, `benchc select POOL --manifest "
+            f"{named.name} --leave-out-changed -o FOLDER`, and set BENCHC_DATASET to FOLDER"
         )
-    return sorted(rows[member.id][0] for member in members)
+    return sorted(rows[member.id][0] for member in members if member.id in rows), missing
 
 
 def _text_of_row(row: Any) -> str:
@@ -194,7 +213,13 @@ def _row(dataset: SampleDataset, position: int) -> dict[str, Any]:
 
 
 def _recorded(
-    named: NamedSet, benchmark: str, revision: str | None, licence: str | None, dataset: SampleDataset, output: Path
+    named: NamedSet,
+    benchmark: str,
+    revision: str | None,
+    licence: str | None,
+    dataset: SampleDataset,
+    output: Path,
+    left_out: tuple[str, ...] = (),
 ) -> SetRecord:
     return SetRecord(
         schema="benchc.set/1",
@@ -205,21 +230,25 @@ def _recorded(
         citation=named.citation,
         samples=len(dataset),
         size=(output / DATASET_FILE).stat().st_size,
+        left_out=left_out,
         fingerprint=dataset.fingerprint,
         benchc=version("benchc"),
     )
 
 
-def _facts_of_hub(hub_id: str, revision: str | None) -> tuple[str | None, str | None]:
+def _facts_of_hub(hub_id: str, revision: str) -> tuple[str | None, str | None]:
     """Ask the hub for the commit of a revision, and the licence on the dataset's card; a local copy has no commit."""
     # Slow to import, and not needed where the set is on this machine.
     from huggingface_hub import DatasetCard, HfApi
+    from huggingface_hub.errors import RevisionNotFoundError
 
     if Path(hub_id).is_dir():
         card = Path(hub_id) / "README.md"
         return None, _licence(vars(DatasetCard.load(card).data) if card.is_file() else {})
     try:
         info = HfApi().dataset_info(hub_id, revision=revision)
+    except RevisionNotFoundError as error:
+        raise _RevisionGoneError(f"{hub_id} has no revision {quoted(revision)} on the hub") from error
     # The hub is out of reach, for one of many reasons.
     except Exception as error:
         raise DatasetError(f"{hub_id} cannot be had from the hub ({reason_of(error)})") from error
