@@ -1,4 +1,4 @@
-"""Compute once what the report shows of runs: metrics with intervals, and which of them differ.
+"""Compute what a report shows of runs: metrics with intervals, and which model is best.
 
 Every interval is a bootstrap over samples, see `benchc_metrics.statistics.resampling`.
 """
@@ -21,10 +21,11 @@ from benchc_metrics.metrics.registry import CLEAN, METRICS, IntervalMethod, head
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import condition_views, corruption_views, severity_views, whole_run
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics.contrasts import Contrast
+from benchc_metrics.statistics.contrasts import Contrast, t_tail
 from benchc_metrics.statistics.estimates import Estimate, EstimatedRun, asked_of_both, check_comparable, estimate
 from benchc_metrics.statistics.floor import EstimatedFloor, estimate_floor
 from benchc_metrics.statistics.resampling import STRETCH, Intervals, bootstrap_intervals
+from benchc_metrics.wording import percent
 
 __all__ = [
     "CELL_METRICS",
@@ -43,13 +44,16 @@ DETAIL_RESAMPLES = 2_000
 CELL_METRICS = ("ras", "acc_corrupted")
 """What the heat maps show."""
 
+CHANCE_LEVEL = 0.05
+"""A model whose clean answers are better than guesses with a p-value above this one is not ranked."""
+
 ROBUSTNESS = "ras_tempered"
 """The metric by which models are called robust, where it is registered; else RAS."""
 
 
 @dataclass(frozen=True, eq=False)
 class FloorAnalysis:
-    """The floor of a run that has the control, and the distance of its parts from it.
+    """Hold the floor of a run that has the control, and how far the run's parts are from it.
 
     Attributes
     ----------
@@ -79,7 +83,7 @@ class FloorAnalysis:
 
 @dataclass(frozen=True, eq=False)
 class RunAnalysis:
-    """One run with everything that is shown of it.
+    """Hold one run and everything that a report shows of it.
 
     Attributes
     ----------
@@ -113,7 +117,32 @@ class RunAnalysis:
     @property
     def ignores_pictures(self) -> bool:
         """Whether no corruption moved the run's answers beyond noise."""
-        return any(caution.name == "blind" for caution in self.run.cautions)
+        return "blind" in self._cautions
+
+    @cached_property
+    def _cautions(self) -> set[str]:
+        return {caution.name for caution in self.run.cautions}
+
+    @cached_property
+    def doubt(self) -> str:
+        """A sentence on why the run says nothing about robustness; empty where it does.
+
+        A model that ignores the picture has nothing to lose under corruption, and so has one that only guesses.
+        """
+        if self.ignores_pictures:
+            return f"{self.name} ignores the picture: corruption moves its answers no more than noise."
+        above_chance = (self.pairs.clean_right - 1 / self.run.option_counts)[self.pairs.clean_valid > 0]
+        if "one letter" in self._cautions and len(set(self.run.answers.tolist())) > 1:
+            reason = "nearly all its answers are the same letter"
+        elif t_tail(above_chance) > CHANCE_LEVEL:
+            reason = f"its answers on clean pictures are no better than guesses ({self._clean_accuracy()} right)"
+        else:
+            return ""
+        return f"{self.name} cannot be told from a model that ignores the picture, and is not ranked: {reason}."
+
+    def _clean_accuracy(self) -> str:
+        found = self.headline("acc_clean")
+        return f"{percent(found.value)} [{percent(found.low)}, {percent(found.high)}]"
 
     @cached_property
     def exchange(self) -> Exchange:
@@ -165,7 +194,7 @@ def influences_of(pairs: PairValues) -> dict[str, NDArray[np.float64]]:
 
 
 def check_all_comparable(runs: Sequence[Run]) -> tuple[str, ...]:
-    """Refuse runs that do not belong on one page: over other samples, images or prompts.
+    """Refuse runs that cannot be compared: of different samples, images or prompts.
 
     Returns
     -------
@@ -238,11 +267,12 @@ def _calibration_bins(
 
 @dataclass(eq=False)
 class Contest:
-    """The contest of several runs: the best in a metric, where that can be said.
+    """Find the best of several runs in each metric, where one is significantly better than all others.
 
-    The best has to beat each of the others in paired tests over samples; its p-value is the largest of them. Between
-    equal models that is no more often at most alpha than alpha, whatever their number: only two can be ahead by chance.
-    Models that ignore the picture take part in metrics of clean answers only.
+    The best has to beat each of the others in paired tests over samples; its p-value is the largest of them. Among
+    equal models the chance of a p-value of at most alpha is at most alpha, whatever their number: to win, a model has
+    to be ahead of the second too, and only two models can be first and second.
+    Models that cannot be told from one that ignores the picture take part in metrics of clean answers only.
 
     Attributes
     ----------
@@ -270,7 +300,7 @@ class Contest:
         values = {
             place: sign * entrant.headline(metric).value
             for place, entrant in enumerate(self.entrants)
-            if CLEAN in METRICS[metric].computed.sums or not entrant.ignores_pictures
+            if CLEAN in METRICS[metric].computed.sums or not entrant.doubt
         }
         return sorted((place for place, value in values.items() if not np.isnan(value)), key=values.__getitem__)
 

@@ -1,10 +1,10 @@
-"""Exchange contrasts: what a claim about a pair says, less what it says of the pair read backwards.
+"""Compute exchange contrasts: a quantity of a pair less the same with clean and corrupted answers exchanged.
 
 For any f of a clean distribution p and a corrupted one q, `f(p, q) - f(q, p)` has the mean 0 if corruption has no
 effect. The sign of f alone says nothing: any noise makes `-|U(q) - U(p)|` negative.
 
-The contrast of a sample is its mean over the sample's pairs. All contrasts can be computed for each condition in the
-place of the clean one, which is what `benchc_metrics.statistics.contrasts` tests them against.
+The contrast of a sample is its mean over the sample's pairs. `benchc_metrics.statistics.contrasts` tests it against the
+same contrast with each other condition in the place of the clean one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def corrupted_places(corruptions: Sequence[str]) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class Exchange:
-    """The conditions of a run's samples side by side, the clean one first.
+    """Hold the conditions of a run's samples side by side, the clean one first.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether the ranking of models depends on how RAS is read: their ranks under each reading, raw and tempered."""
+"""Rank models under each reading of RAS, raw and tempered, to show whether the ranking depends on the reading."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class Ranking:
     values : ndarray of float64, shape (models,)
         RAS; nan where it is not defined.
     ranks : tuple of (int or None)
-        1 for the highest value; equal values share the better rank. None where there is no value.
+        1 for the highest value; equal values share the better rank. None where there is no value, and for a model that
+        cannot be told from one that ignores the picture.
     tau : float
-        Kendall's rank correlation (tau-b) with the ranking that the page goes by, in [-1, 1]; nan where every model
-        has the same rank.
+        Kendall's rank correlation (tau-b) with the ranking that the page goes by, in [-1, 1]; nan where every ranked
+        model has the same rank.
     """
 
     reading: Reading
@@ -59,11 +60,13 @@ def rankings(analyses: Sequence[RunAnalysis]) -> list[Ranking]:
     """
     if len(analyses) < 2 or not all(analysis.run.has_distributions for analysis in analyses):
         return []
-    values = [_values(analysis) for analysis in analyses]
+    of_models = [_values(analysis) for analysis in analyses]
     kinds = [(reading, is_tempered) for is_tempered in (True, False) for reading in READINGS]
-    columns = {kind: np.array([of_model[kind] for of_model in values]) for kind in kinds}
-    own = columns[analyses[0].pairs.reading, True]
-    return [Ranking(*kind, columns[kind], _ranks(columns[kind]), _tau(columns[kind], own)) for kind in kinds]
+    columns = {kind: np.array([of_model[kind] for of_model in of_models]) for kind in kinds}
+    is_ranked = np.array([not analysis.doubt for analysis in analyses])
+    ranked = {kind: np.where(is_ranked, values, np.nan) for kind, values in columns.items()}
+    own = ranked[analyses[0].pairs.reading, True]
+    return [Ranking(*kind, columns[kind], _ranks(ranked[kind]), _tau(ranked[kind], own)) for kind in kinds]
 
 
 def _values(analysis: RunAnalysis) -> dict[tuple[Reading, bool], float]:

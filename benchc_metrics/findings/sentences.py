@@ -1,4 +1,4 @@
-"""Findings in sentences, each of which holds up against what the data say without any effect.
+"""Write findings in sentences, only those that noise alone would not produce.
 
 A claim of direction about one model rests on an exchange contrast (`benchc_metrics.findings.exchange`), a claim about
 several models on a paired difference. All claims of one report share one chance of being false
@@ -22,7 +22,7 @@ from benchc_metrics.statistics.contrasts import Contrast
 from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.wording import number, percent, signed
 
-__all__ = ["IGNORES", "MILD", "Finding", "Statement", "find_all"]
+__all__ = ["GUESSES", "IGNORES", "MILD", "Finding", "Statement", "find_all"]
 
 MILD = (1, 2)
 """The severities that are called mild."""
@@ -30,6 +30,10 @@ MILD = (1, 2)
 IGNORES = "Ignores the picture"
 """The title of the only sentence about a model whose answers no corruption moves."""
 
+GUESSES = "No better than guessing"
+"""The title of the only sentence about another model that cannot be told from one that ignores the picture."""
+
+_EXCHANGED = "with clean and corrupted answers exchanged"
 _MOST_CORRUPTIONS = 3
 _NAMES = {"ras": "RAS", "ras_tempered": "tempered RAS"}
 
@@ -46,7 +50,7 @@ class Statement:
         Written out, with its intervals.
     effects : tuple of Estimate
         What the sentence claims to be above or below zero; none of the intervals holds zero. Empty for the sentence
-        about a model that ignores the picture.
+        about a model that may ignore the picture.
     """
 
     text: str
@@ -62,7 +66,7 @@ class Finding:
     title : str
         In a few words.
     direction : {"better", "worse", "neutral"}
-        Whether it speaks for the models.
+        Whether it is good or bad news about the models.
     statements : tuple of Statement
         At least one.
     """
@@ -90,7 +94,7 @@ class _Candidate(NamedTuple):
 
 
 def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]:
-    """Find everything that there is to say about runs.
+    """Find the sentences that the data of some runs support.
 
     Parameters
     ----------
@@ -102,10 +106,13 @@ def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]
     Returns
     -------
     list of Finding
-        Those that are sure enough to be said; possibly none.
+        Those that are certain enough; possibly none.
     """
-    seeing = [analysis for analysis in analyses if not analysis.ignores_pictures]
-    found: list[tuple[str, Direction, Iterator[Statement]]] = [(IGNORES, "worse", _ignoring(analyses))]
+    seeing = [analysis for analysis in analyses if not analysis.doubt]
+    found: list[tuple[str, Direction, Iterator[Statement]]] = [
+        (IGNORES, "worse", _doubts(analyses, ignores=True)),
+        (GUESSES, "worse", _doubts(analyses, ignores=False)),
+    ]
     # All other sentences rest on probabilities.
     if seeing and all(analysis.run.has_distributions for analysis in seeing):
         claims: tuple[tuple[Kind, Direction, Iterator[Statement]], ...] = (
@@ -154,7 +161,7 @@ def _said(corruption: str) -> str:
 
 
 def _made(candidates: Sequence[_Candidate], level: float) -> Iterator[tuple[_Candidate, tuple[Estimate, ...]]]:
-    """Return the claims of one kind that can be made, with their effects."""
+    """Select the claims of one kind that can be made; return them with their effects."""
     tests = len(candidates)
     tails = [max(part.tail(sign, level, tests) for part, sign in candidate.parts) for candidate in candidates]
     for candidate, is_sure in zip(candidates, holds(tails, level), strict=True):
@@ -164,12 +171,10 @@ def _made(candidates: Sequence[_Candidate], level: float) -> Iterator[tuple[_Can
             yield candidate, effects
 
 
-def _ignoring(analyses: Sequence[RunAnalysis]) -> Iterator[Statement]:
+def _doubts(analyses: Sequence[RunAnalysis], *, ignores: bool) -> Iterator[Statement]:
     for analysis in analyses:
-        if analysis.ignores_pictures:
-            yield Statement(
-                f"{analysis.name} ignores the picture: corruption moves its answers no more than noise.", ()
-            )
+        if analysis.doubt and analysis.ignores_pictures == ignores:
+            yield Statement(analysis.doubt, ())
 
 
 def _most_robust(contest: Contest) -> Iterator[Statement]:
@@ -212,7 +217,7 @@ def _disagreement(contest: Contest) -> Iterator[Statement]:
 
 
 def _hidden_loss(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
-    """Accuracy above that on clean images, RAS below that of the pairs read backwards, at mild severities."""
+    """Accuracy above that on clean images, RAS below that with clean and corrupted exchanged, at mild severities."""
     over_all, by_corruption = [], []
     for analysis in analyses:
         places = corrupted_places(analysis.run.corruptions)
@@ -227,8 +232,8 @@ def _hidden_loss(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Stat
         if said[name] <= _MOST_CORRUPTIONS:
             under = f"mild {_said(claim.about.run.corruptions[claim.what])}" if claim.what >= 0 else _ALL_MILD
             yield Statement(
-                f"Under {under} the accuracy of {name} rose by {_points(gain)}, while its RAS is {signed(fall.value)} "
-                f"{_interval(fall)} against the same pairs read backwards.",
+                f"Under {under} the accuracy of {name} rose by {_points(gain)}, while its RAS fell: it differs by "
+                f"{signed(fall.value)} {_interval(fall)} from RAS {_EXCHANGED}.",
                 (gain, fall),
             )
 
@@ -253,7 +258,7 @@ def _erroneous_confidence(analyses: Sequence[RunAnalysis], level: float) -> Iter
         forward = claim.about.headline("erroneous_confidence").value
         yield Statement(
             f"{claim.about.name} fails by erroneous confidence: {percent(forward)} of its answers are wrong under "
-            f"corruption and no less sure, {_points(excess)} more than of the same pairs read backwards.",
+            f"corruption and no less sure than on the clean picture, {_points(excess)} more than {_EXCHANGED}.",
             (excess,),
         )
 
@@ -263,7 +268,7 @@ def _less_sure(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statem
         forward = claim.about.headline("hesitation").value
         yield Statement(
             f"{claim.about.name} is less sure of right answers: {percent(forward)} of its answers are right under "
-            f"corruption and less sure, {_points(excess)} more than of the same pairs read backwards.",
+            f"corruption and less sure than on the clean picture, {_points(excess)} more than {_EXCHANGED}.",
             (excess,),
         )
 
@@ -274,13 +279,13 @@ def _destruction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Stat
         if claim.about.headline("destroyed").value > claim.about.headline("corrected").value:
             yield Statement(
                 f"{claim.about.name} loses by destruction: {_moves(claim.about)}. What pairs with a right clean answer "
-                f"add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read backwards.",
+                f"add to its RAS differs by {signed(part.value)} {_interval(part)} from what they add {_EXCHANGED}.",
                 (part,),
             )
 
 
 def _correction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statement]:
-    """Gains of RAS and of answers: flatter wrong answers, none of which turns right, are no correction."""
+    """Claim a gain only where RAS and accuracy rise: wrong answers that only get flatter are not corrected."""
     candidates = []
     for analysis in analyses:
         exchange = analysis.exchange
@@ -288,9 +293,9 @@ def _correction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[State
         candidates.append(_Candidate(((exchange.part_of_ras(is_right=False), 1), (moved, 1)), analysis))
     for claim, (part, rise) in _made(candidates, level):
         yield Statement(
-            f"{claim.about.name} gains from correction: {_moves(claim.about)}, {_points(rise)}. What pairs with a "
-            f"wrong clean answer add to its RAS is {signed(part.value)} {_interval(part)} against the same pairs read "
-            "backwards.",
+            f"{claim.about.name} gains from correction: {_moves(claim.about)}; accuracy rises by {_points(rise)}. What "
+            f"pairs with a wrong clean answer add to its RAS differs by {signed(part.value)} {_interval(part)} from "
+            f"what they add {_EXCHANGED}.",
             (part, rise),
         )
 
@@ -318,9 +323,10 @@ def _hardest(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statemen
     worst = sorted(_made(candidates, level), key=lambda each: each[1][0].value)
     for claim, (effect,) in worst[:_MOST_CORRUPTIONS]:
         corruption = analyses[0].run.corruptions[places[claim.what]]
+        mean = number(float(means[:, claim.what].mean()))
         yield Statement(
-            f"{_said(corruption).capitalize()} is hard for {whose}: RAS {number(float(means[:, claim.what].mean()))}, "
-            f"{signed(effect.value)} {_interval(effect)} against the mean over all corruptions.",
+            f"{_said(corruption).capitalize()} is hard for {whose}: RAS is {mean} "
+            f"and differs by {signed(effect.value)} {_interval(effect)} from the mean over all corruptions.",
             (effect,),
         )
 

@@ -44,6 +44,8 @@ def _how_robust(analysis: RunAnalysis) -> Iterator[str]:
     ras = analysis.headline("ras")
     if isnan(ras.value):
         return
+    if analysis.doubt:
+        yield analysis.doubt
     told = f"Its RAS is {with_interval(ras)}"
     if analysis.floor is None or "ras" not in analysis.floor.whole.metrics:
         yield f"{told}; without the control it is not known how much of that is due to the corruptions."

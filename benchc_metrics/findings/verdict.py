@@ -1,4 +1,4 @@
-"""The verdict of a comparison of two runs, in two sentences."""
+"""Sum up a comparison of two runs in two sentences."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def _numbers(found: Difference) -> str:
 
 def _doubt(found: Difference) -> str:
     if _leaves_out_zero(found):
-        return "The interval leaves out 0 but p is not small, so that nothing is decided between"
+        return "The interval leaves out 0 but p is above 0.05, so that the data do not decide between"
     if found.p_value <= LEVEL:
-        return "p is small but the interval holds 0, so that nothing is decided between"
+        return "p is at most 0.05 but the interval holds 0, so that the data do not decide between"
     return "No difference is shown between"
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "DEFAULT_STRATA",
     "ScoredSamples",
     "Selection",
+    "capped",
     "check_seen",
     "choose_samples",
     "score_samples",
@@ -169,13 +170,31 @@ def choose_samples(
         )
     if strata:
         cells = cells_of(strata, pool, kinds, size)
-        places = places_of_cells(cells, ~np.isnan(scored.score), scored.score, size)
-        by_quota = fill_cells(cells.cell, places, scored.score, scored.misfit)
+        score = scored.score if scored.misfit is None else capped(scored.score, size)
+        places = places_of_cells(cells, ~np.isnan(score), score, size)
+        by_quota = fill_cells(cells.cell, places, score, scored.misfit)
         dealt = others = by_quota[:0]
     else:
         dealt, others = choose(scored.score, kinds, size, diversity, pool.category_codes)
         by_quota = dealt[:0]
     return Selection(**vars(scored), kinds=kinds, by_quota=by_quota, dealt=dealt, others=others)
+
+
+def capped(score: FloatArray, size: int) -> FloatArray:
+    """Let no score count for more than the `size`-th best, so that the misfit decides among the best.
+
+    The highest covariances are the least to be trusted: there the oddities of single models show, such as a preference
+    for a letter, and other models do not share them.
+
+    Parameters
+    ----------
+    score : ndarray of float64, shape (n,)
+        nan where a sample is not a candidate.
+    size : int
+        At most the number of candidates.
+    """
+    best = np.sort(score[~np.isnan(score)])[-size:]
+    return np.asarray(np.minimum(score, best.min(initial=np.inf)))
 
 
 def check_seen(tally: Tally, pool: Pool) -> IntArray:

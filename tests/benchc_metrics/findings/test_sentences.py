@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from run_folders import made_run
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
-from benchc_metrics.findings.sentences import IGNORES, MILD, Finding, find_all, is_effect
+from benchc_metrics.findings.rankings import rankings
+from benchc_metrics.findings.sentences import GUESSES, IGNORES, MILD, Finding, find_all, is_effect
 from benchc_metrics.runs import Run
 from benchc_metrics.wording import percent
 
@@ -73,6 +74,29 @@ def test_a_model_that_ignores_the_picture_takes_no_part_in_a_contest(analyses: l
     assert together == told([analyses[0], analyses[2]])
     # Its RAS is the highest, 0; the others share their clean answers with it.
     assert set(Contest([analyses[0], ignoring]).winners().values()) == {None}
+
+
+def guessing(run: Run) -> Run:
+    """The same run by a model that sees little: its own answers, shuffled over the samples, move a little."""
+    draw = np.random.default_rng(2)
+    order = draw.permutation(len(run.sample_ids))
+    corrupted = run.clean[order][:, None, None] + 0.1 * draw.normal(size=run.corrupted.shape)
+    return replace(run, name="lab/guessing", clean=run.clean[order], corrupted=corrupted)
+
+
+def test_a_model_that_only_guesses_is_not_ranked() -> None:
+    seeing = made_run(90, seed=1, corruptions=CORRUPTIONS, widths=(3, 3), noise=1.0)
+    analyses = [analyse(seeing), analyse(guessing(seeing))]
+    # It moves too much to be called blind, and least of the two.
+    assert "blind" not in {caution.name for caution in analyses[1].run.cautions}
+    assert analyses[1].headline("ras_tempered").value > analyses[0].headline("ras_tempered").value
+    (statement,) = told(analyses)[GUESSES].statements
+    assert statement.text.startswith("lab/guessing cannot be told from a model that ignores the picture")
+    assert "no better than guesses" in statement.text
+    contest = Contest(analyses)
+    assert contest.ranking("ras_tempered") == [0]
+    assert contest.ranking("acc_clean") == [0, 1]
+    assert all(ranking.ranks == (1, None) for ranking in rankings(analyses))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from benchc_tasks.selection.filling import fill_cells
 from benchc_tasks.selection.kinds import topic_names
 from benchc_tasks.selection.pool import Pool
 from benchc_tasks.selection.quotas import cells_of, places_of_cells
+from benchc_tasks.selection.selecting import capped
 
 
 def made_up(samples: int, seed: int, letters: int = 4, kinds: int = 5, texts: int = 6) -> tuple[Pool, Any]:
@@ -93,6 +94,13 @@ def test_more_places_than_candidates_are_refused() -> None:
     cells = cells_of(["letter"], pool, kinds, 6)
     with pytest.raises(ValueError, match="6 places cannot be filled with 5 candidates"):
         places_of_cells(cells, np.arange(20) < 5, np.zeros(20), 6)
+
+
+def test_no_score_counts_for_more_than_the_last_one_that_fits() -> None:
+    score = np.array([0.2, np.nan, 3.0, 0.9, 1.0, -1.0])
+    np.testing.assert_array_equal(capped(score, 2), [0.2, np.nan, 1.0, 0.9, 1.0, -1.0])
+    np.testing.assert_array_equal(capped(score, 5), np.where(np.isnan(score), np.nan, -1.0))
+    assert capped(np.full(3, np.nan), 0).shape == (3,)
 
 
 def test_a_misfit_is_kept_small() -> None:
