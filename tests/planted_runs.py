@@ -193,6 +193,14 @@ def ignoring(run: Run) -> Run:
     return replace(run, corrupted=np.broadcast_to(run.clean[:, np.newaxis, np.newaxis], run.corrupted.shape).copy())
 
 
+def guessing(run: Run) -> Run:
+    """The same run by a model that sees little: its own answers, shuffled over the samples, move a little."""
+    draw = np.random.default_rng(2)
+    order = draw.permutation(len(run.sample_ids))
+    corrupted = run.clean[order][:, np.newaxis, np.newaxis] + 0.1 * draw.normal(size=run.corrupted.shape)
+    return replace(run, name="lab/guessing", clean=run.clean[order], corrupted=corrupted)
+
+
 def analysed(run: Run, *, resamples: int, reading: Reading = "brier") -> RunAnalysis:
     """All of an analysis that claims use."""
     pairs = PairValues.of_run(run, reading)

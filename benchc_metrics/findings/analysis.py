@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchc_metrics.findings.budget import holds, kind_level, possible_kinds
+from benchc_metrics.findings.doubts import doubt_about, ignores_pictures
 from benchc_metrics.findings.exchange import Exchange, corrupted_places
 from benchc_metrics.metrics.calibration import CalibrationBins
 from benchc_metrics.metrics.pairs import PairValues
@@ -21,11 +22,10 @@ from benchc_metrics.metrics.registry import CLEAN, METRICS, IntervalMethod, head
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import condition_views, corruption_views, severity_views, whole_run
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics.contrasts import Contrast, t_tail
+from benchc_metrics.statistics.contrasts import Contrast
 from benchc_metrics.statistics.estimates import Estimate, EstimatedRun, asked_of_both, check_comparable, estimate
 from benchc_metrics.statistics.floor import EstimatedFloor, estimate_floor
 from benchc_metrics.statistics.resampling import STRETCH, Intervals, bootstrap_intervals
-from benchc_metrics.wording import percent
 
 __all__ = [
     "CELL_METRICS",
@@ -43,9 +43,6 @@ DETAIL_RESAMPLES = 2_000
 
 CELL_METRICS = ("ras", "acc_corrupted")
 """What the heat maps show."""
-
-CHANCE_LEVEL = 0.05
-"""A model whose clean answers are better than guesses with a p-value above this one is not ranked."""
 
 ROBUSTNESS = "ras_tempered"
 """The metric by which models are called robust, where it is registered; else RAS."""
@@ -117,32 +114,12 @@ class RunAnalysis:
     @property
     def ignores_pictures(self) -> bool:
         """Whether no corruption moved the run's answers beyond noise."""
-        return "blind" in self._cautions
-
-    @cached_property
-    def _cautions(self) -> set[str]:
-        return {caution.name for caution in self.run.cautions}
+        return ignores_pictures(self.run)
 
     @cached_property
     def doubt(self) -> str:
-        """A sentence on why the run says nothing about robustness; empty where it does.
-
-        A model that ignores the picture has nothing to lose under corruption, and so has one that only guesses.
-        """
-        if self.ignores_pictures:
-            return f"{self.name} ignores the picture: corruption moves its answers no more than noise."
-        above_chance = (self.pairs.clean_right - 1 / self.run.option_counts)[self.pairs.clean_valid > 0]
-        if "one letter" in self._cautions and len(set(self.run.answers.tolist())) > 1:
-            reason = "nearly all its answers are the same letter"
-        elif t_tail(above_chance) > CHANCE_LEVEL:
-            reason = f"its answers on clean pictures are no better than guesses ({self._clean_accuracy()} right)"
-        else:
-            return ""
-        return f"{self.name} cannot be told from a model that ignores the picture, and is not ranked: {reason}."
-
-    def _clean_accuracy(self) -> str:
-        found = self.headline("acc_clean")
-        return f"{percent(found.value)} [{percent(found.low)}, {percent(found.high)}]"
+        """Why the run cannot be told from one of a model that ignores the picture; empty where it can."""
+        return doubt_about(self.run)
 
     @cached_property
     def exchange(self) -> Exchange:

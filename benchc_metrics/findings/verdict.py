@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchc_metrics.findings.doubts import doubt_about
 from benchc_metrics.metrics.registry import EVERY_METRIC
 from benchc_metrics.statistics.estimates import ComparedRuns, Difference
 from benchc_metrics.wording import number, percent, signed
@@ -44,7 +45,8 @@ def verdict(overall: ComparedRuns, by_corruption: ComparedRuns) -> tuple[str, st
     Returns
     -------
     tuple of (str, str)
-        A sentence on the metric that models are ranked by, and one on accuracy and on single corruptions.
+        A sentence on the metric that models are ranked by (or on why a model is not ranked), and one on accuracy and on
+        single corruptions.
     """
     metric = ranking_metric(overall)
     return _on_robustness(overall, metric), _on_accuracy(overall, by_corruption, metric)
@@ -55,6 +57,9 @@ def _on_robustness(overall: ComparedRuns, metric: str) -> str:
     first, second = overall.first.name, overall.second.name
     if not np.isfinite([found.value, found.p_value]).all():
         return f"{metric} of {first} and {second} cannot be compared: it is not defined for one of them."
+    doubts = [doubt_about(run) for run in (overall.first, overall.second)]
+    if metric != ACCURACY and any(doubts):
+        return " ".join(dict.fromkeys(doubt for doubt in doubts if doubt))
     said = _numbers(found)
     if is_shown(found):
         better, other = (first, second) if _is_better(metric, found.value) else (second, first)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from planted_runs import guessing
 from run_folders import made_run
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
@@ -74,14 +75,6 @@ def test_a_model_that_ignores_the_picture_takes_no_part_in_a_contest(analyses: l
     assert together == told([analyses[0], analyses[2]])
     # Its RAS is the highest, 0; the others share their clean answers with it.
     assert set(Contest([analyses[0], ignoring]).winners().values()) == {None}
-
-
-def guessing(run: Run) -> Run:
-    """The same run by a model that sees little: its own answers, shuffled over the samples, move a little."""
-    draw = np.random.default_rng(2)
-    order = draw.permutation(len(run.sample_ids))
-    corrupted = run.clean[order][:, None, None] + 0.1 * draw.normal(size=run.corrupted.shape)
-    return replace(run, name="lab/guessing", clean=run.clean[order], corrupted=corrupted)
 
 
 def test_a_model_that_only_guesses_is_not_ranked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from planted_runs import guessing
 from run_folders import made_run, without_distributions
 
 from benchc_metrics.findings.verdict import is_shown, ranking_metric, verdict
@@ -40,6 +41,17 @@ def test_generated_letters_are_judged_by_accuracy():
     overall, (first, _) = verdict_of(*runs)
     assert ranking_metric(overall) == "acc_corrupted"
     assert "acc_corrupted" in first
+
+
+def test_a_model_that_only_guesses_is_not_called_robust():
+    seeing = made_run(90, seed=1, corruptions=CORRUPTIONS, widths=(3, 3), noise=1.0)
+    overall, (first, second) = verdict_of(seeing, guessing(seeing))
+    # Shown to be higher, and still not said.
+    assert overall.of("ras_tempered").value < 0
+    assert is_shown(overall.of("ras_tempered"))
+    assert first.startswith("lab/guessing cannot be told from a model that ignores the picture")
+    assert "more robust" not in first
+    assert "more questions right than lab/guessing" in second
 
 
 @pytest.mark.parametrize(
