@@ -4,6 +4,8 @@ OpenCV's `Canny`, `distanceTransform`, `blur` and `equalizeHist` in the settings
 OpenCV's own pick different code, and different last bits, from build to build and processor to processor.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,8 @@ from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.picture import pad
 
 __all__ = ["box_blur", "distance_to_edges", "edges", "emboss", "equalize"]
+
+Level = TypeVar("Level", np.uint8, np.int32)
 
 
 @compiled
@@ -32,22 +36,7 @@ def _gradients(
 
 
 @compiled
-def _is_ridge(strength: NDArray[np.int32], y: int, x: int, across: int, down: int) -> bool:
-    """Whether the gradient at padded position (y, x) is the strongest along its own direction."""
-    here = strength[y, x]
-    flat = abs(across) * 13573  # the tangent of 22.5 degrees, times 2**15
-    steep = flat + (abs(across) << 16)
-    rise = abs(down) << 15
-    if rise < flat:
-        return bool(here > strength[y, x - 1] and here >= strength[y, x + 1])
-    if rise > steep:
-        return bool(here > strength[y - 1, x] and here >= strength[y + 1, x])
-    side = -1 if (across < 0) != (down < 0) else 1
-    return bool(here > strength[y - 1, x - side] and here > strength[y + 1, x + side])
-
-
-@compiled
-def _trace_edges(
+def _find_ridges(
     across: NDArray[np.int32],
     down: NDArray[np.int32],
     strength: NDArray[np.int32],
@@ -55,29 +44,45 @@ def _trace_edges(
     strong: int,
     state: NDArray[np.uint8],
 ) -> None:
-    """Set `state`, padded by one, to 2 at edges: strong ridges, and the weak ones connected to them."""
-    height, width = across.shape
-    stack = np.empty(height * width, np.int64)
+    """Set `state`, padded by one, to 2 at strong ridges and to 1 at weak ones.
+
+    A ridge is where the gradient is the strongest along its own direction, of which there are four.
+    """
+    for y in range(across.shape[0]):
+        above, same, below = strength[y], strength[y + 1], strength[y + 2]
+        to_right, to_bottom = across[y], down[y]
+        row = state[y + 1, 1:]
+        for x in range(to_right.size):  # sums and products of truths, since branches on a picture are slow
+            here = same[x + 1]
+            steepness = abs(to_bottom[x]) << 15
+            flat = abs(to_right[x]) * 13573  # the tangent of 22.5 degrees, times 2**15
+            steep = flat + (abs(to_right[x]) << 16)
+            horizontal = (here > same[x]) & (here >= same[x + 2])
+            vertical = (here > above[x + 1]) & (here >= below[x + 1])
+            falling = (here > above[x]) & (here > below[x + 2])
+            rising = (here > above[x + 2]) & (here > below[x])
+            diagonal = rising if (to_right[x] < 0) != (to_bottom[x] < 0) else falling
+            ridge = horizontal if steepness < flat else (vertical if steepness > steep else diagonal)
+            row[x] = np.uint8(ridge & (here > weak)) + np.uint8(ridge & (here > strong))
+
+
+@compiled
+def _join_edges(state: NDArray[np.uint8], width: int) -> None:
+    """Turn each 1 that is connected to a 2 into a 2; `state` is a picture of that width row by row, its border 0."""
+    stack = np.empty(state.size, np.int64)
     waiting = 0
-    for y in range(1, height + 1):
-        for x in range(1, width + 1):
-            here = strength[y, x]
-            if here > weak and _is_ridge(strength, y, x, np.int64(across[y - 1, x - 1]), np.int64(down[y - 1, x - 1])):
-                if here > strong:
-                    state[y, x] = 2
-                    stack[waiting] = y * (width + 2) + x
-                    waiting += 1
-                else:
-                    state[y, x] = 1
+    for place in range(state.size):
+        if state[place] == 2:
+            stack[waiting] = place
+            waiting += 1
     while waiting > 0:
         waiting -= 1
-        y = stack[waiting] // (width + 2)
-        x = stack[waiting] % (width + 2)
-        for near_y in range(y - 1, y + 2):
-            for near_x in range(x - 1, x + 2):
-                if state[near_y, near_x] == 1:
-                    state[near_y, near_x] = 2
-                    stack[waiting] = near_y * (width + 2) + near_x
+        place = stack[waiting]
+        for above in (place - width - 1, place - 1, place + width - 1):
+            for near in range(above, above + 3):
+                if state[near] == 1:
+                    state[near] = 2
+                    stack[waiting] = near
                     waiting += 1
 
 
@@ -102,7 +107,8 @@ def edges(grey: NDArray[np.uint8], weak: int, strong: int) -> NDArray[np.bool_]:
     strength = np.zeros((height + 2, width + 2), np.int32)
     state = np.zeros((height + 2, width + 2), np.uint8)
     _gradients(pad(grey, 1, 1, "edge"), across, down, strength)
-    _trace_edges(across, down, strength, weak, strong, state)
+    _find_ridges(across, down, strength, weak, strong, state)
+    _join_edges(state.reshape(-1), width + 2)
     found: NDArray[np.bool_] = state[1:-1, 1:-1] == 2
     return found
 
@@ -127,21 +133,33 @@ def _relax_row(
 
 
 @compiled
-def _relax_distances(distance: NDArray[np.int32]) -> None:
-    """Turn zeros and large numbers, padded by two, into distances to the nearest zero, in two passes."""
+def _relax_distances(edge: NDArray[np.bool_], limit: np.int32, distance: NDArray[np.int32]) -> None:
+    """Write the distances to the nearest edge into the inside of `distance`, padded by two, in two passes."""
     straight = np.int32(65536)
     rows, columns = distance.shape
     near = np.empty(columns, np.int32)
     for y in range(2, rows - 2):
+        row, marked = distance[y, 2:], edge[y - 2]
+        for x in range(marked.size):
+            row[x] = np.int32(0) if marked[x] else row[x]
+    for y in range(2, rows - 2):
         row = distance[y]
         _relax_row(near, distance[y - 1], distance[y - 2], row)
+        last = row[1]
         for x in range(2, columns - 2):
-            row[x] = min(near[x], np.int32(row[x - 1] + straight))
+            last = min(near[x], np.int32(last + straight))
+            row[x] = last
     for y in range(rows - 3, 1, -1):
         row = distance[y]
         _relax_row(near, distance[y + 1], distance[y + 2], row)
+        last = row[columns - 2]
         for x in range(columns - 3, 1, -1):
-            row[x] = min(near[x], np.int32(row[x + 1] + straight))
+            last = min(near[x], np.int32(last + straight))
+            row[x] = last
+    for y in range(2, rows - 2):
+        row = distance[y]
+        for x in range(columns):
+            row[x] = min(row[x], limit)
 
 
 def distance_to_edges(edge: NDArray[np.bool_], limit: int) -> NDArray[np.int32]:
@@ -159,112 +177,118 @@ def distance_to_edges(edge: NDArray[np.bool_], limit: int) -> NDArray[np.int32]:
     ndarray of int32, shape (H, W)
         Distances in units of 1/65536 pixel.
     """
-    far = np.int32(1 << 29)
-    distance = np.full((edge.shape[0] + 4, edge.shape[1] + 4), far, np.int32)
-    distance[2:-2, 2:-2][edge] = 0
-    _relax_distances(distance)
-    limited: NDArray[np.int32] = np.minimum(distance[2:-2, 2:-2], np.int32(limit << 16))
-    return limited
+    distance = np.full((edge.shape[0] + 4, edge.shape[1] + 4), np.int32(1 << 29), np.int32)
+    _relax_distances(edge, np.int32(limit << 16), distance)
+    return distance[2:-2, 2:-2]
 
 
 @compiled
-def _box_means(padded: NDArray[np.int32], shift: int, offset: int, out: NDArray[np.int32]) -> None:
+def _box_means(padded: NDArray[Level], shift: int, offset: int, out: NDArray[np.uint8]) -> None:
     columns = np.empty(padded.shape[1], np.int32)
     for y in range(out.shape[0]):
         above, middle, below = padded[y], padded[y + 1], padded[y + 2]
         for x in range(columns.size):
-            columns[x] = above[x] + middle[x] + below[x]
+            columns[x] = np.int32(above[x]) + np.int32(middle[x]) + np.int32(below[x])
         left, centre, right = columns[0:], columns[1:], columns[2:]
         row = out[y]
         for x in range(row.size):
-            row[x] = (((left[x] + centre[x] + right[x]) >> shift) + offset) // 9
+            total = np.int32(((left[x] + centre[x] + right[x]) >> shift) + offset)
+            row[x] = np.int32(total * 7282) >> 16  # a ninth, cut off, of any number up to 9 * 255 + 4
 
 
-def box_blur(grey: NDArray[np.int32], shift: int = 0, *, rounds: bool) -> NDArray[np.int32]:
+def box_blur(grey: NDArray[Level], shift: int = 0, *, rounds: bool) -> NDArray[np.uint8]:
     """Average the 3 x 3 neighbourhood of each pixel; beyond its border the picture is mirrored at the border pixel.
 
     Parameters
     ----------
-    grey : ndarray of int32, shape (H, W)
-        The picture.
+    grey : ndarray of uint8 or int32, shape (H, W)
+        The picture: levels 0..255.
     shift : int, default=0
-        Bits behind the point that are cut off.
+        How many bits of `grey` are behind the point; they are cut off.
     rounds : bool
         Whether the mean is rounded, or cut off too.
 
     Returns
     -------
-    ndarray of int32, shape (H, W)
+    ndarray of uint8, shape (H, W)
         The means.
     """
-    out = np.empty_like(grey)
+    out = np.empty(grey.shape, np.uint8)
     _box_means(pad(grey, 1, 1, "reflect"), shift, 4 if rounds else 0, out)
     return out
 
 
 @compiled
-def _count_levels(levels: NDArray[np.int32], counts: NDArray[np.int64]) -> None:
-    for i in range(levels.size):
-        counts[levels[i]] += 1
+def _count_levels(levels: NDArray[Level], counts: NDArray[np.int64]) -> None:
+    """Count how often each level occurs, in four parts, since the next count of the same part has to wait."""
+    quarters = levels.size // 4
+    for i in range(quarters):
+        for part in range(4):
+            counts[part, levels[part * quarters + i]] += 1
+    for i in range(4 * quarters, levels.size):
+        counts[0, levels[i]] += 1
 
 
 @compiled
-def _replace_levels(grey: NDArray[np.int32], levels: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+def _replace_levels(grey: NDArray[Level], levels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     for i in range(grey.size):
         out[i] = levels[grey[i]]
 
 
-def equalize(grey: NDArray[np.int32]) -> NDArray[np.int32]:
+def equalize(grey: NDArray[Level]) -> NDArray[np.uint8]:
     """Spread the grey levels so that each range of them holds the same number of pixels.
 
     Parameters
     ----------
-    grey : ndarray of int32, shape (H, W)
+    grey : ndarray of uint8 or int32, shape (H, W)
         Levels 0..255.
 
     Returns
     -------
-    ndarray of int32, shape (H, W)
+    ndarray of uint8, shape (H, W)
         Levels 0..255; a picture of one level stays as it is.
     """
-    counts = np.zeros(256, np.int64)
-    _count_levels(grey.reshape(-1), counts)
+    parts = np.zeros((4, 256), np.int64)
+    _count_levels(grey.reshape(-1), parts)
+    counts = parts.sum(axis=0)
     darkest = int(np.flatnonzero(counts)[0])
     if counts[darkest] == grey.size:
-        return grey
+        return grey.astype(np.uint8)
     scale = np.float32(255.0) / np.float32(grey.size - counts[darkest])
     counts[darkest] = 0
-    levels = np.rint(np.cumsum(counts).astype(np.float32) * scale).astype(np.int32)
-    out = np.empty_like(grey)
+    levels = np.rint(np.cumsum(counts).astype(np.float32) * scale).astype(np.uint8)
+    out = np.empty(grey.shape, np.uint8)
     _replace_levels(grey.reshape(-1), levels, out.reshape(-1))
     return out
 
 
 @compiled
-def _emboss(padded: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+def _emboss(padded: NDArray[Level], out: NDArray[np.uint8]) -> None:
     black, white = np.int32(0), np.int32(255)
     for y in range(out.shape[0]):
         above, middle, below = padded[y], padded[y + 1], padded[y + 2]
         row = out[y]
         for x in range(row.size):
-            dark = 2 * above[x] + above[x + 1] + middle[x]
-            light = middle[x + 1] + middle[x + 2] + below[x + 1] + 2 * below[x + 2]
+            dark = np.int32(2 * np.int32(above[x]) + np.int32(above[x + 1]) + np.int32(middle[x]))
+            light = np.int32(
+                np.int32(middle[x + 1]) + np.int32(middle[x + 2]) + np.int32(below[x + 1]) + 2 * np.int32(below[x + 2])
+            )
             row[x] = min(max(np.int32(light - dark), black), white)
 
 
-def emboss(grey: NDArray[np.int32]) -> NDArray[np.int32]:
+def emboss(grey: NDArray[Level]) -> NDArray[np.uint8]:
     """Light a picture from the lower right, by a 3 x 3 filter that sums to 1.
 
     Parameters
     ----------
-    grey : ndarray of int32, shape (H, W)
+    grey : ndarray of uint8 or int32, shape (H, W)
         Levels 0..255.
 
     Returns
     -------
-    ndarray of int32, shape (H, W)
+    ndarray of uint8, shape (H, W)
         Levels 0..255.
     """
-    out = np.empty_like(grey)
+    out = np.empty(grey.shape, np.uint8)
     _emboss(pad(grey, 1, 1, "reflect"), out)
     return out

@@ -125,6 +125,7 @@ class Picture:
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.pixels = np.ascontiguousarray(pixels)
         self._padded: dict[Border, NDArray[np.uint8]] = {}
+        self._packed: NDArray[np.int32] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -149,3 +150,17 @@ class Picture:
             if border not in self._padded:
                 self._padded[border] = pad(self.pixels, MARGINS[border], MARGINS[border], border)
             return self._padded[border]
+
+    def packed(self) -> NDArray[np.int32]:
+        """Return the image with the three bytes of each pixel in one number, see `pack`.
+
+        Returns
+        -------
+        ndarray of int32, shape (H, W + 1)
+            To be read only: all conditions of an image share it. The last column stands twice.
+        """
+        with self._lock:
+            if self._packed is None:
+                self._packed = np.empty((self.shape[0], self.shape[1] + 1), np.int32)
+                pack(self.pixels, self._packed)
+            return self._packed

@@ -383,21 +383,56 @@ def _spatter_field(key: Key, picture: Picture) -> NDArray[np.float32]:
     return random_draws.normals(picture.shape, key)
 
 
-def _water(liquid: NDArray[np.float64], opacity: float) -> NDArray[np.float32]:
+@compiled
+def _grey_liquid(liquid: NDArray[np.float64], mean: float, threshold: float, out: NDArray[np.uint8]) -> None:
+    """Turn what is below the threshold black, and the rest into grey levels."""
+    for i in range(out.size):
+        thickness = liquid[i] + mean
+        out[i] = np.int32(min(thickness, 1.0) * 255.0) if thickness >= threshold else np.int32(0)
+
+
+@compiled
+def _mark_liquid(liquid: NDArray[np.float64], mean: float, threshold: float, out: NDArray[np.float32]) -> None:
+    """Set to 1 what is above the threshold, and the rest to 0."""
+    for i in range(out.size):
+        out[i] = np.float32(1.0) if liquid[i] + mean > threshold else np.float32(0.0)
+
+
+@compiled
+def _cut_off(mask: NDArray[np.float32], least: np.float32) -> None:
+    for i in range(mask.size):
+        mask[i] = mask[i] if mask[i] >= least else np.float32(0.0)
+
+
+@compiled
+def _scale_to(grey: NDArray[np.uint8], lit: NDArray[np.uint8], peak: np.float32, out: NDArray[np.float32]) -> None:
+    """Multiply two pictures, and scale the product such that its largest value is `peak`."""
+    largest = np.int32(0)
+    for i in range(out.size):
+        largest = max(largest, np.int32(np.int32(grey[i]) * np.int32(lit[i])))
+    factor = peak / np.float32(largest) if largest > 0 else np.float32(0.0)
+    for i in range(out.size):
+        out[i] = np.float32(np.int32(np.int32(grey[i]) * np.int32(lit[i]))) * factor
+
+
+def _water(liquid: NDArray[np.float64], mean: float, threshold: float, opacity: float) -> NDArray[np.float32]:
     """Return how much pale turquoise each pixel gains: thick liquid that is lit at its rims."""
-    grey = (np.minimum(liquid, 1.0) * 255.0).astype(np.int32)
-    distance = droplets.distance_to_edges(droplets.edges(grey.astype(np.uint8), 50, 150), limit=20)
+    grey = np.empty(liquid.shape, np.uint8)
+    _grey_liquid(liquid.reshape(-1), mean, threshold, grey.reshape(-1))
+    distance = droplets.distance_to_edges(droplets.edges(grey, 50, 150), limit=20)
     lit = droplets.equalize(droplets.box_blur(distance, shift=16, rounds=False))
     lit = droplets.box_blur(droplets.emboss(lit), rounds=True)
-    mask = (grey * lit).astype(np.float32)
-    peak = mask.max()
-    return mask * (np.float32(opacity) / peak) if peak > 0 else mask
+    mask = np.empty(liquid.shape, np.float32)
+    _scale_to(grey.reshape(-1), lit.reshape(-1), np.float32(opacity), mask.reshape(-1))
+    return mask
 
 
-def _mud(liquid: NDArray[np.float64], threshold: float, soften: float) -> NDArray[np.float32]:
+def _mud(liquid: NDArray[np.float64], mean: float, threshold: float, soften: float) -> NDArray[np.float32]:
     """Return how opaque the mud is at each pixel."""
-    mask = blur_field((liquid > threshold).astype(np.float32), (soften, soften), 4.0, "edge")
-    mask[mask < np.float32(0.8)] = 0.0
+    thick = np.empty(liquid.shape, np.float32)
+    _mark_liquid(liquid.reshape(-1), mean, threshold, thick.reshape(-1))
+    mask = blur_field(thick, (soften, soften), 4.0, "edge")
+    _cut_off(mask.reshape(-1), np.float32(0.8))
     return mask
 
 
@@ -478,9 +513,7 @@ def spatter(
     divides zero by zero and returns black; the image stays as it is here.
     """
     liquid = blur_field(normals, (sigma, sigma), 4.0, "edge", scale=spread, dtype=np.float64)
-    liquid += mean
-    liquid[liquid < threshold] = 0.0
-    mask = _mud(liquid, threshold, soften) if mud else _water(liquid, opacity)
+    mask = _mud(liquid, mean, threshold, soften) if mud else _water(liquid, mean, threshold, opacity)
     colour = np.array([63, 42, 20] if mud else [175, 238, 238], np.float32)
     out = np.empty_like(picture.pixels)
     _splash(picture.pixels, mask, colour, mud, out)
