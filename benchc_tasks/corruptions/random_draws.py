@@ -4,7 +4,7 @@ There is no state, so draws do not depend on the order, the thread or the proces
 can be made where it is needed. The hash is two rounds of a 32-bit integer mixer, each with half of a 64-bit key.
 
 All arithmetic stays below 2**63 and is masked to 32 bits, so that compiled int64, numpy and plain Python integers
-agree. What is not an integer is built from a table of rounded numbers by ``+`` and ``*`` alone.
+agree. Every step ends in an explicit 32-bit type, by which LLVM sees that vectors of 32-bit numbers do. What is not an integer is built from a table of rounded numbers by ``+`` and ``*`` alone.
 """
 
 import hashlib
@@ -62,15 +62,20 @@ class Key(NamedTuple):
 
 
 @compiled
-def _word(index: int, low: int, high: int) -> int:
+def _mix(bits: np.uint32, shift: int, factor: int) -> np.uint32:
+    """Return 32 bits of which each depends on many of those given."""
+    wide = np.int64(bits)
+    return np.uint32(((wide ^ (wide >> shift)) * factor) & 0xFFFFFFFF)
+
+
+@compiled
+def _word(index: int, low: int, high: int) -> np.uint32:
     """Return the 32 random bits at position `index` of the stream (`low`, `high`)."""
-    bits = (index ^ low) & 0xFFFFFFFF
-    bits = ((bits ^ (bits >> 16)) * 0x21F0AAAD) & 0xFFFFFFFF
-    bits = ((bits ^ (bits >> 15)) * 0x735A2D97) & 0xFFFFFFFF
-    bits = (bits ^ (bits >> 15)) ^ high
-    bits = ((bits ^ (bits >> 16)) * 0x21F0AAAD) & 0xFFFFFFFF
-    bits = ((bits ^ (bits >> 15)) * 0x735A2D97) & 0xFFFFFFFF
-    return bits ^ (bits >> 15)
+    bits = np.uint32(np.int64(np.uint32(index & 0xFFFFFFFF)) ^ low)
+    bits = _mix(_mix(bits, 16, 0x21F0AAAD), 15, 0x735A2D97)
+    bits = np.uint32(np.int64(_mix(bits, 15, 1)) ^ high)
+    bits = _mix(_mix(bits, 16, 0x21F0AAAD), 15, 0x735A2D97)
+    return _mix(bits, 15, 1)
 
 
 @compiled
@@ -108,7 +113,7 @@ def _fill_uniforms(out: NDArray[np.float32], low: int, high: int, start: float, 
     start32 = np.float32(start)
     scale = np.float32(width * 2.0**-24)
     for i in range(out.size):
-        out[i] = start32 + np.float32(_word(i, low, high) >> 8) * scale
+        out[i] = start32 + np.float32(np.int32(_word(i, low, high) >> 8)) * scale
 
 
 def uniforms(shape: tuple[int, ...], key: Key, start: float = 0.0, stop: float = 1.0) -> NDArray[np.float32]:
@@ -153,10 +158,11 @@ def uniform(key: Key, low: float, high: float) -> float:
 
 @compiled
 def _fill_shifts(across: NDArray[np.int8], down: NDArray[np.int8], low: int, high: int, reach: int) -> None:
+    width, middle = np.int32(2 * reach), np.int32(reach)
     for i in range(across.size):
         bits = _word(i, low, high)
-        across[i] = (((bits & 0xFFFF) * (2 * reach)) >> 16) - reach
-        down[i] = (((bits >> 16) * (2 * reach)) >> 16) - reach
+        across[i] = np.int32(np.int32(np.int32(bits & 0xFFFF) * width) >> 16) - middle
+        down[i] = np.int32(np.int32(np.int32(bits >> 16) * width) >> 16) - middle
 
 
 def shifts(shape: tuple[int, ...], key: Key, reach: int) -> NDArray[np.int8]:
@@ -200,24 +206,35 @@ def _normal_table() -> NDArray[np.float32]:
     return np.array(rows, np.float32)
 
 
+@cache
+def _quantile_steps() -> NDArray[np.uint64]:
+    """Return each entry of the table and the step to the next, two float32 in one number: one load brings both."""
+    table = _normal_table()
+    return np.ascontiguousarray(np.stack([table[:, :-1], np.diff(table)], axis=-1)).view(np.uint64)[:, :, 0]
+
+
 @compiled
-def _fill_normals(out: NDArray[np.float32], low: int, high: int, table: NDArray[np.float32]) -> None:
+def _fill_normals(out: NDArray[np.float32], low: int, high: int, steps: NDArray[np.uint64]) -> None:
     unit = np.float32(2.0**-19)
-    block = np.empty(_BLOCK, np.uint32)
+    words = np.empty(_BLOCK, np.uint32)  # the lowest bit says which tail, the others how far out
+    entries = np.empty(_BLOCK, np.uint64)
+    quantiles = entries.view(np.float32)
+    common = steps[0]
     for first in range(0, out.size, _BLOCK):
-        _fill_words(block, first, low, high)
+        _fill_words(words, first, low, high)
         part = out[first : first + _BLOCK]
         for i in range(part.size):
-            bits = np.int64(block[i])
-            tail = bits >> 1  # of 2**31: the probability of a more extreme value on this side
-            level = 0
-            while tail < 1 << 25 and level < 2:
-                tail = tail << 6
-                level += 1
-            cell = tail >> 19
-            outer = table[level, cell]
-            value = outer + (table[level, cell + 1] - outer) * (np.float32(tail & 0x7FFFF) * unit)
-            part[i] = value * np.float32(1 - 2 * (bits & 1))  # as a product: a branch on a random bit is slow
+            entries[i] = common[np.uint64(words[i] >> 20)]
+        for i in range(part.size):
+            if words[i] < 1 << 26:
+                level = 1 if words[i] >= 1 << 20 else 2
+                tail = np.int64(words[i] >> 1) << (6 * level)
+                entries[i] = steps[level, tail >> 19]
+                words[i] = tail << 1 | np.int64(words[i] & 1)
+        for i in range(part.size):
+            distance = np.float32(np.int32(words[i] >> 1 & 0x7FFFF)) * unit
+            value = quantiles[2 * i] + quantiles[2 * i + 1] * distance
+            part[i] = value * np.float32(np.int32(1 - 2 * np.int32(words[i] & 1)))  # a branch on a random bit is slow
 
 
 def normals(shape: tuple[int, ...], key: Key) -> NDArray[np.float32]:
@@ -236,7 +253,7 @@ def normals(shape: tuple[int, ...], key: Key) -> NDArray[np.float32]:
         Mean 0, standard deviation 1, tails out to 6.3.
     """
     out = np.empty(shape, np.float32)
-    _fill_normals(out.reshape(-1), key.low, key.high, _normal_table())
+    _fill_normals(out.reshape(-1), key.low, key.high, _quantile_steps())
     return out
 
 
@@ -295,17 +312,17 @@ def _poisson_table(photons: float) -> NDArray[np.uint32]:
 def _fill_counts(
     out: NDArray[np.uint8], levels: NDArray[np.uint8], low: int, high: int, table: NDArray[np.uint32]
 ) -> None:
-    block = np.empty(_BLOCK, np.uint32)
+    block, entries = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
+    flat = table.reshape(-1)
     for first in range(0, out.size, _BLOCK):
         _fill_words(block, first, low, high)
         part = out[first : first + _BLOCK]
         level = levels[first : first + _BLOCK]
         for i in range(part.size):
-            bits = np.int64(block[i])
-            column = bits >> 25
-            entry = np.int64(table[level[i], column])
-            own = np.int64((bits & 0x1FFFFFF) < (entry >> 7))
-            part[i] = own * column + (1 - own) * (entry & 127)
+            entries[i] = flat[np.uint64(block[i] >> 25) + np.uint64(np.int64(level[i]) * _COUNTS)]
+        for i in range(part.size):
+            bits, entry = block[i], entries[i]
+            part[i] = bits >> 25 if bits & 0x1FFFFFF < entry >> 7 else entry & 127
 
 
 def poisson_counts(levels: NDArray[np.uint8], key: Key, photons: float) -> NDArray[np.uint8]:
