@@ -180,6 +180,15 @@ def _nearest(size: int, parts: int) -> NDArray[np.int64]:
 
 
 @compiled
+def _fixed_shares(firsts: NDArray[np.int64], lasts: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return what one pixel of each box weighs, in units of 2**-22."""
+    shares = np.empty(firsts.size, np.int32)
+    for i in range(firsts.size):
+        shares[i] = np.int32(0.5 + 4194304.0 / (lasts[i] - firsts[i]))
+    return shares
+
+
+@compiled
 def _average_boxes(
     pixels: NDArray[np.uint8],
     firsts: NDArray[np.int64],
@@ -189,32 +198,32 @@ def _average_boxes(
     out: NDArray[np.uint8],
 ) -> None:
     """Average along the rows, round, average down the columns, round: Pillow's two passes in 22-bit fixed point."""
-    half = np.int32(1 << 21)
-    rows = np.empty((pixels.shape[0], firsts.size * 3), np.uint8)
-    for y in range(pixels.shape[0]):
-        line = pixels[y].reshape(-1)
-        row = rows[y]
-        for x in range(firsts.size):
-            weight = np.int32(0.5 + 4194304.0 / (lasts[x] - firsts[x]))
-            red, green, blue = np.int32(0), np.int32(0), np.int32(0)
-            for i in range(3 * firsts[x], 3 * lasts[x], 3):
-                red += np.int32(line[i])
-                green += np.int32(line[i + 1])
-                blue += np.int32(line[i + 2])
-            row[3 * x] = (np.int32(red * weight) + half) >> 22
-            row[3 * x + 1] = (np.int32(green * weight) + half) >> 22
-            row[3 * x + 2] = (np.int32(blue * weight) + half) >> 22
-    totals = np.empty(firsts.size * 3, np.int32)
+    half, field = np.int32(1 << 21), (1 << 21) - 1
+    across, down = _fixed_shares(firsts, lasts), _fixed_shares(tops, bottoms)
+    spread = np.empty(pixels.shape[1], np.int64)  # the three levels of a pixel in fields of 21 bits, added at once
+    sums = np.empty(firsts.size, np.int64)
+    totals = np.empty((3, firsts.size), np.int32)
     for y in range(tops.size):
-        weight = np.int32(0.5 + 4194304.0 / (bottoms[y] - tops[y]))
         totals[:] = 0
         for i in range(tops[y], bottoms[y]):
-            row = rows[i]
-            for x in range(row.size):
-                totals[x] += np.int32(row[x])
-        target = out[y].reshape(-1)
-        for x in range(target.size):
-            target[x] = (np.int32(totals[x] * weight) + half) >> 22
+            line = pixels[i].reshape(-1)
+            for x in range(spread.size):
+                spread[x] = np.int64(line[3 * x]) | np.int64(line[3 * x + 1]) << 21 | np.int64(line[3 * x + 2]) << 42
+            for x in range(sums.size):
+                total = np.int64(0)
+                for j in range(np.uint64(firsts[x]), np.uint64(lasts[x])):
+                    total += spread[j]
+                sums[x] = total
+            for x in range(sums.size):
+                red, green, blue = np.int32(sums[x] & field), np.int32(sums[x] >> 21 & field), np.int32(sums[x] >> 42)
+                totals[0, x] += np.int32(np.int32(red * across[x]) + half) >> 22
+                totals[1, x] += np.int32(np.int32(green * across[x]) + half) >> 22
+                totals[2, x] += np.int32(np.int32(blue * across[x]) + half) >> 22
+        target, share = out[y].reshape(-1), down[y]
+        for x in range(sums.size):
+            target[3 * x] = np.int32(np.int32(totals[0, x] * share) + half) >> 22
+            target[3 * x + 1] = np.int32(np.int32(totals[1, x] * share) + half) >> 22
+            target[3 * x + 2] = np.int32(np.int32(totals[2, x] * share) + half) >> 22
 
 
 @compiled
@@ -222,14 +231,16 @@ def _repeat_boxes(
     boxes: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64], out: NDArray[np.uint8]
 ) -> None:
     for y in range(rows.size):
+        target = out[y].reshape(-1)
         if y > 0 and rows[y] == rows[y - 1]:
-            out[y] = out[y - 1]
+            target[:] = out[y - 1].reshape(-1)
             continue
         box_row = boxes[rows[y]].reshape(-1)
-        target = out[y].reshape(-1)
         for x in range(columns.size):
-            box = box_row[3 * columns[x] : 3 * columns[x] + 3]
-            target[3 * x], target[3 * x + 1], target[3 * x + 2] = box[0], box[1], box[2]
+            box = np.uint64(3 * columns[x])  # unsigned, so that numba need not look for negative indices
+            target[3 * x] = box_row[box]
+            target[3 * x + 1] = box_row[box + np.uint64(1)]
+            target[3 * x + 2] = box_row[box + np.uint64(2)]
 
 
 @corruption("digital", resolution=(0.6, 0.5, 0.4, 0.3, 0.25))
