@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions import random_draws
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import gaussian_weights
-from benchc_tasks.corruptions.filters import blur_picture, mean_of_zooms, streak, truncate
+from benchc_tasks.corruptions.filters import add_weighted, blur_picture, mean_of_zooms, streak, truncate
 from benchc_tasks.corruptions.picture import MARGINS, Picture, pack
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
@@ -68,40 +68,41 @@ def _correlate_disk(
     count = quarter.shape[0]
     full = quarter[0, 0]
     length = out.shape[1]
-    pairs = np.empty((count, padded.shape[1]), np.float32)  # the two rows at the same distance
-    sums = np.empty((count, padded.shape[1]), np.float32)  # all rows up to a distance
+    solids = np.zeros(count, np.int64)  # of each column, how many pixels from the middle on have the full weight
+    rims = np.zeros(count, np.int64)  # and from where on its pixels weigh nothing
+    for k in range(count):
+        while solids[k] < count and quarter[solids[k], k] == full:
+            solids[k] += 1
+        for j in range(count):
+            if quarter[j, k] > 0:
+                rims[k] = j + 1
+    pairs = np.empty((count, padded.shape[1]), np.uint16)  # the two rows at the same distance
+    sums = np.empty((count, padded.shape[1]), np.uint16)  # all rows up to a distance
+    distances, from_start = np.arange(count), np.zeros(count, np.int64)
     column = np.empty(padded.shape[1], np.float32)
     row = np.empty(length, np.float32)
     for y in range(out.shape[0]):
         middle = padded[y + margin]
         for i in range(column.size):
-            pairs[0, i] = sums[0, i] = np.float32(middle[i])
+            pairs[0, i] = sums[0, i] = middle[i]
         for j in range(1, count):
             above, below, pair = padded[y + margin - j], padded[y + margin + j], pairs[j]
             nearer, total = sums[j - 1], sums[j]
             for i in range(column.size):
-                pair[i] = np.float32(np.int32(np.int32(above[i]) + np.int32(below[i])))
-                total[i] = nearer[i] + pair[i]
-        row[:] = 0
+                both = np.uint16(np.uint16(above[i]) + np.uint16(below[i]))
+                pair[i] = both
+                total[i] = nearer[i] + both
         for k in range(count):
-            solid = 0
-            while solid < count and quarter[solid, k] == full:
-                solid += 1
-            column[:] = 0
-            if solid > 0:
-                total = sums[solid - 1]
-                for i in range(column.size):
-                    column[i] = full * total[i]
-            for j in range(solid, count):
-                weight, pair = quarter[j, k], pairs[j]
-                if weight > 0:
-                    for i in range(column.size):
-                        column[i] += weight * pair[i]
+            solid, rim = solids[k], rims[k]
+            total = sums[max(solid - 1, 0)]
+            weight = full if solid > 0 else np.float32(0.0)
+            for i in range(column.size):
+                column[i] = weight * np.float32(total[i])
+            add_weighted(pairs, distances[solid:rim], from_start[solid:rim], quarter[solid:rim, k], column)
             left = column[(margin - k) * 3 : (margin - k) * 3 + length]
             right = column[(margin + k) * 3 : (margin + k) * 3 + length]
             if k == 0:
-                for i in range(length):
-                    row[i] += left[i]
+                row[:] = left
             else:
                 for i in range(length):
                     row[i] += left[i] + right[i]

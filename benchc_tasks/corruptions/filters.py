@@ -14,7 +14,7 @@ from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, gaussian_weights, one_sided_gaussian_weights
 from benchc_tasks.corruptions.picture import pack, positions
 
-__all__ = ["blur_field", "blur_picture", "enlarge", "look_up", "mean_of_zooms", "streak", "truncate"]
+__all__ = ["add_weighted", "blur_field", "blur_picture", "enlarge", "look_up", "mean_of_zooms", "streak", "truncate"]
 
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -197,6 +197,44 @@ def blur_picture(pixels: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
 
 
 @compiled
+def add_weighted(
+    rows: NDArray[Any],
+    tops: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Add weighted parts of rows to a row, one after the other.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (R, N)
+        Rows of numbers.
+    tops, starts : ndarray of int64, shape (T,)
+        Of each term the row and where its part begins.
+    weights : ndarray of float32, shape (T,)
+        Its weight.
+    out : ndarray of float32, shape (L,)
+        To this the terms are added.
+    """
+    size = out.size
+    fours = weights.size // 4 * 4
+    for t in range(0, fours, 4):  # four terms at a time, which saves three of four trips of the sum to memory
+        p, q, r, s = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+        a = rows[tops[t], starts[t] : starts[t] + size]
+        b = rows[tops[t + 1], starts[t + 1] : starts[t + 1] + size]
+        c = rows[tops[t + 2], starts[t + 2] : starts[t + 2] + size]
+        d = rows[tops[t + 3], starts[t + 3] : starts[t + 3] + size]
+        for i in range(size):
+            total = (out[i] + p * np.float32(a[i])) + q * np.float32(b[i])
+            out[i] = (total + r * np.float32(c[i])) + s * np.float32(d[i])
+    for t in range(fours, weights.size):
+        p, a = weights[t], rows[tops[t], starts[t] : starts[t] + size]
+        for i in range(size):
+            out[i] += p * np.float32(a[i])
+
+
+@compiled
 def _weighted_shifts(
     padded: NDArray[Any],
     tops: NDArray[np.int64],
@@ -208,11 +246,7 @@ def _weighted_shifts(
     row = np.empty(out.shape[1], np.float32)
     for y in range(out.shape[0]):
         row[:] = 0
-        for tap in range(weights.size):
-            weight = weights[tap]
-            source = padded[y + tops[tap], starts[tap] : starts[tap] + row.size]
-            for i in range(row.size):
-                row[i] += weight * np.float32(source[i])
+        add_weighted(padded[y:], tops, starts, weights, row)
         truncate(row, np.float32(offset), out[y])
 
 
