@@ -122,13 +122,13 @@ def _read_between(
         for x in range(width):
             a, b, c, d = top_left[x], top_right[x], bottom_left[x], bottom_right[x]
             p, q = np.int32(moved_x[x] & 65535), np.int32(moved_y[x] & 65535)
-            target[3 * x] = _between(
-                np.int32(a & 255), np.int32(b & 255), np.int32(c & 255), np.int32(d & 255), p, q
-            )
+            target[3 * x] = _between(np.int32(a & 255), np.int32(b & 255), np.int32(c & 255), np.int32(d & 255), p, q)
             target[3 * x + 1] = _between(
                 np.int32(a >> 8 & 255), np.int32(b >> 8 & 255), np.int32(c >> 8 & 255), np.int32(d >> 8 & 255), p, q
             )
-            target[3 * x + 2] = _between(np.int32(a >> 16), np.int32(b >> 16), np.int32(c >> 16), np.int32(d >> 16), p, q)
+            target[3 * x + 2] = _between(
+                np.int32(a >> 16), np.int32(b >> 16), np.int32(c >> 16), np.int32(d >> 16), p, q
+            )
 
 
 @corruption("digital", draws=_warp, strength=(12.5, 16.25, 21.25, 25.0, 30.0))

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["frost_texture", "frost_textures_path"]
+from benchc_tasks.corruptions.picture import pack
+
+__all__ = ["frost_texture", "frost_textures_path", "packed_frost_texture"]
 
 _FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")  # the reference never uses the sixth
 
@@ -57,3 +59,23 @@ def frost_texture(number: int) -> NDArray[np.uint8]:
     """
     with Image.open(frost_textures_path() / _FILES[number]) as photograph:
         return np.array(photograph.convert("RGB"))
+
+
+@lru_cache(maxsize=len(_FILES))
+def packed_frost_texture(number: int) -> NDArray[np.int32]:
+    """Return a frost photograph with the three bytes of each pixel in one number, see `pack`.
+
+    Parameters
+    ----------
+    number : int
+        0..4.
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        The photograph, to be read only.
+    """
+    texture = frost_texture(number)
+    packed = np.empty(texture.shape[:2], np.int32)
+    pack(texture, packed)
+    return packed
