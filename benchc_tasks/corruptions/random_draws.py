@@ -4,7 +4,8 @@ There is no state, so draws do not depend on the order, the thread or the proces
 can be made where it is needed. The hash is two rounds of a 32-bit integer mixer, each with half of a 64-bit key.
 
 All arithmetic stays below 2**63 and is masked to 32 bits, so that compiled int64, numpy and plain Python integers
-agree. Every step ends in an explicit 32-bit type, by which LLVM sees that vectors of 32-bit numbers do. What is not an integer is built from a table of rounded numbers by ``+`` and ``*`` alone.
+agree. Every step ends in an explicit 32-bit type, by which LLVM sees that vectors of 32-bit numbers suffice. What is
+not an integer is built from a table of rounded numbers by ``+`` and ``*`` alone.
 """
 
 import hashlib
