@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -108,7 +109,7 @@ class Corruption:
         dict
             The arguments of `draws` beside the key and the picture.
         """
-        wanted = inspect.signature(self.draws).parameters if self.draws is not None else ()
+        wanted = _arguments(self.draws) if self.draws is not None else ()
         return {name: value for name, value in self.parameters[severity - 1].items() if name in wanted}
 
     def apply(self, picture: Picture, severity: int, draws: Any) -> NDArray[np.uint8]:
@@ -130,6 +131,12 @@ class Corruption:
         """
         arguments = self.parameters[severity - 1]
         return self.function(picture, draws, **arguments) if self.is_random else self.function(picture, **arguments)
+
+
+@lru_cache(maxsize=64)
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of a function's arguments."""
+    return tuple(inspect.signature(function).parameters)
 
 
 _REGISTRY: dict[str, Corruption] = {}
