@@ -10,14 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchc_tasks.corruptions import corrupt
+    from benchc_tasks.corruptions import corrupt, corrupt_many
     from benchc_tasks.datasets import load_dataset
     from benchc_tasks.stacks.lmms_eval.evaluation import evaluate
 
-__all__ = ["corrupt", "evaluate", "load_dataset"]
+__all__ = ["corrupt", "corrupt_many", "evaluate", "load_dataset"]
 
 _ROOMS = {
     "corrupt": "benchc_tasks.corruptions",
+    "corrupt_many": "benchc_tasks.corruptions",
     "evaluate": "benchc_tasks.stacks.lmms_eval.evaluation",
     "load_dataset": "benchc_tasks.datasets",
 }

@@ -1,6 +1,8 @@
 """Blur: the lens out of focus, rippled glass, a moving or zooming camera."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions import random_draws
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import gaussian_weights
-from benchc_tasks.corruptions.filters import add_weighted, blur_picture, mean_of_zooms, streak, truncate
+from benchc_tasks.corruptions.filters import add_weighted, blur_picture, mean_of_zooms, means_of_zooms, streak, truncate
 from benchc_tasks.corruptions.picture import MARGINS, Picture, pack
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
@@ -233,7 +235,24 @@ def motion_blur(picture: Picture, degrees: float, radius: int, sigma: float) -> 
     return streak(picture.padded("edge"), MARGINS["edge"], degrees, radius, sigma)
 
 
-@corruption("blur", step=(0.01, 0.01, 0.02, 0.02, 0.03), layers=(12, 16, 11, 13, 11))
+def _zoom_factors(step: float, layers: int) -> list[float]:
+    spacing = (1.0 + step) - 1.0  # rounded as numpy.arange rounds it
+    return [1.0 + layer * spacing for layer in range(layers)]
+
+
+def _zoom_blurs(picture: Picture, _: None, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Blur at several severities: where the step is the same, one goes on from where the other ends."""
+    blurred: dict[int, NDArray[np.uint8]] = {}
+    for step in {one["step"] for one in parameters}:
+        places = [place for place, one in enumerate(parameters) if one["step"] == step]
+        layers = [parameters[place]["layers"] for place in places]
+        blurred.update(
+            zip(places, means_of_zooms(picture.pixels, _zoom_factors(step, max(layers)), layers), strict=True)
+        )
+    return [blurred[place] for place in range(len(parameters))]
+
+
+@corruption("blur", together=_zoom_blurs, step=(0.01, 0.01, 0.02, 0.02, 0.03), layers=(12, 16, 11, 13, 11))
 def zoom_blur(picture: Picture, step: float, layers: int) -> NDArray[np.uint8]:
     """Imitate a camera that moves towards the scene: the mean of ever larger zooms into the image.
 
@@ -256,8 +275,7 @@ def zoom_blur(picture: Picture, step: float, layers: int) -> NDArray[np.uint8]:
     As in the reference, a layer is cropped to the image at its top left corner, so that the centre of the zoom drifts
     by up to half a pixel.
     """
-    spacing = (1.0 + step) - 1.0  # rounded as numpy.arange rounds it
-    return mean_of_zooms(picture.pixels, [1.0 + layer * spacing for layer in range(layers)])
+    return mean_of_zooms(picture.pixels, _zoom_factors(step, layers))
 
 
 @corruption("blur", sigma=(1, 2, 3, 4, 6))

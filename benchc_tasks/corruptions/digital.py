@@ -91,7 +91,8 @@ def _between(
     """Interpolate between four levels; `right` and `down` are parts of a pixel in steps of 2**-16."""
     upper = np.int32((top_left << 16) + (top_right - top_left) * right)
     lower = np.int32((bottom_left << 16) + (bottom_right - bottom_left) * right)
-    return ((np.int64(upper) << 16) + np.int64(lower - upper) * np.int64(down)) >> 32
+    level: int = ((np.int64(upper) << 16) + np.int64(lower - upper) * np.int64(down)) >> 32
+    return level
 
 
 @compiled

@@ -14,7 +14,17 @@ from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, gaussian_weights, one_sided_gaussian_weights
 from benchc_tasks.corruptions.picture import pack, positions
 
-__all__ = ["add_weighted", "blur_field", "blur_picture", "enlarge", "look_up", "mean_of_zooms", "streak", "truncate"]
+__all__ = [
+    "add_weighted",
+    "blur_field",
+    "blur_picture",
+    "enlarge",
+    "look_up",
+    "mean_of_zooms",
+    "means_of_zooms",
+    "streak",
+    "truncate",
+]
 
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -380,14 +390,40 @@ def _stretch_row(
 
 
 @compiled
-def _mean_of_zooms(
-    packed: NDArray[np.int32], copies: int, rows: ZoomedAxis, columns: ZoomedAxis, out: NDArray[np.uint8]
+def _add_between(
+    stretched: NDArray[np.float32], first: int, near: np.float32, far: np.float32, out: NDArray[np.float32]
 ) -> None:
-    """Average `copies` of the image and its zooms; the axes have one row for each zoom."""
-    height, width = out.shape[:2]
+    """Add what lies between row `first` and the next, which stand at their numbers modulo 2."""
+    above, below, total = stretched[first % 2].reshape(-1), stretched[(first + 1) % 2].reshape(-1), out.reshape(-1)
+    for i in range(total.size):
+        total[i] += near * above[i] + far * below[i]
+
+
+@compiled
+def _write_planes(planes: NDArray[np.float32], factor: np.float32, out: NDArray[np.uint8]) -> None:
+    """Write a row of three planes, times a factor, as pixels; cut off the fraction."""
+    red, green, blue = planes[0], planes[1], planes[2]
+    top, bottom = np.float32(255.0), np.float32(0.0)
+    target = out.reshape(-1)
+    for x in range(red.size):
+        target[3 * x] = np.uint8(np.int32(min(max(red[x] * factor, bottom), top)))
+        target[3 * x + 1] = np.uint8(np.int32(min(max(green[x] * factor, bottom), top)))
+        target[3 * x + 2] = np.uint8(np.int32(min(max(blue[x] * factor, bottom), top)))
+
+
+@compiled
+def _means_of_zooms(
+    packed: NDArray[np.int32],
+    copies: int,
+    rows: ZoomedAxis,
+    columns: ZoomedAxis,
+    counts: NDArray[np.int64],
+    outs: NDArray[np.uint8],
+) -> None:
+    """Average `copies` of the image and its first zooms, `counts` of them; the axes have one row for each zoom."""
+    height, width = outs.shape[1:3]
     layers = rows.first.shape[0]
-    share = np.float32(1.0 / (layers + copies))
-    many, top, bottom = np.int32(copies), np.float32(255.0), np.float32(0.0)
+    many = np.int32(copies)
     band = 16  # rows at a time, which stay in the processor's cache from layer to layer
     total = np.empty((band, 3, width), np.float32)
     stretched = np.empty((layers, 2, 3, width), np.float32)  # the two newest rows of each layer
@@ -402,7 +438,13 @@ def _mean_of_zooms(
                 red[x] = np.float32(np.int32(many * np.int32(clean[x] & 255)))
                 green[x] = np.float32(np.int32(many * np.int32(clean[x] >> 8 & 255)))
                 blue[x] = np.float32(np.int32(many * np.int32(clean[x] >> 16)))
-        for layer in range(layers):
+        for layer in range(layers + 1):
+            for i in range(counts.size):
+                if counts[i] == layer:
+                    for y in range(start, stop):
+                        _write_planes(total[y - start], np.float32(1.0 / (layer + copies)), outs[i, y])
+            if layer == layers:
+                break
             across = ZoomedAxis(columns.first[layer], columns.near[layer], columns.far[layer])
             for y in range(start, stop):
                 first = rows.first[layer, y]
@@ -412,23 +454,36 @@ def _mean_of_zooms(
                         source = packed[min(newest[layer], height - 1)]
                         _stretch_row(source, across, left, right, stretched[layer, newest[layer] % 2])
                 _add_between(stretched[layer], first, rows.near[layer, y], rows.far[layer, y], total[y - start])
-        for y in range(start, stop):
-            red, green, blue = total[y - start, 0], total[y - start, 1], total[y - start, 2]
-            target = out[y].reshape(-1)
-            for x in range(width):
-                target[3 * x] = np.uint8(np.int32(min(max(red[x] * share, bottom), top)))
-                target[3 * x + 1] = np.uint8(np.int32(min(max(green[x] * share, bottom), top)))
-                target[3 * x + 2] = np.uint8(np.int32(min(max(blue[x] * share, bottom), top)))
 
 
-@compiled
-def _add_between(
-    stretched: NDArray[np.float32], first: int, near: np.float32, far: np.float32, out: NDArray[np.float32]
-) -> None:
-    """Add what lies between row `first` and the next, which stand at their numbers modulo 2."""
-    above, below, total = stretched[first % 2].reshape(-1), stretched[(first + 1) % 2].reshape(-1), out.reshape(-1)
-    for i in range(total.size):
-        total[i] += near * above[i] + far * below[i]
+def means_of_zooms(
+    image: NDArray[np.uint8], factors: Sequence[float], counts: Sequence[int]
+) -> list[NDArray[np.uint8]]:
+    """Average an image and the first of its zooms, for several numbers of zooms.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (H, W, 3)
+        The image.
+    factors : sequence of float
+        The zooms, each at least 1, those by 1 first; a zoomed image is cropped at its top left corner.
+    counts : sequence of int
+        Of how many zooms each mean is, all those by 1 included.
+
+    Returns
+    -------
+    list of ndarray of uint8, shape (H, W, 3)
+        The mean for each of `counts`.
+    """
+    height, width = image.shape[:2]
+    packed = np.empty((height, width + 1), np.int32)
+    pack(image, packed)
+    larger = [factor for factor in factors if factor != 1.0]  # a zoom by 1 is the image itself
+    same = len(factors) - len(larger)
+    outs = np.empty((len(counts), height, width, 3), np.uint8)
+    rows, columns = (zoomed_axes(side, larger, side) for side in (height, width))
+    _means_of_zooms(packed, 1 + same, rows, columns, np.array(counts) - same, outs)
+    return list(outs)
 
 
 def mean_of_zooms(image: NDArray[np.uint8], factors: Sequence[float]) -> NDArray[np.uint8]:
@@ -439,21 +494,14 @@ def mean_of_zooms(image: NDArray[np.uint8], factors: Sequence[float]) -> NDArray
     image : ndarray of uint8, shape (H, W, 3)
         The image.
     factors : sequence of float
-        The zooms, each at least 1; a zoomed image is cropped at its top left corner.
+        The zooms, see `means_of_zooms`.
 
     Returns
     -------
     ndarray of uint8, shape (H, W, 3)
         The mean of all.
     """
-    height, width = image.shape[:2]
-    packed = np.empty((height, width + 1), np.int32)
-    pack(image, packed)
-    larger = [factor for factor in factors if factor != 1.0]  # a zoom by 1 is the image itself
-    copies = 1 + len(factors) - len(larger)
-    out = np.empty_like(image)
-    _mean_of_zooms(packed, copies, zoomed_axes(height, larger, height), zoomed_axes(width, larger, width), out)
-    return out
+    return means_of_zooms(image, factors, [len(factors)])[0]
 
 
 @compiled

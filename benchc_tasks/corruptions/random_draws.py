@@ -66,7 +66,8 @@ class Key(NamedTuple):
 def _mix(bits: np.uint32, shift: int, factor: int) -> np.uint32:
     """Return 32 bits of which each depends on many of those given."""
     wide = np.int64(bits)
-    return np.uint32(((wide ^ (wide >> shift)) * factor) & 0xFFFFFFFF)
+    mixed: np.uint32 = np.uint32(((wide ^ (wide >> shift)) * factor) & 0xFFFFFFFF)
+    return mixed
 
 
 @compiled

@@ -48,6 +48,10 @@ class Corruption:
     draws : callable or None
         ``draws(key, picture, **parameters)`` makes the random numbers. It names only those parameters on which they
         depend, so that conditions that share a seed share the draws; None where nothing is random.
+    together : callable or None
+        ``together(picture, draws, parameters)`` makes several severities at once, faster than one by one: `parameters`
+        is the sequence of their arguments of `function`, and the list that it returns has the pixels of each, to the
+        bit those of `function`. None where severities share nothing but the draws.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Corruption:
     function: Callable[..., NDArray[np.uint8]]
     parameters: tuple[Parameters, ...]
     draws: Callable[..., Any] | None = None
+    together: Callable[[Picture, Any, Sequence[Parameters]], list[NDArray[np.uint8]]] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a corruption that could not be listed or run."""
@@ -132,6 +137,27 @@ class Corruption:
         arguments = self.parameters[severity - 1]
         return self.function(picture, draws, **arguments) if self.is_random else self.function(picture, **arguments)
 
+    def apply_together(self, picture: Picture, severities: Sequence[int], draws: Any) -> list[NDArray[np.uint8]]:
+        """Make the corrupted pixels at several severities with the same random numbers.
+
+        Parameters
+        ----------
+        picture : Picture
+            The clean image.
+        severities : sequence of int
+            1..5 each.
+        draws : object
+            What `draw` returned.
+
+        Returns
+        -------
+        list of ndarray of uint8, shape (H, W, 3)
+            What `apply` returns, for each severity.
+        """
+        if self.together is None or len(severities) == 1:
+            return [self.apply(picture, severity, draws) for severity in severities]
+        return self.together(picture, draws, [self.parameters[severity - 1] for severity in severities])
+
 
 @lru_cache(maxsize=64)
 def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -197,7 +223,11 @@ Function = Callable[..., NDArray[np.uint8]]
 
 
 def corruption(
-    category: Category, *, draws: Callable[..., Any] | None = None, **parameters: tuple[Any, ...]
+    category: Category,
+    *,
+    draws: Callable[..., Any] | None = None,
+    together: Callable[[Picture, Any, Sequence[Parameters]], list[NDArray[np.uint8]]] | None = None,
+    **parameters: tuple[Any, ...],
 ) -> Callable[[Function], Function]:
     """Register the decorated function as the corruption of that name.
 
@@ -207,6 +237,8 @@ def corruption(
         The family it belongs to.
     draws : callable, optional
         What makes its random numbers: ``draws(key, picture, **parameters)``.
+    together : callable, optional
+        What makes several severities at once: ``together(picture, draws, parameters)``, see `Corruption`.
     **parameters : tuple
         Each argument of the function, with its five values from severity 1 to 5.
 
@@ -232,7 +264,7 @@ def corruption(
         by_severity = tuple(
             MappingProxyType({name: values[i] for name, values in parameters.items()}) for i in range(len(SEVERITIES))
         )
-        register(Corruption(function.__name__, category, function, by_severity, draws))
+        register(Corruption(function.__name__, category, function, by_severity, draws, together))
         return function
 
     return decorate

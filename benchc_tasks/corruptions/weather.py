@@ -1,7 +1,8 @@
 """Weather: glaring light, and snow, frost, fog and spatter between the lens and the scene."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,39 +191,68 @@ def _stretch_frost(
 
 
 @compiled
-def _mix_frost(
-    pixels: NDArray[np.uint8],
-    stretched: NDArray[np.int32],
-    rows: NDArray[np.int64],
-    weights: NDArray[np.int32],
-    keep: float,
-    amount: float,
-    out: NDArray[np.uint8],
+def _lower_frost(
+    stretched: NDArray[np.int32], rows: NDArray[np.int64], weights: NDArray[np.int32], ice: NDArray[np.uint8]
 ) -> None:
-    """Enlarge the stretched texture down the columns too, and mix it with the image."""
-    keep32 = np.float32(keep)
-    amount32 = np.float32(amount)
-    top = np.float32(255.0)
+    """Enlarge the stretched rows down the columns too, and round."""
     half, none, full = np.int32(1 << 21), np.int32(0), np.int32(255)
-    width = pixels.shape[1]
-    ice = np.empty(3 * width, np.float32)
-    for y in range(pixels.shape[0]):
+    for y in range(ice.shape[0]):
         above, upper = stretched[rows[0, y]].reshape(-1), stretched[rows[1, y]].reshape(-1)
         lower, below = stretched[rows[2, y]].reshape(-1), stretched[rows[3, y]].reshape(-1)
         p, q, r, s = weights[0, y], weights[1, y], weights[2, y], weights[3, y]
-        for i in range(ice.size):
+        row = ice[y].reshape(-1)
+        for i in range(row.size):
             total = np.int32(above[i] * p) + np.int32(upper[i] * q) + np.int32(lower[i] * r) + np.int32(below[i] * s)
-            ice[i] = np.float32(min(max((np.int32(total) + half) >> 22, none), full))
-        red, green, blue = ice[:width], ice[width : 2 * width], ice[2 * width :]
+            row[i] = np.uint8(min(max((np.int32(total) + half) >> 22, none), full))
+
+
+def _ice(window: FrostWindow, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the part of the enlarged photograph that is used, shape (H, 3, W)."""
+    texture = packed_frost_texture(window.texture)
+    height, width = shape
+    full = enlarged_shape(texture.shape, shape)
+    rows, row_weights = _cubic_taps(texture.shape[0], full[0], window.top, height)
+    columns, column_weights = _cubic_taps(texture.shape[1], full[1], window.left, width)
+    first = int(rows[0, 0])
+    stretched = np.empty((int(rows[3, -1]) - first + 1, 3, width), np.int32)
+    _stretch_frost(texture[first:], columns, column_weights, stretched)
+    ice = np.empty((height, 3, width), np.uint8)
+    _lower_frost(stretched, rows - first, row_weights, ice)
+    return ice
+
+
+@compiled
+def _add_ice(
+    pixels: NDArray[np.uint8], ice: NDArray[np.uint8], keep: float, amount: float, out: NDArray[np.uint8]
+) -> None:
+    keep32, amount32 = np.float32(keep), np.float32(amount)
+    top = np.float32(255.0)
+    for y in range(pixels.shape[0]):
         line, target = pixels[y].reshape(-1), out[y].reshape(-1)
-        for x in range(width):
-            r32, g32, b32 = np.float32(line[3 * x]), np.float32(line[3 * x + 1]), np.float32(line[3 * x + 2])
-            target[3 * x] = np.uint8(np.int32(min(keep32 * r32 + amount32 * red[x], top)))
-            target[3 * x + 1] = np.uint8(np.int32(min(keep32 * g32 + amount32 * green[x], top)))
-            target[3 * x + 2] = np.uint8(np.int32(min(keep32 * b32 + amount32 * blue[x], top)))
+        red, green, blue = ice[y, 0], ice[y, 1], ice[y, 2]
+        for x in range(red.size):
+            r, g, b = np.float32(line[3 * x]), np.float32(line[3 * x + 1]), np.float32(line[3 * x + 2])
+            target[3 * x] = np.uint8(np.int32(min(keep32 * r + amount32 * np.float32(red[x]), top)))
+            target[3 * x + 1] = np.uint8(np.int32(min(keep32 * g + amount32 * np.float32(green[x]), top)))
+            target[3 * x + 2] = np.uint8(np.int32(min(keep32 * b + amount32 * np.float32(blue[x]), top)))
 
 
-@corruption("weather", draws=_frost_window, keep=(1.0, 0.8, 0.7, 0.65, 0.6), amount=(0.4, 0.6, 0.7, 0.7, 0.75))
+def _frosts(picture: Picture, window: FrostWindow, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Put the same ice over an image at several severities."""
+    ice = _ice(window, picture.shape)
+    outs = [np.empty_like(picture.pixels) for _ in parameters]
+    for one, out in zip(parameters, outs, strict=True):
+        _add_ice(picture.pixels, ice, one["keep"], one["amount"], out)
+    return outs
+
+
+@corruption(
+    "weather",
+    draws=_frost_window,
+    together=_frosts,
+    keep=(1.0, 0.8, 0.7, 0.65, 0.6),
+    amount=(0.4, 0.6, 0.7, 0.7, 0.75),
+)
 def frost(picture: Picture, window: FrostWindow, keep: float, amount: float) -> NDArray[np.uint8]:
     """Imitate ice on a window: part of a photograph of frost is added to the image.
 
@@ -247,17 +277,7 @@ def frost(picture: Picture, window: FrostWindow, keep: float, amount: float) -> 
     The photographs come from the installed `imagecorruptions`, see `textures`. They are enlarged as by
     ``cv2.resize(..., interpolation=cv2.INTER_CUBIC)``, but only the part that is used.
     """
-    texture = packed_frost_texture(window.texture)
-    height, width = picture.shape
-    full = enlarged_shape(texture.shape, picture.shape)
-    rows, row_weights = _cubic_taps(texture.shape[0], full[0], window.top, height)
-    columns, column_weights = _cubic_taps(texture.shape[1], full[1], window.left, width)
-    first = int(rows[0, 0])
-    stretched = np.empty((int(rows[3, -1]) - first + 1, 3, width), np.int32)
-    _stretch_frost(texture[first:], columns, column_weights, stretched)
-    out = np.empty_like(picture.pixels)
-    _mix_frost(picture.pixels, stretched, rows - first, row_weights, keep, amount, out)
-    return out
+    return _frosts(picture, window, [{"keep": keep, "amount": amount}])[0]
 
 
 def _fog_wobbles(key: Key, picture: Picture) -> NDArray[np.float32]:

@@ -149,6 +149,19 @@ def test_corrupt_many_shares(photograph: np.ndarray, monkeypatch: pytest.MonkeyP
     assert len(draws) == 6
 
 
+def test_severities_are_made_together_whatever_the_seeds_of_what_is_not_random(
+    photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, ...]] = []
+    apply = type(CORRUPTIONS["fog"]).apply_together
+    monkeypatch.setattr(
+        type(CORRUPTIONS["fog"]), "apply_together", lambda self, *a: made.append(tuple(a[1])) or apply(self, *a)
+    )
+    conditions = [("zoom_blur", severity) for severity in SEVERITIES]
+    corrupt_many(photograph, [*conditions, ("gaussian_blur", 1), ("gaussian_blur", 2)], seeds=range(7))
+    assert sorted(made) == [(1,), (1, 2, 3, 4, 5), (2,)]
+
+
 def test_an_error_in_a_thread_reaches_the_caller(photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Picture, border: str) -> None:
         raise MemoryError("no room")

@@ -111,3 +111,19 @@ def test_shared_draws_give_the_same_pixels(photograph: np.ndarray) -> None:
     shared = corrupt_many(photograph, conditions, seed=3)
     for condition, output in zip(conditions, shared, strict=True):
         assert np.array_equal(output, corrupt(photograph, *condition, 3)), condition
+
+
+@pytest.mark.parametrize("severities", [SEVERITIES, (2, 1), (4, 4, 3, 5)])
+def test_zooms_made_together_are_those_made_alone(severities: tuple[int, ...], photograph: np.ndarray) -> None:
+    image = photograph[:57]
+    together = corrupt_many(image, [("zoom_blur", severity) for severity in severities])
+    for severity, output in zip(severities, together, strict=True):
+        assert np.array_equal(output, corrupt(image, "zoom_blur", severity)), severity
+
+
+def test_frost_made_together_is_that_made_alone(frost_textures: None, photograph: np.ndarray) -> None:
+    for image in (photograph, photograph[:31, :70], photograph[:1, :1]):
+        for seed in range(3):
+            together = corrupt_many(image, [("frost", severity) for severity in SEVERITIES], seed=seed)
+            for severity, output in zip(SEVERITIES, together, strict=True):
+                assert np.array_equal(output, corrupt(image, "frost", severity, seed)), severity
