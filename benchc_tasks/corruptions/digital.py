@@ -315,20 +315,25 @@ def _saturation_ratio(factor: float, offset: float) -> NDArray[np.float32]:
 @compiled
 def _saturate(pixels: NDArray[np.uint8], ratios: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
     bottom = np.float32(0.0)
+    flat = ratios.reshape(-1)
+    width = pixels.shape[1]
+    places, row = np.empty(width, np.int32), np.empty(width, np.float32)
     for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            r, g, b = pixels[y, x, 0], pixels[y, x, 1], pixels[y, x, 2]
-            largest = max(r, g, b)
-            smallest = min(r, g, b)
-            ratio = ratios[largest, smallest]
-            high = np.float32(largest)
-            if largest == smallest:  # grey has hue 0: it turns red
-                faded = np.uint8(np.int32(max(high - high * ratio, bottom)))
-                out[y, x, 0], out[y, x, 1], out[y, x, 2] = largest, faded, faded
-            else:
-                for c in range(3):
-                    value = high - (high - np.float32(pixels[y, x, c])) * ratio
-                    out[y, x, c] = np.uint8(np.int32(max(value, bottom)))
+        source, target = pixels[y].reshape(-1), out[y].reshape(-1)
+        for x in range(width):
+            r, g, b = source[3 * x], source[3 * x + 1], source[3 * x + 2]
+            places[x] = np.int32(max(r, g, b)) << 8 | np.int32(min(r, g, b))
+        for x in range(width):  # in a loop of its own, so that LLVM vectorises the others
+            row[x] = flat[np.uint64(places[x])]
+        for x in range(width):
+            largest, ratio = np.float32(np.int32(places[x] >> 8)), row[x]
+            coloured = np.int32(places[x] >> 8 != places[x] & 255)  # grey has hue 0, that of red
+            r = np.float32(source[3 * x])
+            g = np.float32(np.int32(source[3 * x + 1]) * coloured)
+            b = np.float32(np.int32(source[3 * x + 2]) * coloured)
+            target[3 * x] = np.uint8(np.int32(max(largest - (largest - r) * ratio, bottom)))
+            target[3 * x + 1] = np.uint8(np.int32(max(largest - (largest - g) * ratio, bottom)))
+            target[3 * x + 2] = np.uint8(np.int32(max(largest - (largest - b) * ratio, bottom)))
 
 
 @corruption("digital", factor=(0.3, 0.1, 2.0, 5.0, 20.0), offset=(0.0, 0.0, 0.0, 0.1, 0.2))

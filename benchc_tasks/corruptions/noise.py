@@ -97,19 +97,14 @@ def _round_trip() -> NDArray[np.uint8]:
 
 
 @compiled
-def _salt_and_pepper(
-    pixels: NDArray[np.uint8],
-    uniforms: NDArray[np.float32],
-    amount: float,
-    levels: NDArray[np.uint8],
-    out: NDArray[np.uint8],
-) -> None:
+def _salt_and_pepper(kept: NDArray[np.uint8], uniforms: NDArray[np.float32], amount: float) -> None:
+    """Overwrite, in place, what is hit."""
     salt = np.float32(0.5 * amount)
     pepper = np.float32(amount)
-    for i in range(out.size):  # sums of products, since branches on random numbers are slow
-        kept = np.int64(uniforms[i] >= pepper)
-        white = np.int64(uniforms[i] < salt)
-        out[i] = kept * np.int64(levels[pixels[i]]) + white * 255
+    black, white = np.uint8(0), np.uint8(255)
+    for i in range(kept.size):
+        hit = white if uniforms[i] < salt else black
+        kept[i] = hit if uniforms[i] < pepper else kept[i]
 
 
 @corruption("noise", draws=_uniform_field, amount=(0.03, 0.06, 0.09, 0.17, 0.27))
@@ -134,8 +129,8 @@ def impulse_noise(picture: Picture, uniforms: NDArray[np.float32], amount: float
     -----
     The reference makes two draws for each value, one for being hit and one for salt or pepper; one is enough.
     """
-    out = np.empty_like(picture.pixels)
-    _salt_and_pepper(picture.pixels.reshape(-1), uniforms.reshape(-1), amount, _round_trip(), out.reshape(-1))
+    out = look_up(picture.pixels, _round_trip())
+    _salt_and_pepper(out.reshape(-1), uniforms.reshape(-1), amount)
     return out
 
 
