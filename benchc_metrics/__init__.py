@@ -1,4 +1,4 @@
-"""Bench-C from the model's response on: distributions, RAS, calibration, records, runs, reports.
+"""Process a model's responses: distributions, RAS, calibration, records, runs, reports.
 
 The names below are the front door. Each is imported when it is first used.
 """

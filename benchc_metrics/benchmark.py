@@ -1,4 +1,4 @@
-"""The published benchmark: its corruptions, severities, conditions and letters, each defined once, here."""
+"""Define the published benchmark once: its corruptions, severities, conditions and letters."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ RAS of different versions or readings is not compared.
 """
 
 Family: TypeAlias = Literal["noise", "blur", "weather", "digital"]
-"""The kinds of corruption that the papers tell apart."""
+"""The kinds of corruption that the papers distinguish."""
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
-"""What every question ends with."""
+"""The end of every question."""
 
 STANDARD_PROMPT = f"{{question}}\nA. {{option}}\n{INSTRUCTION}"
 """The benchmark's prompt, as records write it."""
 
 CONTROL: Literal["control"] = "control"
-"""Name of the control in conditions (`control@1`): changes of a picture that no person sees, in no family."""
+"""Name of the control in conditions (`control@1`): changes of a picture that nobody can see; it has no family."""
 
 CONTROL_CHANGES = ("dither", "jpeg", "brighter", "resize", "shift")
-"""What stands in place of each severity of the control; they do not rise from mild to strong."""
+"""The change at each severity of the control; the changes are not ordered from mild to strong."""
 
 CORRUPTION_FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -84,7 +84,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 """From mild to strong."""
 
 LETTERS = string.ascii_uppercase
-"""The options' letters; a sample has at most as many options."""
+"""The options' letters; a sample cannot have more options."""
 
 
 class Condition(NamedTuple):
@@ -107,7 +107,7 @@ class Condition(NamedTuple):
 
     @property
     def is_clean(self) -> bool:
-        """Whether the image is left as it is."""
+        """True if the image is not changed."""
         return self.corruption is None
 
     @classmethod
@@ -145,15 +145,15 @@ CONTROL_CONDITIONS = tuple(map(str, conditions_under(CONTROL)[1:]))
 
 
 def are_of_control(conditions: Sequence[str]) -> bool:
-    """Tell whether conditions, clean first, are those of the control's task."""
+    """Check if conditions, clean first, are those of the control's task."""
     return any(condition in CONTROL_CONDITIONS for condition in conditions[1:2])
 
 
 @lru_cache(maxsize=1024)
 def fault_of_conditions(conditions: tuple[str, ...]) -> str | None:
-    """Say what is wrong with a list of conditions; None if nothing is.
+    """Describe the fault of a list of conditions; None if it has none.
 
-    Kept, because all samples of a task share one list.
+    Results are cached, because all samples of a task share one list.
 
     Parameters
     ----------
@@ -163,12 +163,12 @@ def fault_of_conditions(conditions: tuple[str, ...]) -> str | None:
     Returns
     -------
     str or None
-        A sentence if they do not begin with `clean`, one stands twice, or one is not a condition.
+        A sentence if they do not begin with `clean`, if one occurs twice, or if one is not a condition.
     """
     if conditions[:1] != (str(CLEAN),):
         return "conditions do not begin with 'clean'"
     if len(set(conditions)) != len(conditions):
-        return "a condition stands twice in conditions"
+        return "a condition occurs twice in conditions"
     for condition in conditions:
         try:
             Condition.parse(condition)
@@ -182,6 +182,6 @@ DEMONSTRATION_FINGERPRINT = "ab8fd994b694975eb1f06ed74bd9228bb6bf6fa5ed4d991b6c2
 
 
 def in_paper_order(corruptions: Iterable[str]) -> tuple[str, ...]:
-    """Order corruptions as the papers do; others follow in the order of the alphabet."""
+    """Order corruptions as in the papers; others follow in alphabetical order."""
     places = {name: place for place, name in enumerate(CORRUPTION_FAMILIES)}
     return tuple(sorted(corruptions, key=lambda name: (places.get(name, len(places)), name)))

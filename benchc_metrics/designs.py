@@ -1,12 +1,12 @@
-"""Designs: which conditions each sample is asked.
+"""Define designs: the conditions that each sample is asked.
 
-The design `full` asks every sample under all conditions, `lite` clean and under each corruption once. What a design
-does not ask is missing on purpose, and is neither invalid nor lost.
+The design `full` asks every sample under all conditions. The design `lite` asks it clean and once under each
+corruption. A design leaves out conditions on purpose; they are neither invalid nor missing.
 
-The conditions of a sample under `lite` follow from the sample's id alone, so that a subset, another order or several
-processes ask the same. Its corruptions and severities are shuffled, then condition number j has corruption j mod 19
-and severity j mod 5. As 19 and 5 have no common divisor, the first 19 have each corruption once and each severity 3 or
-4 times, and the first 95 are all conditions. So a smaller design is a part of a larger one, for every sample.
+Under `lite`, only a sample's id decides its conditions, so a subset, another order or several processes ask the same.
+The corruptions and severities are shuffled; then condition number j has corruption j mod 19 and severity j mod 5.
+Because 19 and 5 have no common divisor, the first 19 conditions have each corruption once and each severity 3 or 4
+times, and the first 95 are all conditions. So a larger design contains a smaller one, for every sample.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ __all__ = [
 ]
 
 FULL = "full"
-"""Name of the design that asks everything."""
+"""Name of the design that asks all conditions."""
 
 LITE = "lite"
 """Name of the design that asks each sample under each corruption once."""
 
 MOST_CONDITIONS = len(CORRUPTION_FAMILIES) * len(SEVERITIES)
-"""How many corrupted conditions there are."""
+"""Number of all corrupted conditions."""
 
 LITE_CONDITIONS = len(CORRUPTION_FAMILIES)
-"""How many corrupted conditions the design `lite` asks of each sample."""
+"""Number of corrupted conditions that the design `lite` asks of each sample."""
 
 _KEY = "benchc.design/1"
 _T = TypeVar("_T")
 
 
 def lite_design(conditions: int = LITE_CONDITIONS) -> str:
-    """Name the design that asks so many corrupted conditions of each sample.
+    """Return the name of the design with a number of corrupted conditions a sample.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def lite_design(conditions: int = LITE_CONDITIONS) -> str:
     Returns
     -------
     str
-        `lite` for 19, `full` for 95, else `lite-10` and the like.
+        `lite` for 19, `full` for 95, else for example `lite-10`.
 
     Raises
     ------
     ValueError
-        If there are not so many conditions.
+        If the number is out of range.
     """
     if not isinstance(conditions, int) or isinstance(conditions, bool) or not 1 <= conditions <= MOST_CONDITIONS:
         raise ValueError(f"conditions_per_sample is {quoted(conditions)}: give a number from 1 to {MOST_CONDITIONS}")
@@ -75,12 +75,12 @@ def lite_design(conditions: int = LITE_CONDITIONS) -> str:
 
 
 def conditions_per_sample(design: str) -> int:
-    """Say how many corrupted conditions a design asks of each sample.
+    """Return the number of corrupted conditions that a design asks of each sample.
 
     Parameters
     ----------
     design : str
-        As `lite_design` names it.
+        A name from `lite_design`.
 
     Raises
     ------
@@ -90,24 +90,22 @@ def conditions_per_sample(design: str) -> int:
     name, _, number = design.partition("-")
     if design in (FULL, LITE):
         return MOST_CONDITIONS if design == FULL else LITE_CONDITIONS
-    # The name is compared as a whole, so that each design has one name only.
+    # The whole name is compared, so that each design has only one name.
     if name == LITE and number.isascii() and number.isdigit() and len(number) < 3:
         conditions = int(number)
         if 1 <= conditions <= MOST_CONDITIONS and lite_design(conditions) == design:
             return conditions
-    raise ValueError(
-        f"design {quoted(design)} is neither {FULL!r} nor {LITE!r} nor {LITE!r} with a number, as 'lite-10'"
-    )
+    raise ValueError(f"design {quoted(design)} is not {FULL!r}, {LITE!r}, or {LITE!r} with a number, such as 'lite-10'")
 
 
 def check_design(design: str) -> str:
-    """Return a design's name if there is such a design, else raise as `conditions_per_sample`."""
+    """Return a design's name if the design exists; else raise as `conditions_per_sample`."""
     conditions_per_sample(design)
     return design
 
 
 def describe_design(design: str) -> str:
-    """Say in a few words what a design asks of each sample, clean included."""
+    """Describe in a few words what a design asks of each sample, including clean."""
     return f"{design} ({1 + conditions_per_sample(design)} of {1 + MOST_CONDITIONS} conditions a sample)"
 
 
@@ -118,9 +116,9 @@ def lite_conditions(sample: str, conditions: int = LITE_CONDITIONS) -> tuple[Con
     Parameters
     ----------
     sample : str
-        The sample's id, on which alone they depend.
+        The sample's id; the conditions depend on nothing else.
     conditions : int
-        How many corrupted ones, 1 to 95. Those of a smaller number are among those of a larger one.
+        The number of corrupted conditions, 1 to 95. A larger number includes the conditions of a smaller one.
 
     Returns
     -------
@@ -170,7 +168,7 @@ def asked_by_design(design: str, samples: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _shuffled(things: Iterable[_T], sample: str, what: str) -> list[_T]:
-    """Order things at random by a hash, which is the same on every machine and in every version of Python."""
+    """Shuffle things by a hash that is the same on every machine and in every version of Python."""
 
     def draw(thing: _T) -> bytes:
         drawn = "\0".join((_KEY, what, str(thing), sample))

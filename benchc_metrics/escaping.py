@@ -1,8 +1,8 @@
-"""Escape other people's text for the place where it is written.
+"""Escape untrusted text for the output that it is written to.
 
-Names of models, samples, categories and folders come from strangers. Each output has characters that are more than
-text: a terminal obeys control sequences, a spreadsheet computes formulas, Markdown and LaTeX run markup. HTML is
-escaped by the templates themselves (`benchc_metrics.pages.page`).
+Names of models, samples, categories and folders are untrusted. Each output interprets some characters: a terminal obeys
+control sequences, a spreadsheet computes formulas, Markdown and LaTeX run markup. The templates themselves escape HTML
+(`benchc_metrics.pages.page`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ["for_csv", "for_latex", "for_markdown", "for_terminal"]
 
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
-# What a spreadsheet takes for the beginning of a formula, also in its full-width forms.
+# Matches the beginning of a formula in a spreadsheet, also with full-width characters.
 _BEGINS_FORMULA = re.compile(r"\s*[=+\-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}"
                              r"\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}]")  # fmt: skip
 
-# Links and images, HTML, entities, code, emphasis, columns and mentions; an underscore or bracket by itself is text.
+# Links and images, HTML, entities, code, emphasis, columns and mentions; a single underscore or bracket is text.
 _MARKDOWN = re.compile(
     r"(?P<backslash>\\|[`*~|]|(?<!\w)_|_(?!\w)|\](?=[(\[:]))|(?P<html><(?=[\w/!?])|&(?=#|\w+;)|(?<!\w)@(?=\w))"
 )
@@ -63,7 +63,7 @@ def for_terminal(text: str, *, lines: bool = False) -> str:
 
 
 def for_csv(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet would compute as a formula.
+    """Add an apostrophe before a text that a spreadsheet would compute as a formula.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def for_csv(text: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    r"""Escape what is markup in GitHub's Markdown.
+    r"""Escape markup of GitHub's Markdown.
 
     Examples
     --------

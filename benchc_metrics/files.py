@@ -1,4 +1,4 @@
-"""Write files so that a failure leaves the old content."""
+"""Write files so that a failure keeps the old content."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["replace_file"]
 
 
 def replace_file(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a file beside the old one, then put it in its place.
+    """Write a new file beside the old one, then replace the old one by it.
 
-    A full disk or an interrupt leaves the old file as it was. The folder of the file is made if it does not exist.
+    A full disk or an interrupt does not change the old file. The folder of the file is created if it does not exist.
 
     Parameters
     ----------
     path : str or path-like
-        A link is followed; a device or a pipe is written to as it is.
+        A link is followed; a device or a pipe is written to directly.
     content : str or bytes
         Text is written as UTF-8, its line ends unchanged.
 
     Raises
     ------
     OSError
-        If the file cannot be written; names it.
+        If the file cannot be written; the error names it.
     """
     written = content.encode("utf-8") if isinstance(content, str) else content
     place = Path(path).resolve()

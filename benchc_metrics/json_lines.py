@@ -1,4 +1,4 @@
-"""Read JSON lines: datasets, pools and samples logs all come through this reader."""
+"""Read JSON lines; datasets, pools and samples logs all use this reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchc_metrics.messages import quoted, reason_of
 __all__ = ["MOST_LINE_BYTES", "JsonLine", "JsonLinesError", "read_json_lines"]
 
 MOST_LINE_BYTES = 2**28
-"""A longer line is refused: the file is no JSONL, or compressed to mislead."""
+"""A longer line is refused: the file is not JSONL, or its compression is an attack."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -43,9 +43,9 @@ class JsonLine:
     Attributes
     ----------
     number : int
-        Counted from 1, as editors count.
+        Counted from 1, as in editors.
     value : Any
-        The parsed value; None where there is a fault.
+        The parsed value; None if there is a fault.
     fault : str or None
         A clause that follows "the line", such as `is blank`.
     """
@@ -70,8 +70,9 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[JsonLine]:
     Yields
     ------
     JsonLine
-        One for each line. Blank lines at the end are passed over; a blank line before another line is a fault, as is
-        a line that is not JSON, nested too deeply, longer than `MOST_LINE_BYTES`, or has a key twice in one object.
+        One for each line. Blank lines at the end are ignored. These lines have a fault: a blank line before another
+        line, a line that is not JSON, is nested too deeply, is longer than `MOST_LINE_BYTES`, or has a key twice in one
+        object.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[JsonLine]:
         If it is a folder, pipe or device, is not UTF-8, or is damaged.
     """
     path = Path(path)
-    # A pipe would keep its reader waiting, and a device need not end.
+    # Reading a pipe could block forever, and a device may never end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise JsonLinesError("is a folder, a pipe or a device; put a file in its place", 0)
     number, start = 0, 0
@@ -89,7 +90,7 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[JsonLine]:
     with cast(IO[bytes], gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")) as lines:
         while raw := _next_line(lines, number):
             number += 1
-            # Kept as long, so that the place of a byte stays what it is in the file.
+            # The length is kept, so that byte positions stay those of the file.
             content = (
                 raw.replace(_BYTE_ORDER_MARK, b"   ", 1) if raw.startswith(_BYTE_ORDER_MARK) and not start else raw
             )
@@ -103,7 +104,7 @@ def read_json_lines(path: str | os.PathLike[str]) -> Iterator[JsonLine]:
 
 
 def _next_line(lines: IO[bytes], number: int) -> bytes:
-    # Only a line feed ends a line: str.splitlines would also split at separators that JSON allows in its strings.
+    # Only a line feed ends a line; str.splitlines would also split at separators that JSON allows in its strings.
     try:
         raw = lines.readline(MOST_LINE_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

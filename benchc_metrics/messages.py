@@ -1,4 +1,4 @@
-"""Parts of one-sentence error messages: values and reasons, cut to a length that a terminal bears."""
+"""Write parts of one-sentence error messages: values and reasons, cut to a length that fits a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 __all__ = ["MOST_QUOTED", "close_to_it", "closest", "quoted", "reason_of", "shortened"]
 
 MOST_QUOTED = 100
-"""Characters that a message shows of a value."""
+"""The most characters of a value in a message."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = MOST_QUOTED
@@ -19,7 +19,7 @@ _SHORT.maxlong = 40
 
 
 def quoted(value: object) -> str:
-    """Quote a value for a message; at most `MOST_QUOTED` characters, the middle cut out of what is longer.
+    """Quote a value for a message; the middle of a value longer than `MOST_QUOTED` characters is cut out.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def quoted(value: object) -> str:
     """
     try:
         text = _SHORT.repr(value)
-    # A repr may fail in any way; an integer of more than 4,300 digits has none.
+    # A repr may raise any error; that of an integer with more than 4,300 digits does.
     except Exception:
         return f"a value of type {type(value).__name__}"
     return shortened(text)
@@ -45,14 +45,14 @@ def shortened(text: str, most: int = MOST_QUOTED) -> str:
 
 
 def closest(word: object, known: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
-    """Return the known words that a mistyped one may stand for, the likeliest first.
+    """Return the known words that are closest to a mistyped word, the closest first.
 
     Parameters
     ----------
     word : object
     known : iterable of str
     most : int
-        How many are returned at most.
+        The largest number of words to return.
     likeness : float
         From 0 to 1, as `difflib.SequenceMatcher.ratio`.
 
@@ -66,7 +66,7 @@ def closest(word: object, known: Iterable[str], most: int = 3, likeness: float =
 
 
 def close_to_it(word: object, known: Iterable[str], otherwise: str = "", likeness: float = 0.6) -> str:
-    """Return the end of a message: the known words that were probably meant, or else another cure.
+    """Return the end of a message: known words that are close to the given one, or else another cure.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def close_to_it(word: object, known: Iterable[str], otherwise: str = "", likenes
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason that a library or the operating system gives, as one clause to stand in brackets.
+    """Return the reason that a library or the operating system gives, as one clause for use in brackets.
 
     Examples
     --------

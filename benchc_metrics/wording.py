@@ -1,4 +1,4 @@
-"""How numbers are written for people."""
+"""Write numbers for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["MISSING", "breakable", "joined", "number", "percent", "signed", "wit
 
 _MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
-"""Stands where there is no number."""
+"""Written in place of a missing number."""
 
 
 class _Measured(Protocol):
@@ -30,7 +30,7 @@ def number(value: float, digits: int = 3) -> str:
     ----------
     value : float
     digits : int, default 3
-        Digits behind the point.
+        Digits after the point.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Write a number as `number` does, with a plus sign where it is above zero."""
+    """Write a number as `number` does, with a plus sign if it is above zero."""
     written = number(value, digits)
     return written if written.startswith(_MINUS) or not isfinite(value) or float(written) == 0 else f"+{written}"
 
@@ -72,7 +72,7 @@ def with_interval(estimate: _Measured, digits: int = 3) -> str:
 
 
 def joined(words: Sequence[str]) -> str:
-    """Join words as a sentence does.
+    """Join words as in a sentence.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def joined(words: Sequence[str]) -> str:
 
 
 def breakable(name: str) -> list[str]:
-    """Cut a name behind each character where a line may break.
+    """Cut a name after each character where a line may break.
 
     Examples
     --------

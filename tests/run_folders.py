@@ -103,7 +103,7 @@ def record_of(run: Run, number: int, conditions: tuple[Condition, ...], design: 
             "obtained": run.obtained,
             "predictions": predictions,
             "invalid": {
-                condition: "the backend answered nan"
+                condition: "the backend returned nan"
                 for condition, prediction in zip(names, predictions, strict=True)
                 if prediction is None
             },

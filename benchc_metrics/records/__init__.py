@@ -1,4 +1,4 @@
-"""The record of a sample, how responses become one, and the records of older versions."""
+"""Define the record of a sample, make records from responses, and read records of older versions."""
 
 from benchc_metrics.records.record import (
     RECORD_KEY,

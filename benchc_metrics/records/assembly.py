@@ -1,7 +1,7 @@
-"""From the responses to one sample to its record.
+"""Make the record of a sample from its responses.
 
-One bad response must not end a long run: a response that says nothing, or a log-likelihood among losses, makes its
-condition invalid, with the reason. What cannot be a response's fault - a response too few or too many - is an error.
+One bad response must not end a long run. An unreadable response, or a log-likelihood among losses, only makes its
+condition invalid, with the reason. A wrong number of responses is an error, because no response can cause it.
 """
 
 from __future__ import annotations
@@ -29,53 +29,52 @@ from benchc_metrics.responses.letters import REASONING_TAGS, UNFINISHED_THINKING
 __all__ = ["MOST_MASS", "assemble_generation_record", "assemble_record", "assemble_votes_record"]
 
 MOST_MASS = 1 + 1e-3
-"""The largest sum of the options' probabilities that rounding explains."""
+"""The largest sum of the options' probabilities that rounding can explain."""
 
 MIXED_QUANTITIES = (
-    "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
-    "where it must return one of the two"
+    "the backend returned both log-likelihoods (negative) and mean losses (positive), but it must return one of the two"
 )
 
 
 def assemble_record(
     results: Sequence[object], *, conditions: Sequence[str], option_count: int, sample: str, **facts: Any
 ) -> SampleRecord:
-    """Put the options' responses for one sample together, condition by condition, option by option.
+    """Combine the options' responses for one sample into its record.
 
     Parameters
     ----------
     results : sequence
-        The responses in the order of their requests: all options of the first condition, then those of the second;
-        filtered (`checked_response`) or not.
+        The responses in the order of their requests: all options of the first condition, then those of the second, and
+        so on. They may be filtered (`checked_response`) or not.
     conditions : sequence of str
         `clean` first.
     option_count : int
-        K, how many options the sample has.
+        K, the sample's number of options.
     sample : str
         The sample's id.
     **facts
-        The other fields of `SampleRecord`: dataset, engine, benchc, prompt, answer, and those that are known of
-        context, model, source and category.
+        The other fields of `SampleRecord`: dataset, engine, benchc, prompt, answer, and if known context, model, source
+        and category.
 
     Returns
     -------
     SampleRecord
-        A condition with a nan, an unreadable response, a log-likelihood of +inf, or -inf for all options is invalid
-        there, with the reason. So is one whose probabilities sum to more than `MOST_MASS`, and one with
-        log-likelihoods and mean losses; where some conditions have the ones and some the others, all of them are, as
-        nothing tells which are right.
+        A condition is invalid, with the reason, if it has a nan, an unreadable response, a log-likelihood of +inf, or
+        -inf for all options; if its probabilities sum to more than `MOST_MASS`; or if it mixes log-likelihoods and mean
+        losses. If some conditions have log-likelihoods and others have mean losses, all are invalid, because it is
+        unknown which are right.
 
     Raises
     ------
     ValueError
         If the number of responses is not conditions x options, or the record is refused; one sentence that names the
-        sample, and the condition where it is one's.
+        sample, and the condition if only one is wrong.
     """
     _check_number(len(results), conditions, option_count, sample)
     responses = [_usable_response(result) for result in results]
     values = np.array([r.value if isinstance(r, OptionResponse) else np.nan for r in responses], dtype=np.float64)
     values = values.reshape(len(conditions), option_count)
-    # What stands beside an unreadable response does not tell what the others mean.
+    # The responses beside an unreadable one do not show which quantity the others are.
     values[np.isnan(values).any(axis=-1)] = np.nan
     mixes = _mixes_quantities(values)
     values[mixes] = np.nan
@@ -94,8 +93,8 @@ def assemble_record(
             )
         elif mass is not None and mass > MOST_MASS:
             invalid[condition] = (
-                f"the probabilities of its options sum to {mass:.4g}, which is more than 1, as raw logits or a "
-                "changed distribution do: use a backend that returns log-likelihoods"
+                f"the probabilities of its options sum to {mass:.4g}, which is more than 1, as with raw logits or a "
+                "changed distribution: use a backend that returns log-likelihoods"
             )
             rows[place] = masses[place] = None
     return SampleRecord.from_fields(
@@ -124,7 +123,7 @@ def assemble_generation_record(
     begins_in_thought: bool = False,
     **facts: Any,
 ) -> SampleRecord:
-    """Put a model's texts for one sample together and read the options that they name.
+    """Combine a model's texts for one sample into its record, and read the options that they name.
 
     Parameters
     ----------
@@ -137,7 +136,7 @@ def assemble_generation_record(
     sample : str
         The sample's id.
     reasoning_tags : sequence of (opening tag, closing tag)
-        As in `parse_letter`, and so is `begins_in_thought`.
+        As in `parse_letter`, like `begins_in_thought`.
     **facts
         As in `assemble_record`.
 
@@ -149,7 +148,7 @@ def assemble_generation_record(
     Raises
     ------
     ValueError
-        If the number of texts is not that of the conditions, or the record is refused; one sentence that names the
+        If the number of texts is not the number of conditions, or the record is refused; one sentence that names the
         sample.
     """
     if len(results) != len(conditions):
@@ -186,22 +185,23 @@ def assemble_votes_record(
     begins_in_thought: bool = False,
     **facts: Any,
 ) -> SampleRecord:
-    """Put the sampled texts for one sample together and count the options that they name.
+    """Combine the sampled texts for one sample into its record, and count the options that they name.
 
     Parameters
     ----------
     results : sequence
-        The texts, `sampling.number` of the first condition, then those of the second; filtered (`checked_text`) or not.
+        The texts: `sampling.number` of the first condition, then those of the second, and so on. They may be filtered
+        (`checked_text`) or not.
     options, conditions, sample, reasoning_tags, begins_in_thought, **facts
         As in `assemble_generation_record`.
     sampling : Sampling
-        How they were drawn.
+        The settings of the sampling.
 
     Returns
     -------
     SampleRecord
-        The prediction is the option with the most votes, the lowest index on a tie. A text that names no option is
-        counted as unparsed. A condition none of whose texts names one is invalid, with the commonest reason.
+        The prediction is the option with the most votes, the lowest index on a tie. A text that names no option counts
+        as unparsed. If no text of a condition names an option, the condition is invalid, with the most common reason.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def _parsed(
     reasoning_tags: Sequence[Sequence[str]],
     begins_in_thought: bool,
 ) -> tuple[list[str | None], list[ParsedAnswer]]:
-    """Read texts; the first list has None where there is no text."""
+    """Read texts; the first list has None for a missing text."""
     checked = [result if isinstance(result, Mapping) else checked_text(result) for result in results]
     parsed = [
         parse_letter(each["text"], options, reasoning_tags, begins_in_thought=begins_in_thought)
@@ -264,7 +264,7 @@ def _defaults(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _usable_response(result: object) -> OptionResponse | str:
-    """Give a response, or the reason why it is unusable."""
+    """Return a response, or the reason why it is unusable."""
     if isinstance(result, Mapping) and isinstance(result.get("invalid"), str):
         return str(result["invalid"])
     checked = checked_response(result)
@@ -284,17 +284,17 @@ def _check_number(found: int, conditions: Sequence[str], option_count: int, samp
     if found < expected:
         condition, option = divmod(found, option_count)
         raise ValueError(
-            f"sample {quoted(sample)} has {found} responses where {total}: "
-            f"the first one missing is option {option} of condition {quoted(conditions[condition])}"
+            f"sample {quoted(sample)} has {found} responses, but {total}: "
+            f"the first missing one is option {option} of condition {quoted(conditions[condition])}"
         )
     raise ValueError(
-        f"sample {quoted(sample)} has {found} responses where {total}: "
+        f"sample {quoted(sample)} has {found} responses, but {total}: "
         f"{found - expected} are left over after the last condition, {quoted(conditions[-1])}"
     )
 
 
 def _mixes_quantities(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Say for each condition whether its values are of mixed kinds, or of another kind than the other conditions'."""
+    """Mark each condition whose values mix both quantities, or whose quantity differs from that of other conditions."""
     finite = np.isfinite(values)
     negative, positive = np.any(finite & (values < 0), axis=-1), np.any(finite & (values > 0), axis=-1)
     mixes = negative & positive
@@ -307,7 +307,7 @@ def _mixes_quantities(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _missing_mass(
     responses: Sequence[OptionResponse | str], conditions: Sequence[str], option_count: int, invalid: Mapping[str, str]
 ) -> tuple[float | None, ...] | None:
-    """Give the largest mass that any of a condition's responses misses; None if none says so."""
+    """Return the largest missing mass of a condition's responses; None if no response states one."""
     masses = [
         None if condition in invalid else _largest_missing_mass(responses[row * option_count :][:option_count])
         for row, condition in enumerate(conditions)
@@ -332,5 +332,5 @@ def _why_invalid(
     impossible = np.flatnonzero(np.isposinf(log_likelihoods))
     if impossible.size:
         quantity = "mean loss of -inf" if length_normalised else "log-likelihood of +inf"
-        return f"option {impossible[0]}: the backend answered a {quantity}, which is impossible: {WIDER_PRECISION}"
+        return f"option {impossible[0]}: the backend returned a {quantity}, which is impossible: {WIDER_PRECISION}"
     return f"the backend gave every option the probability 0: {WIDER_PRECISION}"

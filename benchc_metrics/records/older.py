@@ -1,8 +1,8 @@
-"""Records of older versions, read as the record of today.
+"""Convert records of older versions to today's record.
 
-`benchc.sample/1` and `/2` hold log-likelihoods, `benchc.generation/1` the letters of generated texts. Neither says
-which context was asked, so `context` stays None. `benchc.sample/3` has no `design`, as every sample was asked the same,
-and nothing of votes and thinking.
+`benchc.sample/1` and `/2` hold log-likelihoods, `benchc.generation/1` holds the letters of generated texts. None of
+them has the context that was sent, so `context` stays None. `benchc.sample/3` has no `design`, because every sample was
+asked the same, and no votes or thinking.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def letter_mass(log_likelihoods: Sequence[float]) -> float:
 
 
 def _of_log_likelihoods(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert `benchc.sample/2`; anything but a list is left for the record's checks to refuse."""
+    """Convert `benchc.sample/2`; the record's checks refuse anything that is not a list."""
     record = {key: value for key, value in written.items() if key != "length_normalised"}
     normalised = written["length_normalised"]
     if not isinstance(normalised, bool):
@@ -72,7 +72,7 @@ def _of_letters(written: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"ras is {quoted(written['ras'])}, which generated letters do not define")
     for letter in letters:
         if letter is not None and letter not in tuple(LETTERS):
-            raise ValueError(f"letter {quoted(letter)} is none of {LETTERS[0]} to {LETTERS[-1]}")
+            raise ValueError(f"letter {quoted(letter)} is not one of {LETTERS[0]} to {LETTERS[-1]}")
     return record | {
         "obtained": "generated letters",
         "predictions": [None if letter is None else LETTERS.index(letter) for letter in letters],
@@ -81,7 +81,7 @@ def _of_letters(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _floats(row: object) -> list[float] | None:
-    """Read a condition's log-likelihoods; None if they are missing or not numbers, which the record's checks say."""
+    """Read a condition's log-likelihoods; None if missing or not numbers, which the record's checks report."""
     if not isinstance(row, (list, tuple)):
         return None
     values = [float("-inf") if value is None else value for value in row]
@@ -95,4 +95,4 @@ OLDER_SCHEMAS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "benchc.sample/3": dict,
     "benchc.generation/1": _of_letters,
 }
-"""From an older schema to what turns its record, without the key `schema`, into one of today."""
+"""Map an older schema to the function that converts its record, without the key `schema`, to today's."""

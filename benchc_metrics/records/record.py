@@ -1,8 +1,8 @@
-"""The record: all that is kept of one sample of one task, under the key `benchc` of a row of the samples log.
+"""Define the record: all data kept of one sample of one task, under the key `benchc` of a row of the samples log.
 
-lmms-eval keeps a dict that `process_results` returns whole in its samples log; this is that dict. What is to be read
-later must stand in it, because the row itself holds neither the question nor the options. Every stack and every mode
-(log-likelihoods, votes, generated letters) writes the same record; `benchc_metrics.records.assembly` makes one from
+lmms-eval writes the dict from `process_results` unchanged into its samples log; the record is that dict. It must hold
+everything that is needed later, because the row has neither the question nor the options. Every stack and every mode
+(log-likelihoods, votes, generated letters) writes the same record. `benchc_metrics.records.assembly` makes it from
 responses.
 """
 
@@ -35,13 +35,13 @@ from benchc_metrics.records.older import OLDER_SCHEMAS
 __all__ = ["RECORD_KEY", "SCHEMA", "Obtained", "SampleRecord", "Sampling", "read_samples_log"]
 
 SCHEMA = "benchc.sample/4"
-"""Name and version of the record; a change of its keys or their meaning is a new version."""
+"""Name and version of the record; a change of its keys or their meaning needs a new version."""
 
 RECORD_KEY = "benchc"
 """Key of the record in a row of lmms-eval's samples log."""
 
 Obtained: TypeAlias = Literal["log-likelihoods", "mean losses", "votes", "generated letters"]
-"""How predictions were obtained; the first two also give a distribution over the options."""
+"""The source of predictions; the first two also give a distribution over the options."""
 
 _Probability = Annotated[StrictFloat, Field(ge=0, le=1)]
 _Count = Annotated[StrictInt, Field(ge=0)]
@@ -71,12 +71,12 @@ class Sampling(BaseModel):
     Attributes
     ----------
     number : int
-        How many were asked for.
+        The requested number of generations.
     temperature : float
         Divides the logits.
     seed : int or None
-        Of the random numbers, together with the names of sample and condition; None where none was sent, so that the
-        same votes cannot be drawn again.
+        Seeds the random numbers, together with the names of sample and condition. None if no seed was sent; the same
+        votes then cannot be drawn again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,7 +89,7 @@ class Sampling(BaseModel):
 class SampleRecord(BaseModel):
     """One sample of one task with a model's responses under all conditions that were asked.
 
-    What belongs to a condition stands in the order of `conditions`.
+    Values for conditions are in the order of `conditions`.
 
     Attributes
     ----------
@@ -100,62 +100,62 @@ class SampleRecord(BaseModel):
     benchc : str
         Version of this package.
     prompt : str
-        The context that was sent, with `{question}` and `{option}` in place of the sample's own; the SHA-256 of a
-        long one.
+        The context that was sent, with `{question}` and `{option}` in place of the sample's own. A long one is replaced
+        by its SHA-256.
     context : str or None
         Fingerprint of everything that was sent around the question: prompt, system text, chat format. None in records
         of older versions.
     model : str or None
-        The name that the model's server or checkpoint gave, where known.
+        The name that the model's server or checkpoint gave, if known.
     thinking : str or None
-        What was done about the thinking of a model that thinks before it answers, where something was: how it was
-        skipped, or how many tokens it may take.
+        For a model that thinks before it answers: the way its thinking was skipped, or the tokens it may take.
     restoration : str or None
-        What was done to every picture, clean ones too, before the model saw it; None where nothing was.
+        How every picture, also clean ones, was restored before the model saw it; None without restoration.
     sample : str
         The sample's id.
     source, category : str or None
-        Where the sample comes from and what kind of question it is, where the dataset says so.
+        The sample's origin and the kind of its question, if the dataset has them.
     option_count : int or None
-        K, 2 to 26; None where a record of an older version has no valid condition.
+        K, 2 to 26; None if a record of an older version has no valid condition.
     answer : int
         Index of the right option.
     conditions : tuple of str
-        Those that were asked: `clean` first, then corrupted conditions, as `Condition` writes them.
+        The conditions that were asked: `clean` first, then corrupted conditions, as `Condition` writes them.
     design : str or None
-        The design that chose the conditions for this sample, see `benchc_metrics.designs`. None where its task asks
-        every sample the same.
+        The design that chose the conditions for this sample, see `benchc_metrics.designs`. None if the task asks all
+        samples the same.
     obtained : str
         See `Obtained`.
     predictions : tuple of (int or None)
-        Index of the chosen option; None where the condition is invalid.
+        Index of the chosen option; None for an invalid condition.
     invalid : mapping of str to str
         From each invalid condition to the reason.
     log_likelihoods : tuple of (tuple of float, or None), or None
-        One log-likelihood an option in nats (-inf for a probability of 0), or None where the condition is invalid. A
-        token's and not an option's where `obtained` is "mean losses". None throughout without a distribution.
+        One log-likelihood for each option, in nats (-inf for a probability of 0), or None for an invalid condition. If
+        `obtained` is "mean losses", the values are means over tokens, not sums over the option. None without any
+        distribution.
     letter_mass : tuple of (float or None), or None
-        Total probability of the options; None where the condition is invalid, and throughout for mean losses.
+        Total probability of the options; None for an invalid condition. None for a record of mean losses.
     missing_mass : tuple of (float or None), or None
-        Probability of all tokens that the engine did not show, in [0, 1]; None throughout for an engine that shows the
-        whole distribution.
+        Probability of all tokens that the engine did not show, in [0, 1]; None for an engine that shows the whole
+        distribution.
     sampling : Sampling or None
-        How votes were drawn.
+        The settings of the sampling of votes.
     votes : tuple of (tuple of int, or None), or None
-        How often each option was chosen in the sampled generations of a condition; None where no generation names one.
+        For each condition, how often each option was chosen in its generations; None if no generation names an option.
     unparsed : tuple of int, or None
-        How many of the sampled generations of a condition name no option.
+        For each condition, the number of generations that name no option.
     unfinished : tuple of int, or None
-        How many generations of a condition end within their thinking; they are among the unparsed ones.
+        For each condition, the number of generations that end within their thinking; they are among the unparsed ones.
     texts : tuple of (str or None), or None
-        What the model wrote, whole.
+        The complete text that the model wrote.
     texts_of_votes : tuple of (tuple of (str or None)), or None
-        What each generation of a condition wrote, whole; None for one that the engine did not give.
+        The complete text of each generation of a condition; None if the engine gave none.
 
     Raises
     ------
     pydantic.ValidationError
-        If a field has another type, or the fields do not go together.
+        If a field has the wrong type, or the fields contradict each other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -191,7 +191,7 @@ class SampleRecord(BaseModel):
     @field_validator("log_likelihoods", mode="before")
     @classmethod
     def _read_nulls(cls, written: object) -> object:
-        """Read a null within a condition's log-likelihoods as -inf, which strict JSON does not have."""
+        """Read a null within a condition's log-likelihoods as -inf, because strict JSON has no -inf."""
         if not isinstance(written, (list, tuple)):
             return written
         return [
@@ -212,33 +212,33 @@ class SampleRecord(BaseModel):
             if prediction is None
         }
         if self.invalid.keys() != without_prediction:
-            raise ValueError("invalid does not give a reason for exactly the conditions that have no prediction")
+            raise ValueError("invalid must give a reason for exactly the conditions without a prediction")
         if (self.log_likelihoods is not None) != self.has_distribution:
-            raise ValueError(f"log_likelihoods do not go together with obtained {quoted(self.obtained)}")
+            raise ValueError(f"log_likelihoods contradict obtained {quoted(self.obtained)}")
         if (self.votes is not None) != (self.obtained == "votes"):
-            raise ValueError(f"votes do not go together with obtained {quoted(self.obtained)}")
+            raise ValueError(f"votes contradict obtained {quoted(self.obtained)}")
         self._check_log_likelihoods()
         self._check_votes()
         return self
 
     @property
     def has_distribution(self) -> bool:
-        """Whether there are probabilities of the options."""
+        """True if the record has probabilities of the options."""
         return self.obtained in ("log-likelihoods", "mean losses")
 
     @property
     def length_normalised(self) -> bool:
-        """Whether the backend returned mean losses, so that the log-likelihoods are a token's and not an option's."""
+        """True if the backend returned mean losses, so that log-likelihoods are means over tokens, not sums."""
         return self.obtained == "mean losses"
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Write the record as plain JSON types without NaN or Infinity, which strict JSON does not have.
+        """Convert the record to plain JSON types, without NaN or Infinity, which strict JSON does not have.
 
         Returns
         -------
         dict
             The key `schema`, then a key for each field; optional fields that are None are left out. In
-            `log_likelihoods` a null in place of a list is an invalid condition, and a null within a list is -inf.
+            `log_likelihoods`, null instead of a list means an invalid condition, and null within a list means -inf.
         """
         written: dict[str, Any] = {"schema": SCHEMA}
         for name in type(self).model_fields:
@@ -266,7 +266,7 @@ class SampleRecord(BaseModel):
         Raises
         ------
         ValueError
-            If it is not such a dict, of an unknown schema, has unknown or missing keys, or a value is refused; one
+            If it is not such a dict, has an unknown schema, has unknown or missing keys, or a value is refused; one
             sentence that names the sample.
         """
         if not isinstance(written, Mapping):
@@ -290,7 +290,7 @@ class SampleRecord(BaseModel):
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> SampleRecord:
-        """Make a record of its fields.
+        """Make a record from its fields.
 
         Raises
         ------
@@ -303,12 +303,12 @@ class SampleRecord(BaseModel):
             raise ValueError(f"sample {quoted(fields.get('sample'))}: {_first_fault(refusal)}") from None
 
     def _check_design(self) -> None:
-        """Refuse conditions that the design does not ask of this sample, so that nobody can pick easy ones."""
+        """Refuse conditions outside this sample's design, so that nobody can pick easy ones."""
         if self.design is None:
             return
         number = conditions_per_sample(self.design)
         if self.design == FULL:
-            raise ValueError(f"design {FULL!r} is not written: leave it out")
+            raise ValueError(f"design {FULL!r} must not be written: leave it out")
         if self.conditions != tuple(map(str, lite_conditions(self.sample, number))):
             raise ValueError(f"conditions are not those that the design {quoted(self.design)} asks of this sample")
 
@@ -334,18 +334,18 @@ class SampleRecord(BaseModel):
                 raise ValueError("option_count is null, but a condition has a prediction")
             return
         if self.answer >= self.option_count:
-            raise ValueError(f"answer {self.answer} is none of its {self.option_count} options")
+            raise ValueError(f"answer {self.answer} is not one of its {self.option_count} options")
         for condition, prediction in zip(self.conditions, self.predictions, strict=True):
             if prediction is not None and prediction >= self.option_count:
                 raise ValueError(
-                    f"prediction {prediction} under {quoted(condition)} is none of its {self.option_count} options"
+                    f"prediction {prediction} under {quoted(condition)} is not one of its {self.option_count} options"
                 )
         for name in ("log_likelihoods", "votes"):
             for condition, options in zip(self.conditions, getattr(self, name) or (), strict=False):
                 if options is not None and len(options) != self.option_count:
                     raise ValueError(
                         f"{name} under {quoted(condition)} are {len(options)}, "
-                        f"where the sample has {self.option_count} options"
+                        f"but the sample has {self.option_count} options"
                     )
 
     def _check_log_likelihoods(self) -> None:
@@ -375,7 +375,7 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
     Parameters
     ----------
     path : str or path-like
-        A `*_samples_*.jsonl` as lmms-eval writes it, or the same compressed (`.gz`).
+        A `*_samples_*.jsonl` from lmms-eval, or the same compressed (`.gz`).
 
     Yields
     ------
@@ -387,8 +387,8 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
     FileNotFoundError
         If the file does not exist.
     ValueError
-        If a row is not JSON (the last one of an interrupted run is cut off), has no record, or its record is refused,
-        or the file is damaged or not text; one sentence that names file and line.
+        If a row is not JSON (an interrupted run leaves an incomplete last row), has no record, or its record is
+        refused, or if the file is damaged or not text; one sentence that names file and line.
     """
     file = Path(path)
     try:
@@ -403,7 +403,7 @@ def read_samples_log(path: str | PathLike[str]) -> Iterator[SampleRecord]:
 
 def _record_of_row(line: JsonLine) -> SampleRecord:
     if line.fault is not None:
-        raise ValueError(f"the row {line.fault}: was the run cut off?")
+        raise ValueError(f"the row {line.fault}: was the run interrupted?")
     row = line.value
     if not isinstance(row, dict) or RECORD_KEY not in row:
         raise ValueError(

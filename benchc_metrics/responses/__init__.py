@@ -1,4 +1,4 @@
-"""From what a model returned to a distribution over the options, or to the option that a text names."""
+"""Convert a model's responses to a distribution over the options, or a text to the option that it names."""
 
 from benchc_metrics.responses.distributions import (
     NO_ANSWER,

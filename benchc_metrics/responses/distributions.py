@@ -1,12 +1,12 @@
 """Read responses of a model, and turn them into a distribution over a sample's options.
 
-`OptionResponse` is the one form of an option's log-likelihood from a scorer to a record. lmms-eval makes a text of it
-on the way, as of what its own backends return; `parse_response` reads that.
+`OptionResponse` is the only form of an option's log-likelihood between a scorer and a record. lmms-eval turns it into
+text, like the responses of its own backends; `parse_response` reads that text.
 
 Arrays have the options on their last axis and any leading shape, usually (samples, conditions, options). Samples with
-fewer options than the widest one are padded on the right with a log-likelihood of -inf, and `option_count` says how
-many options are real. What belongs to a sample (its option count, its answer) is given by an array whose axes are the
-first axes of the distribution: shape (samples,) serves (samples, options) and (samples, conditions, options) alike.
+fewer options than the widest one are padded on the right with a log-likelihood of -inf; `option_count` gives the number
+of real options. A sample's own values (its option count, its answer) are arrays over the first axes of the
+distribution: the shape (samples,) fits both (samples, options) and (samples, conditions, options).
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ __all__ = [
 ]
 
 NO_ANSWER = "no answer: "
-"""What the model `benchc` returns for a question that could not be answered begins so; the reason follows."""
+"""The beginning of the response of the model `benchc` to a question without an answer; the reason follows."""
 
 NO_TEXT = "[BENCHC_NO_ANSWER] "
-"""What the model `benchc` returns for a text that could not be written begins so; the reason follows."""
+"""The beginning of the response of the model `benchc` if it could not write a text; the reason follows."""
 
 WIDER_PRECISION = "try float32 or bfloat16"
-"""The cure of numbers that half precision has no room for."""
+"""The cure for numbers that half precision cannot represent."""
 
-# A pair as Python writes it (`(-0.5, True)`, `[nan, False]`), and with numpy's own spelling of its scalars.
+# A pair as Python writes it (`(-0.5, True)`, `[nan, False]`), also with scalars as numpy writes them.
 _NUMBER = r"[+-]?(?:nan|inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)"
 _WRITTEN_PAIR = re.compile(
     rf"[(\[]\s*(?:(?P<value>{_NUMBER})|(?:np|numpy)\.float\d+\(\s*(?P<numpy_value>{_NUMBER})\s*\))"
@@ -58,9 +58,9 @@ Unusable: TypeAlias = "dict[str, str]"
 """`{"invalid": reason}`: a JSON type, because lmms-eval logs it."""
 
 CheckedText: TypeAlias = "dict[str, str]"
-"""`{"text": what a model wrote}`, or `Unusable`. A mapping, because lmms-eval would cut reasoning out of a text."""
+"""`{"text": the model's text}`, or `Unusable`; a mapping, because lmms-eval removes reasoning from a plain text."""
 
-# How a backend's text begins where lmms-eval could not get a response out of it.
+# The beginning of a backend's text if lmms-eval could not get a response.
 _FAILED = re.compile(r"\[LMMS_EVAL_[^\]\n]*\]?")
 
 
@@ -70,12 +70,11 @@ class OptionResponse(NamedTuple):
     Attributes
     ----------
     value : float
-        The option's summed log-likelihood, or its mean loss where the backend returns that; nan and infinities are
-        kept.
+        The option's summed log-likelihood, or its mean loss if the backend returns that; nan and infinities are kept.
     is_greedy : bool
-        Whether the option is the model's greedy continuation.
+        True if the option is the model's greedy continuation.
     missing_mass : float or None
-        Probability of all that the backend did not show, in [0, 1]; None where it shows the whole distribution.
+        Probability of all tokens that the backend did not show, in [0, 1]; None if it shows the whole distribution.
     """
 
     value: float
@@ -83,19 +82,19 @@ class OptionResponse(NamedTuple):
     missing_mass: float | None = None
 
     def __str__(self) -> str:
-        """Write the response as a plain tuple, which `parse_response` reads: lmms-eval makes a text of all tuples."""
+        """Write the response as a plain tuple for `parse_response`, because lmms-eval turns all tuples into text."""
         return str(tuple(self[:2] if self.missing_mass is None else self))
 
 
 def parse_response(response: object) -> OptionResponse:
-    """Read one response of a `loglikelihood` backend, in any form in which lmms-eval hands it on.
+    """Read one response of a `loglikelihood` backend, in any form that lmms-eval passes on.
 
     Parameters
     ----------
     response : tuple, list or str
-        The backend's own `(float, bool)`; the `[float, bool]` that comes back from the response cache; or the text
-        `"(-0.5, True)"` that lmms-eval makes of the tuple, with `nan`, `inf`, `-inf` spelled out and numpy's scalars
-        written as numpy does. The text is matched, never evaluated. A missing mass in [0, 1] may stand third.
+        The backend's own `(float, bool)`; the `[float, bool]` from the response cache; or the text `"(-0.5, True)"`
+        that lmms-eval makes from the tuple, with `nan`, `inf`, `-inf` as words and scalars as numpy writes them. The
+        text is matched, never evaluated. A missing mass in [0, 1] may be the third element.
 
     Returns
     -------
@@ -114,25 +113,25 @@ def parse_response(response: object) -> OptionResponse:
     read = _option_response(_parts_of_text(response) if isinstance(response, str) else response)
     if read is None:
         raise ValueError(
-            f"response {reprlib.repr(response)} is not a pair of a number and a truth value: "
+            f"response {reprlib.repr(response)} is not a pair of a number and a boolean: "
             "use a backend that answers `loglikelihood` requests"
         )
     return read
 
 
 def checked_response(response: object) -> OptionResponse | Unusable:
-    """Read one response without ever raising.
+    """Read one response; never raise an error.
 
     Parameters
     ----------
     response : object
-        Whatever the backend returned for one option under one condition.
+        Anything that the backend returned for one option under one condition.
 
     Returns
     -------
     OptionResponse or dict
-        `{"invalid": reason}` for a text that begins with `NO_ANSWER`, a nan, and what `parse_response` refuses. An
-        infinity stays: it can be the probability 0, which only the sample's other values tell.
+        `{"invalid": reason}` for a text that begins with `NO_ANSWER`, a nan, and a response that `parse_response`
+        refuses. An infinity stays, because it can mean the probability 0; only the sample's other values show that.
     """
     if isinstance(response, str) and response.startswith(NO_ANSWER):
         return {"invalid": response.removeprefix(NO_ANSWER)}
@@ -140,29 +139,29 @@ def checked_response(response: object) -> OptionResponse | Unusable:
         read = parse_response(response)
     except ValueError as error:
         return {"invalid": str(error)}
-    return {"invalid": f"the backend answered nan: {WIDER_PRECISION}"} if isnan(read.value) else read
+    return {"invalid": f"the backend returned nan: {WIDER_PRECISION}"} if isnan(read.value) else read
 
 
 def checked_text(response: object) -> CheckedText:
-    """Take what a model wrote, or say why it is unusable.
+    """Return a model's text, or the reason why it is unusable.
 
     Parameters
     ----------
     response : object
-        What lmms-eval hands on: text; None or another thing where a backend failed; or the sentence that lmms-eval's
-        API models put in a response's place when they give a request up.
+        The response from lmms-eval: a text; None or another object if a backend failed; or the sentence that
+        lmms-eval's API models return when they give up on a request.
 
     Returns
     -------
     dict
-        `{"text": what the model wrote}` or `{"invalid": reason}`.
+        `{"text": the model's text}` or `{"invalid": reason}`.
     """
     if isinstance(response, str):
         if response.startswith(NO_TEXT):
             return {"invalid": response.removeprefix(NO_TEXT)}
         if failed := _FAILED.match(response):
-            # The rest is a server's own words, which may hold what no file should, such as a key.
-            return {"invalid": f"the backend gave the request up, lmms-eval's log says why: {failed[0]}"}
+            # The rest is a server's message, which may contain secrets such as a key.
+            return {"invalid": f"the backend gave up on the request, lmms-eval's log says why: {failed[0]}"}
         return {"text": response}
     if response is None:
         return {"invalid": "the backend returned no text"}
@@ -170,11 +169,11 @@ def checked_text(response: object) -> CheckedText:
 
 
 def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool]:
-    """Bring a sample's responses to log-likelihoods, whichever of the two quantities the backend returned.
+    """Convert a sample's responses to log-likelihoods, from log-likelihoods or from mean losses.
 
-    A log-likelihood is never positive and a mean loss never negative, so the sign of the values tells which they are.
-    Zeros fit both, and so does a sample of zeros only, which is read as log-likelihoods. An infinity tells something
-    only where no finite value does: one bad answer must not decide what the others mean.
+    A log-likelihood is never positive and a mean loss never negative, so the sign of the values shows which they are.
+    Zeros fit both; a sample with only zeros is read as log-likelihoods. The sign of an infinity counts only if there is
+    no finite value, because one bad answer must not decide about the others.
 
     Parameters
     ----------
@@ -184,8 +183,8 @@ def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool
     Returns
     -------
     log_likelihoods : ndarray of float64, the shape of `values`
-        Summed log-likelihoods (nats) as they are, or negated mean losses (nats a token). nan stays nan; whether a
-        condition can be used is what `valid_conditions` says.
+        Summed log-likelihoods (nats) unchanged, or negated mean losses (nats a token). nan stays nan; use
+        `valid_conditions` to find the usable conditions.
     length_normalised : bool
         True if the values were mean losses.
 
@@ -215,20 +214,20 @@ def option_log_likelihoods(values: ArrayLike) -> tuple[NDArray[np.float64], bool
 
 
 def option_distribution(log_likelihoods: ArrayLike, option_count: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Softmax over the options, stable for log-likelihoods of any size.
+    """Compute the softmax over the options; stable for log-likelihoods of any size.
 
     Parameters
     ----------
     log_likelihoods : array_like of float, shape (..., options)
         In nats. -inf gives an option the probability 0.
     option_count : array_like of int, optional
-        How many options each sample has (see the module's text); without it every option counts, and a padded option
-        has the probability 0 because its log-likelihood is -inf.
+        Each sample's number of options (see the module's docstring). By default every option counts, and a padded
+        option has the probability 0 because its log-likelihood is -inf.
 
     Returns
     -------
     ndarray of float64, shape (..., options)
-        Probabilities that sum to 1; nan throughout where the condition is invalid (see `valid_conditions`).
+        Probabilities that sum to 1; all nan for an invalid condition (see `valid_conditions`).
 
     Raises
     ------
@@ -236,14 +235,14 @@ def option_distribution(log_likelihoods: ArrayLike, option_count: ArrayLike | No
         If an option count is below 2 or above the width of the options axis.
     """
     logits = _without_padding(log_likelihoods, option_count)
-    # An invalid row (nan, +inf, or -inf throughout) comes out as nan by itself: inf - inf is nan.
+    # An invalid row (nan, +inf, or all -inf) becomes nan by itself, because inf - inf is nan.
     with np.errstate(invalid="ignore"):
         weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def valid_conditions(log_likelihoods: ArrayLike, option_count: ArrayLike | None = None) -> NDArray[np.bool_]:
-    """Say which conditions have a distribution: no nan, no +inf, and not -inf for every option.
+    """Mark the conditions that have a distribution: no nan, no +inf, and not -inf for every option.
 
     Parameters
     ----------
@@ -257,19 +256,19 @@ def valid_conditions(log_likelihoods: ArrayLike, option_count: ArrayLike | None 
     ndarray of bool, shape (...)
     """
     logits = _without_padding(log_likelihoods, option_count)
-    # The largest one tells all three: nan spreads through max, and the other two cases are +inf and -inf.
+    # The maximum shows all three cases: nan propagates through max, and the other two give +inf and -inf.
     return np.asarray(np.isfinite(logits.max(axis=-1)))
 
 
 def option_counts(shape: tuple[int, ...], option_count: ArrayLike | None) -> NDArray[np.int64]:
-    """Each sample's number of options, ready to broadcast against the leading axes of an array of `shape`.
+    """Return each sample's number of options, ready to broadcast against the leading axes of an array of `shape`.
 
     Parameters
     ----------
     shape : tuple of int
         Shape (..., options) of the array of log-likelihoods or probabilities.
     option_count : array_like of int or None
-        One entry a sample; None where all options are real.
+        One entry for each sample; None if all options are real.
 
     Returns
     -------
@@ -290,16 +289,16 @@ def option_counts(shape: tuple[int, ...], option_count: ArrayLike | None) -> NDA
 def answer_indices(
     shape: tuple[int, ...], answer: ArrayLike, option_count: ArrayLike | None = None
 ) -> NDArray[np.int64]:
-    """Each sample's right option, ready to broadcast against the leading axes of an array of `shape`.
+    """Return each sample's right option, ready to broadcast against the leading axes of an array of `shape`.
 
     Parameters
     ----------
     shape : tuple of int
         Shape (..., options) of the array of log-likelihoods or probabilities.
     answer : array_like of int
-        Index of the right option, one entry a sample.
+        Index of the right option, one entry for each sample.
     option_count : array_like of int, optional
-        Each sample's number of options; the width of the options axis where it is not given.
+        Each sample's number of options; by default the width of the options axis.
 
     Returns
     -------
@@ -308,11 +307,11 @@ def answer_indices(
     Raises
     ------
     ValueError
-        If an answer is not an integer, or none of its sample's options.
+        If an answer is not an integer, or not one of its sample's options.
     """
     indices = _aligned_with_samples(answer, len(shape) - 1)
     if np.any(indices < 0) or np.any(indices >= option_counts(shape, option_count)):
-        raise ValueError(f"an answer is none of its sample's options: answers here run from 0 to {shape[-1] - 1}")
+        raise ValueError(f"an answer is not one of its sample's options: answers here are from 0 to {shape[-1] - 1}")
     return indices
 
 
@@ -325,7 +324,7 @@ def _parts_of_text(text: str) -> tuple[float | bool, ...] | None:
 
 
 def _option_response(parts: object) -> OptionResponse | None:
-    """Read a pair or triple; None if it is none."""
+    """Read a pair or triple; None for anything else."""
     if not isinstance(parts, (tuple, list)) or len(parts) not in (2, 3):
         return None
     value, is_greedy, missing_mass = (*parts, None) if len(parts) == 2 else parts
@@ -343,9 +342,9 @@ def _is_number(value: object) -> bool:
 
 
 def _aligned_with_samples(values: ArrayLike, dimensions: int) -> NDArray[np.int64]:
-    """Give an array of one entry a sample `dimensions` axes, aligned on the first ones.
+    """Extend an array with one entry for each sample to `dimensions` axes, aligned on the first ones.
 
-    Numpy aligns on the last axes, where an array of one entry a sample would meet the conditions.
+    Numpy aligns on the last axes, and would match an array over samples with the conditions.
     """
     entries = np.asarray(values)
     if not np.issubdtype(entries.dtype, np.integer):
@@ -356,7 +355,7 @@ def _aligned_with_samples(values: ArrayLike, dimensions: int) -> NDArray[np.int6
 
 
 def _without_padding(log_likelihoods: ArrayLike, option_count: ArrayLike | None) -> NDArray[np.float64]:
-    """Log-likelihoods as float64, -inf beyond each sample's own options."""
+    """Return log-likelihoods as float64, with -inf beyond each sample's own options."""
     logits = np.asarray(log_likelihoods, dtype=np.float64)
     counts = option_counts(logits.shape, option_count)
     if option_count is None:

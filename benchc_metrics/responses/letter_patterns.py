@@ -1,7 +1,7 @@
-"""The words and marks by which generated answers name an option; `benchc_metrics.responses.letters` reads with them.
+"""Define the words and marks by which generated answers name an option, for `benchc_metrics.responses.letters`.
 
-When they are searched, texts are in Unicode's form NFKC, in which full-width marks are plain ones, and their quotation
-marks are straight; the words here are in the same form.
+The searched texts are in Unicode's form NFKC, which turns full-width marks into plain ones, and their quotation marks
+are straight. The words here are in the same form.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def _any(words: str) -> str:
-    """Make an alternation of words, of which `_` is a space; the longest come first."""
+    """Make an alternation of words, the longest first; `_` stands for a space."""
     ordered = sorted(unicodedata.normalize("NFKC", words).split(), key=len, reverse=True)
     return "(?:" + "|".join(word.replace("_", r"\s+") for word in ordered) + ")"
 
@@ -47,7 +47,7 @@ OPEN = r"[(\[{<\"'«「『【《]*"
 CLOSE = r"[)\]}>\"'»」』】》]*"
 LATIN = r"A-Za-zÀ-ÖØ-öø-ɏ"
 
-# A letter by itself, and not one of a word, a name or a unit: B-side, C#, U.S.A, A/B, 5°C.
+# A single letter that is not a part of a word, a name or a unit: B-side, C#, U.S.A, A/B, 5°C.
 LETTER = (
     rf"(?<![{LATIN}\d_°])(?<![{LATIN}\d_][-/&'.])"
     rf"(?P<letter>(?-i:[A-Za-z]))(?![{LATIN}\d_+#*°%]|[-/&'.][{LATIN}\d_])"
@@ -61,7 +61,7 @@ ANSWER_WORD = _any(
     "yan\u0131t jawaban đáp_án câu_trả_lời răspuns răspunsul válasz ответ відповідь απάντηση"
 )
 ANSWER_WORD_UNSPACED = _any("答案 答え 答 正解 解答 回答 정답 답 الإجابة الجواب התשובה תשובה उत्तर คำตอบ")
-# Words that are answers only with "is" or a colon behind them: "option: B", but not "option B is wrong".
+# Words that declare an answer only if "is" or a colon follows: "option: B", but not "option B is wrong".
 OUTCOME_WORD = _any(
     "options? choice selection pick guess solution response result conclusion prediction verdict correct "
     "lösung wahl solución elección choix scelta escolha вариант"
@@ -116,7 +116,7 @@ DECLARED = _compiled(
     rf"|(?:(?<![{LATIN}]){OUTCOME_WORD}(?![{LATIN}])|{OUTCOME_WORD_UNSPACED})(?={LINK}))"
     rf"(?:{LINK}|\s*){BEFORE_LETTER}"
 )
-"""What stands before the place of an answer."""
+"""Matches the text before the place of an answer."""
 
 ENCLOSED = _compiled(r"\\(?:boxed|fbox)\s*\{([^{}]*)\}|<(?:final_)?answer>([^<]*)</(?:final_)?answer>")
 BEGINNING = _compiled(rf"{OPEN}{LETTER}{CLOSE}(?:[.):,\]}}](?=\s|$|[^\x00-\x7f])|\s?[-–—=:](?=\s|$)|[、。]|$)")

@@ -1,16 +1,16 @@
-r"""The option that a generated answer names: from text to an index, or the reason why there is none.
+r"""Read the option that a generated answer names: an index, or the reason why there is none.
 
-Readings are tried from the plainest to the loosest, and the first one that finds an option decides:
+Readings are tried from the strictest to the loosest, and the first one that finds an option decides:
 
 1. the whole answer is a letter: `B`, `(b)`, `**B.**`, `Option B`
 2. the whole answer is JSON with a key that means the answer
 3. the whole answer is an option's text, or a letter with its option's text: `cat`, `B. cat`
-4. a letter or an option's text stands where an answer is declared (`The answer is B`, `\boxed{B}`,
+4. a letter or an option's text is in a place that declares an answer (`The answer is B`, `\boxed{B}`,
    `<answer>B</answer>`, `答案：B`), at the very beginning (`B, because ...`), or alone in the last line
-5. an option is named in passing: `I would say it is option B`
+5. an option is named within a sentence: `I would say it is option B`
 
-An answer is never guessed. What names two options, none, or a letter beyond the sample's options is not parsed; neither
-is reasoning that does not end. A capital A before a word is an article unless the option's own text follows.
+An answer is never guessed. A text is not parsed if it names two options, no option, or a letter beyond the sample's
+options, or if its reasoning does not end. A capital A before a word is an article, unless the text of option A follows.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ REASONING_TAGS = (
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
     ("<|channel>thought", "<channel|>"),
 )
-"""What opens and what closes a model's reasoning; upper and lower case are the same."""
+"""The tags that open and close a model's reasoning, in upper or lower case."""
 
 UNFINISHED_THINKING = "the answer ends within its reasoning: allow it more tokens"
-"""Reason why an answer cannot be used that is still thinking where it ends."""
+"""The reason for an answer that ends within its thinking."""
 
-# How much more than an option's text is looked at where an answer is declared.
+# Characters that are read beyond the length of an option's text, in a place that declares an answer.
 _ROOM = 80
 
 
@@ -54,9 +54,9 @@ class ParsedAnswer(NamedTuple):
     Attributes
     ----------
     option : int or None
-        Index of the option that it names.
+        Index of the named option.
     reason : str or None
-        Why there is none.
+        The reason if there is no option.
     """
 
     option: int | None
@@ -75,13 +75,13 @@ def parse_letter(
     Parameters
     ----------
     text : str
-        The answer as the model wrote it.
+        The answer that the model wrote.
     options : sequence of str
         The texts of the sample's options, 2 to 26.
     reasoning_tags : sequence of (opening tag, closing tag)
-        What stands between them is not read.
+        Text between these tags is not read.
     begins_in_thought : bool
-        Whether the prompt opened the reasoning, so that a text without a closing tag is nothing but reasoning.
+        True if the prompt opened the reasoning; a text without a closing tag is then only reasoning.
 
     Returns
     -------
@@ -112,12 +112,12 @@ def _decided(named: set[int], option_count: int) -> ParsedAnswer:
         return ParsedAnswer(None, f"the answer names {', '.join(letters[:-1])} and {letters[-1]}")
     (option,) = named
     if option >= option_count:
-        return ParsedAnswer(None, f"the answer names {letters[0]}, and there are {option_count} options")
+        return ParsedAnswer(None, f"the answer names {letters[0]}, but there are {option_count} options")
     return ParsedAnswer(option, None)
 
 
 def _read(cleaned: str, options: _Options) -> set[int]:
-    """Give the options that the first reading that finds any finds; an index may lie beyond the options."""
+    """Return the options from the first reading that finds any; an index may be beyond the options."""
     written = _json_answers(cleaned)
     if written is not None:
         return {option for answer in written if (inner := _clean(answer)) for option in _read(inner, options)}
@@ -128,7 +128,7 @@ def _read(cleaned: str, options: _Options) -> set[int]:
 
 
 def _without_reasoning(text: str, tags: Sequence[Sequence[str]], begins_in_thought: bool) -> str | None:
-    """Cut the reasoning out; None if it does not end."""
+    """Remove the reasoning; return None if it does not end."""
     if begins_in_thought and not any(re.search(re.escape(tag), text, re.IGNORECASE) for _, tag in tags):
         return None
     for opening, closing in tags:
@@ -137,7 +137,7 @@ def _without_reasoning(text: str, tags: Sequence[Sequence[str]], begins_in_thoug
         if opened and (not closed or opened[-1] > closed[-1]):
             return None
         if closed:
-            # A template may open the reasoning in the prompt: then all that stands before its end is reasoning.
+            # If a template opens the reasoning in the prompt, all text before its end is reasoning.
             before = text[: opened[0]] if opened and opened[0] < closed[0] else ""
             text = f"{before}\n{text[closed[-1] :]}"
     return text
@@ -158,7 +158,7 @@ _STRAIGHT_QUOTES = str.maketrans(dict.fromkeys("\u2018\u2019\u201a", "'") | dict
 
 
 def _clean(text: str) -> str:
-    """Take full-width letters, invisible characters, special tokens, Markdown and LaTeX out of the way."""
+    """Make full-width letters plain; remove invisible characters, special tokens, Markdown and LaTeX."""
     text = unicodedata.normalize("NFKC", text).translate(_STRAIGHT_QUOTES)
     text = "".join(character for character in text if character in "\n\t" or unicodedata.category(character)[0] != "C")
     text = _FORMATTING.sub("", _SPECIAL_TOKENS.sub("", text))
@@ -175,7 +175,7 @@ _AROUND = " .,;:!?\"'()[]{}«»「」『』【】。、…"
 
 
 class _Options:
-    """The texts of a sample's options, and which of them a piece of text equals."""
+    """Hold the texts of a sample's options, and find those that equal a piece of text."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = [_clean(text) for text in texts]
@@ -183,7 +183,7 @@ class _Options:
         self._forms = [(form, [form(text) for text in self.texts]) for form in _FORMS]
 
     def equal_to(self, text: str) -> set[int]:
-        """Give the options whose text this is: exactly, else but for case, marks around it, an article."""
+        """Return the options with this text: exactly, or else ignoring case, surrounding marks and an article."""
         for form, known in self._forms:
             written = form(text)
             if found := {option for option, text_of_option in enumerate(known) if text_of_option == written != ""}:
@@ -191,7 +191,7 @@ class _Options:
         return set()
 
     def hidden_in(self, text: str, but: Set[int] = frozenset()) -> str:
-        """Blank the texts of the options (but some) out, so that a letter inside of one is not read as an answer."""
+        """Blank out the texts of the options except `but`, so that no letter inside them is read as an answer."""
         texts = [known for option, known in enumerate(self.texts) if len(known) > 1 and option not in but]
         for known in sorted(texts, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(known)}(?!\w)", " ", text, flags=re.IGNORECASE)
@@ -225,7 +225,7 @@ def _index(letter: str) -> int:
 
 
 def _json_answers(cleaned: str) -> list[str] | None:
-    """Give the values that mean the answer, if the whole text is a JSON object or list; None if it is not."""
+    """Return the values that mean the answer if the whole text is a JSON object or list; else None."""
     if cleaned[0] not in "{[" or cleaned[-1] not in "}]":
         return None
     try:
@@ -251,12 +251,12 @@ def _lone_letter(text: str, options: _Options) -> set[int]:
     if not match:
         return set()
     option = _index(match["letter"])
-    # "E" among four options may still be the text of one of them.
+    # With four options, "E" may still be the text of one of them.
     return {option} if option < len(options.texts) else options.equal_to(text) or {option}
 
 
 def _option_text(text: str, options: _Options) -> set[int]:
-    """Read an option's text alone, or a letter with an option's text; where the two disagree, both are named."""
+    """Read an option's text alone, or a letter with an option's text; if the two disagree, both are named."""
     found = options.equal_to(text)
     for pattern in (patterns.LETTER_THEN_TEXT, patterns.TEXT_THEN_LETTER):
         if (match := pattern.fullmatch(text)) and (named := options.equal_to(match["text"])):
@@ -269,7 +269,7 @@ def _option_text(text: str, options: _Options) -> set[int]:
 
 
 def _in_answer_position(text: str, options: _Options) -> set[int]:
-    """Read what stands where an answer is declared or enclosed, at the beginning, and alone in the last line."""
+    """Read the places where an answer is declared or enclosed, the beginning, and the last line."""
     found: set[int] = set()
     for match in patterns.DECLARED.finditer(text):
         if not _is_rejected_before(text, match.start()):
@@ -287,13 +287,13 @@ def _in_answer_position(text: str, options: _Options) -> set[int]:
 
 
 def _repeats_options(lines: Sequence[str]) -> bool:
-    """Tell whether several lines begin with a letter and go on, as the options of a question do."""
+    """Check if several lines begin with a letter and continue, like the options of a question."""
     begun = (patterns.BEGINNING.match(line) for line in lines if not patterns.LONE_LETTER.fullmatch(line))
     return len({match["letter"].upper() for match in begun if match}) > 1
 
 
 def _named_at(text: str, place: int, options: _Options) -> set[int]:
-    """Read the letters, or the option's text, that stand at a place."""
+    """Read the letters, or the option's text, at a place."""
     line = text[place : place + options.longest + _ROOM].lstrip().partition("\n")[0]
     sentence = patterns.SENTENCE_END.split(line, maxsplit=1)[0]
     for piece in (line, sentence):
@@ -320,7 +320,7 @@ def _letters_at(text: str, place: int) -> set[int]:
 
 
 def _in_passing(text: str, options: _Options) -> set[int]:
-    """Read what is named somewhere in a sentence."""
+    """Read the options that are named within a sentence."""
     visible = options.hidden_in(text)
     found = {
         _index(match["letter"])
@@ -330,13 +330,13 @@ def _in_passing(text: str, options: _Options) -> set[int]:
         and not _is_rejected_before(visible, match.start())
         and not patterns.REJECTED_AFTER.match(visible, match.end("letter"))
     }
-    # "The letter B" may be a letter in the picture, where the options are letters.
+    # If the options are letters, "the letter B" may be a letter in the picture.
     found |= {other for option in found for other in options.equal_to(LETTERS[option])}
     return found | _text_at_beginning(text, options)
 
 
 def _text_at_beginning(text: str, options: _Options) -> set[int]:
-    """Read an option's text with which a sentence begins, where no other follows: `Yes, there is.`, `It is a cat.`."""
+    """Read an option's text at the beginning of a sentence, if no other follows: `Yes, there is.`, `It is a cat.`."""
     shown = patterns.SHOWN.match(text)
     start = shown.end() if shown else 0
     sentence = patterns.SENTENCE_END.split(text[start:].partition("\n")[0], maxsplit=1)[0]
@@ -352,7 +352,7 @@ def _is_rejected_before(text: str, place: int) -> bool:
 
 
 def _is_word(text: str, match: re.Match[str]) -> bool:
-    """Tell whether a letter is a word: the article A, the pronoun I, or any small letter within a sentence."""
+    """Check if a letter is a word: the article A, the pronoun I, or any small letter within a sentence."""
     letter, end = match["letter"], match.end("letter")
     if letter.islower():
         return not patterns.AFTER_SMALL_LETTER.match(text, end)

@@ -1,9 +1,9 @@
-"""One temperature for a run, fitted on its clean answers: what tempered RAS is computed with.
+"""Fit one temperature for a run on its clean answers, to compute tempered RAS.
 
 Log-likelihoods divided by a temperature give flatter distributions (above 1) or sharper ones (below 1), and the same
-predictions. RAS of a model whose log-likelihoods are all close together is near 0 whatever corruption does, so that a
-flat model looks robust. After division by its own temperature each model is as sure as its clean answers warrant, and
-RAS does not depend on the scale of its log-likelihoods.
+predictions. If all log-likelihoods of a model are close together, its RAS is near 0 under any corruption, so a flat
+model looks robust. After division by its own temperature, each model is as sure as its clean answers justify, and RAS
+does not depend on the scale of its log-likelihoods.
 
 References
 ----------
@@ -24,7 +24,7 @@ __all__ = ["FLATTEST", "SHARPEST", "Bound", "Temperature", "fit_temperature", "l
 SHARPEST, FLATTEST = 0.02, 50.0
 """Bounds of a temperature, in units of the median gap of the clean answers between the best option and another one.
 
-They scale with the log-likelihoods, so that a temperature at a bound is as invariant as any other.
+They scale with the log-likelihoods, so a temperature at a bound is as invariant as any other.
 """
 
 _LARGEST_STEP = 1.0
@@ -34,9 +34,9 @@ Bound: TypeAlias = Literal["sharpest", "flattest"]
 
 _NOTES: dict[Bound, str] = {
     "sharpest": "The temperature is at its lower bound, because the clean answers are all right: tempered RAS is that "
-    "of answers that are all but sure.",
-    "flattest": "The temperature is at its upper bound, because the clean answers are no better than chance: the "
-    "tempered answers are nearly uniform, and tempered RAS is near 0 whatever corruption does.",
+    "of answers that are almost certain.",
+    "flattest": "The temperature is at its upper bound, because the clean answers are not better than chance: the "
+    "tempered answers are nearly uniform, and tempered RAS is near 0 under any corruption.",
 }
 
 
@@ -46,10 +46,10 @@ class Temperature(NamedTuple):
     Attributes
     ----------
     value : float
-        What log-likelihoods are divided by, positive; nan where no clean answer is valid.
+        The positive divisor of log-likelihoods; nan if no clean answer is valid.
     bound : {"sharpest", "flattest"} or None
-        The bound that was hit: the sharpest where all clean answers are right, the flattest where they are no better
-        than chance.
+        The bound that was reached: "sharpest" if all clean answers are right, "flattest" if they are not better than
+        chance.
     """
 
     value: float
@@ -57,37 +57,37 @@ class Temperature(NamedTuple):
 
     @property
     def note(self) -> str:
-        """A sentence on the bound that was hit; empty where none was."""
+        """A sentence on the bound that was reached; empty without a bound."""
         return _NOTES[self.bound] if self.bound else ""
 
 
 def fit_temperature(log_likelihoods: ArrayLike, answer: ArrayLike) -> Temperature:
-    """Fit the temperature of clean answers: the one of the smallest mean negative log-likelihood.
+    """Fit the temperature of clean answers, which minimises the mean negative log-likelihood.
 
     Parameters
     ----------
     log_likelihoods : array_like of float, shape (samples, options)
-        In nats; -inf pads a sample of fewer options, nan stands for an invalid answer.
+        In nats; -inf pads a sample with fewer options, nan marks an invalid answer.
     answer : array_like of int, shape (samples,)
         Index of each sample's right option.
 
     Returns
     -------
     Temperature
-        Log-likelihoods times a constant have the temperature times the constant. 1 where no temperature changes a
-        distribution, as where every answer has the probability 1.
+        If log-likelihoods are multiplied by a constant, so is the temperature. It is 1 if no temperature changes a
+        distribution, for example if every answer has the probability 1.
 
     Raises
     ------
     ValueError
-        If an answer is not an integer, or none of the options.
+        If an answer is not an integer, or not one of the options.
 
     Notes
     -----
-    The negative log-likelihood is convex in 1 / T, and its only minimum is where its slope is 0. An answer whose right
-    option has the probability 0 has it at every temperature, and does not count.
+    The negative log-likelihood is convex in 1 / T, and its only minimum is where its slope is 0. If the right option of
+    an answer has the probability 0, it has it at every temperature, so the answer does not count.
     """
-    # Not at import, where most commands need no root.
+    # Imported here, because most commands do not need it.
     from scipy.optimize import brentq
 
     gaps, of_answer = _gaps(log_likelihoods, answer)
@@ -114,20 +114,20 @@ def fit_temperature(log_likelihoods: ArrayLike, answer: ArrayLike) -> Temperatur
 def nll_slopes(
     log_likelihoods: ArrayLike, answer: ArrayLike, temperature: Temperature
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First and second derivative of each clean answer's negative log-likelihood by the logarithm of the temperature.
+    """Differentiate each clean answer's negative log-likelihood twice by the logarithm of the temperature.
 
     Parameters
     ----------
     log_likelihoods, answer
         As in `fit_temperature`.
     temperature : Temperature
-        Of these answers.
+        The temperature of these answers.
 
     Returns
     -------
     slope, curvature : ndarray of float64, shape (samples,)
-        The slopes sum to 0. 0 for an answer that does not count, and throughout at a bound, which resampling does not
-        move.
+        The slopes sum to 0. They are 0 for an answer that does not count, and all 0 at a bound, which resampling does
+        not move.
     """
     scores = np.asarray(log_likelihoods, dtype=np.float64)
     slope, curvature = np.zeros(len(scores)), np.zeros(len(scores))
@@ -142,7 +142,7 @@ def nll_slopes(
 
 
 def log_temperature_step(slope: NDArray[np.float64], curvature: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By how much the logarithm of the temperature differs in a resample from that of all samples.
+    """Return the change of the logarithm of the temperature from all samples to a resample.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def log_temperature_step(slope: NDArray[np.float64], curvature: NDArray[np.float
     Returns
     -------
     ndarray of float64
-        One step of Newton's method, of at most 1; 0 where there is nothing to go by.
+        One step of Newton's method, at most 1; 0 if the resample gives no information.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         step = np.where(curvature > 0, -slope / curvature, 0.0)
@@ -160,7 +160,7 @@ def log_temperature_step(slope: NDArray[np.float64], curvature: NDArray[np.float
 
 
 def _gaps(log_likelihoods: ArrayLike, answer: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-likelihoods of the valid answers less the largest of each, and those of the right options."""
+    """Return the log-likelihoods of the valid answers minus the largest of each, and those of the right options."""
     scores = np.asarray(log_likelihoods, dtype=np.float64)
     right = answer_indices(scores.shape, answer)
     valid = ~np.isnan(scores[:, 0])
@@ -169,7 +169,7 @@ def _gaps(log_likelihoods: ArrayLike, answer: ArrayLike) -> tuple[NDArray[np.flo
 
 
 def _moments(gaps: NDArray[np.float64], sharpness: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and variance of each answer's gaps under its distribution, shape (samples,)."""
+    """Return mean and variance of each answer's gaps under its distribution, shape (samples,)."""
     p = option_distribution(gaps * sharpness)
     finite = np.where(np.isfinite(gaps), gaps, 0.0)
     mean = np.einsum("sk,sk->s", p, finite)

@@ -1,4 +1,4 @@
-"""A run read from the files of any stack, and what a reader has to know before believing it."""
+"""Read a run from the files of any stack, and find cautions for its reader."""
 
 from benchc_metrics.runs.metadata import RunMetadata
 from benchc_metrics.runs.reading import read_run, read_runs, run_of_log_likelihoods, run_of_records

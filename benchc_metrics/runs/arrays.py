@@ -1,4 +1,4 @@
-"""From the records of a run's tasks to dense arrays."""
+"""Convert the records of a run's tasks to dense arrays."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from benchc_metrics.runs.vote_counts import VoteCounts
 
 __all__ = ["RunArrays", "arrays_of_records"]
 
-# Clean responses of one sample come once a task. Batching moves a probability in the third digit; another model, more.
+# Each task has its own clean response of a sample. Batching changes a probability in the third digit; another model
+# changes it more.
 SAME_PROBABILITY = 1e-6
 TOLERATED_PROBABILITY = 0.1
 
 _SHARED = ("dataset", "engine", "benchc", "prompt", "context", "sampling", "thinking", "restoration")
 
 MEAN_LOSSES = (
-    "The backend answered mean losses, not summed log-likelihoods: its distributions are flatter, and RAS and "
+    "The backend returned mean losses, not summed log-likelihoods: its distributions are flatter, and RAS and "
     "calibration are not comparable with those of other backends."
 )
 
@@ -42,13 +43,13 @@ class RunArrays:
     clean_predictions, corrupted_predictions : ndarray of int64
         Indices of options, -1 where invalid or missing.
     shared : mapping of str to str
-        What all records agree on: dataset, engine, benchc, prompt, context, sampling, thinking, restoration.
+        The values that all records share: dataset, engine, benchc, prompt, context, sampling, thinking, restoration.
     models : tuple of str
-        The names that the records give the model.
+        The model names in the records.
     design : str
-        Which conditions each sample was asked, see `benchc_metrics.designs`.
+        The conditions that each sample was asked, see `benchc_metrics.designs`.
     votes : VoteCounts or None
-        Where predictions are from votes.
+        The votes, if predictions come from votes.
     """
 
     sample_ids: tuple[str, ...]
@@ -73,7 +74,7 @@ class RunArrays:
 
 
 def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -> RunArrays:
-    """Put the records of all tasks of a run together.
+    """Combine the records of all tasks of a run.
 
     Parameters
     ----------
@@ -89,15 +90,15 @@ def arrays_of_records(place: Path, logs: Mapping[str, Sequence[SampleRecord]]) -
     Raises
     ------
     ValueError
-        If there is no record, or the records do not belong together; one sentence that names the file or folder.
+        If there are no records, or the records do not belong together; one sentence that names the file or folder.
     """
     everything = [record for of_log in logs.values() for record in of_log]
     if not everything:
-        raise ValueError(f"the samples logs of {place} are empty: was the evaluation cut off?")
+        raise ValueError(f"the samples logs of {place} are empty: was the evaluation interrupted?")
     for name, of_log in logs.items():
         _check_log(place / name, of_log)
     logs, design, left_out = _of_one_design(place, logs)
-    # The control comes last, so that it decides nothing where clean responses differ between tasks.
+    # The control comes last, so that another task decides if clean responses differ between tasks.
     everything = sorted((record for of_log in logs.values() for record in of_log), key=_is_of_control)
     shared = {name: _shared(place, name, everything) for name in _SHARED}
     obtained = _obtained(place, everything)
@@ -168,7 +169,7 @@ def _check_log(log: Path, records: Sequence[SampleRecord]) -> None:
 def _of_one_design(
     place: Path, logs: Mapping[str, Sequence[SampleRecord]]
 ) -> tuple[Mapping[str, Sequence[SampleRecord]], str, str | None]:
-    """Take the logs of the design with the most answers, its name, and a note on logs of another design."""
+    """Return the logs of the design with the most answers, its name, and a note on logs of other designs."""
     designs: dict[str, str] = {}
     answers: Counter[str] = Counter()
     for name, records in logs.items():
@@ -184,23 +185,23 @@ def _of_one_design(
     if not other:
         return logs, chosen, None
     note = (
-        f"The samples logs of another design ({', '.join(quoted(name) for name in other)}) were left out, because the "
-        f"others have more answers, by the design {describe_design(chosen)}: name a log to read it alone."
+        f"The samples logs of another design ({', '.join(quoted(name) for name in other)}) were left out, because those "
+        f"of the design {describe_design(chosen)} have more answers: name a log to read it alone."
     )
     return {name: records for name, records in logs.items() if name not in other}, chosen, note
 
 
 def _corruptions(place: Path, records: Iterable[SampleRecord], design: str) -> tuple[str, ...]:
-    """List the corruptions that were asked; a design of few conditions may leave some to samples that were not run."""
+    """List the corruptions that were asked; a design of few conditions may ask some only of samples that were not run."""
     lists = {record.conditions for record in records}
     found = {str(Condition.parse(text).corruption) for conditions in lists for text in conditions[1:]}
     if not found:
-        raise ValueError(f"the samples logs of {place} hold clean answers only: evaluate a task with a corruption")
+        raise ValueError(f"the samples logs of {place} have only clean answers: evaluate a task with a corruption")
     return in_paper_order(found if design == FULL else found | set(CORRUPTION_FAMILIES))
 
 
 def _cells(records: Iterable[SampleRecord], corruptions: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Find the place of each condition on the axes of corruptions and severities."""
+    """Map each condition to its place on the axes of corruptions and severities."""
     lists = {record.conditions for record in records}
     conditions = {text: Condition.parse(text) for conditions in lists for text in conditions[1:]}
     return {
@@ -212,7 +213,7 @@ def _cells(records: Iterable[SampleRecord], corruptions: Sequence[str]) -> dict[
 def _asked_of_all(
     logs: Mapping[str, Sequence[SampleRecord]], cells: Mapping[str, tuple[int, int]], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
-    """Mark the conditions of tasks that ask the same of all samples: a sample that is not in their log is missing."""
+    """Mark the conditions of tasks that ask all samples the same; a sample that is not in their log is missing."""
     asked = np.zeros(shape, dtype=bool)
     for records in logs.values():
         lists = {record.conditions for record in records if record.design is None}
@@ -224,7 +225,7 @@ def _asked_of_all(
 
 
 def _shared(place: Path, name: str, records: Iterable[SampleRecord]) -> str | None:
-    """Return what all records must agree on."""
+    """Return the value that all records must share."""
     records = list(records)
     values = sorted({str(value) for record in records if (value := getattr(record, name)) is not None})
     if name == "restoration" and values and any(record.restoration is None for record in records):
@@ -237,12 +238,12 @@ def _shared(place: Path, name: str, records: Iterable[SampleRecord]) -> str | No
 
 
 def _obtained(place: Path, records: Sequence[SampleRecord]) -> Obtained:
-    """Return how the responses were obtained; a sample of zeros only fits both quantities and does not decide."""
+    """Return how the responses were obtained; a sample with only zeros fits both quantities and does not decide."""
     kinds = {record.obtained for record in records if not _fits_both_quantities(record)}
     if kinds == {"log-likelihoods", "mean losses"}:
         raise ValueError(f"{place} mixes summed log-likelihoods and mean losses: evaluate all samples with one backend")
     if len(kinds) > 1:
-        raise ValueError(f"{place} mixes {' and '.join(sorted(kinds))}: give each kind a folder of its own")
+        raise ValueError(f"{place} mixes {' and '.join(sorted(kinds))}: put each kind into a separate folder")
     return next(iter(kinds)) if kinds else "log-likelihoods"
 
 
@@ -288,7 +289,7 @@ class _SampleTable:
             ids=ids,
             place={sample: number for number, sample in enumerate(ids)},
             answers=np.array([facts[sample].answer for sample in ids], dtype=np.int64),
-            # A record of an older version without a valid condition does not say: as few as its answer allows.
+            # A record of an older version without a valid condition has no count: use the fewest that its answer allows.
             option_counts=np.array(
                 [max(counts[sample], default=max(2, facts[sample].answer + 1)) for sample in ids], dtype=np.int64
             ),
@@ -300,7 +301,7 @@ class _SampleTable:
 def _clean_responses(
     place: Path, samples: _SampleTable, records: Sequence[SampleRecord]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], str | None]:
-    """Each sample's first valid clean response, and a note if the other tasks' differ from it."""
+    """Return each sample's first valid clean response, and a note if other tasks' responses differ from it."""
     clean = np.full((len(samples.ids), samples.width), np.nan)
     predictions = np.full(len(samples.ids), -1, dtype=np.int64)
     distributions: dict[str, list[tuple[float, ...]]] = defaultdict(list)
@@ -322,7 +323,7 @@ def _clean_responses(
 
 
 def _spread(place: Path, sample: str, given: Sequence[tuple[float, ...]]) -> float:
-    """Say by how much the clean probabilities of several tasks differ from the first one's at most."""
+    """Return the largest difference between the clean probabilities of the first task and those of the others."""
     distinct = sorted(set(given), key=given.index)
     if len(distinct) == 1:
         return 0.0
@@ -331,7 +332,7 @@ def _spread(place: Path, sample: str, given: Sequence[tuple[float, ...]]) -> flo
     if spread > TOLERATED_PROBABILITY:
         raise ValueError(
             f"{place}: the clean answers of sample {quoted(sample)} differ between tasks by {spread:.2g} in "
-            "probability, more than batching explains: evaluate all tasks in one go"
+            "probability, more than batching explains: evaluate all tasks in one run"
         )
     return spread
 
@@ -339,12 +340,12 @@ def _spread(place: Path, sample: str, given: Sequence[tuple[float, ...]]) -> flo
 def _differing_probabilities(spread: float) -> str:
     return (
         f"The clean answers of a sample differ between tasks by up to {spread:.2g} in probability, "
-        "as batching makes them; the first task's are used."
+        "which batching can cause; those of the first task are used."
     )
 
 
 def _differing_letters(samples: int) -> str:
-    return f"The clean answers of {samples} samples differ between tasks; the first task's are used."
+    return f"The clean answers of {samples} samples differ between tasks; those of the first task are used."
 
 
 def _padded(options: tuple[float, ...], width: int) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
-"""Cautions: what a reader must know before believing a run, found in its responses.
+"""Find cautions: what a reader must know before trusting a run.
 
-Each is a pure function of a `Run`. A caution has a name, one sentence, and whether it makes the run incomplete.
+Each is a pure function of a `Run`. A caution has a name and one sentence, and may mark the run as incomplete.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 __all__ = ["Caution", "cautions_of"]
 
 NOISE = 0.03
-"""Nats by which batching, precision and a server's jitter move a log-likelihood.
+"""The change of a log-likelihood, in nats, that batching, precision and variation of a server can cause.
 
-In all trial runs every corruption moved 5 % of the pairs of any 2 samples by more than 0.038, and of any 8 samples by
-more than 0.15; a server that is blind moves them by 1e-6 to 1e-2.
+In all trial runs, every corruption moved 5 % of the pairs of any 2 samples by more than 0.038, and of any 8 samples by
+more than 0.15. A blind server moves them by 1e-6 to 1e-2.
 """
 
 NOISE_OF_ONE_SAMPLE = 0.005
-"""The same where there is only one sample: the least that a trial run moved one was 0.016."""
+"""The same for a run of one sample; the smallest change of one sample in a trial run was 0.016."""
 
 MOVED_PAIRS = 0.95
 SHARE_OF_ONE_LETTER = 0.99
 LEAST_CHANCE = 0.02
-"""The chance that is too small to explain a run by."""
+"""Below this probability, chance does not explain a run."""
 
 LEAST_MOVING_SAMPLES = 0.03
-"""The least share of samples of which a model that sees changes its letter under some corruption."""
+"""A model that sees changes its letter under some corruption for at least this share of samples."""
 
 MOST_INVALID = 0.2
 
 LEAST_MEDIAN_MASS = 0.5
-"""Below this median probability of all letters on clean images, a reader is warned."""
+"""Below this median probability of all letters on clean images, there is a caution."""
 
 LEAST_FITTED = 20
-"""From so many clean answers on, a temperature at its upper bound is more than bad luck."""
+"""With at least this many clean answers, a temperature at its upper bound is not bad luck."""
 
 LEAST_USABLE_MASS = 0.05
-"""Below this one, the run counts as incomplete."""
+"""Below this median, the run counts as incomplete."""
 
 
 class Caution(NamedTuple):
@@ -59,7 +59,7 @@ class Caution(NamedTuple):
     sentence : str
         The reason, with its numbers and the cure.
     incomplete : bool
-        Whether the run must not count as complete.
+        True if the run must not count as complete.
     """
 
     name: str
@@ -77,7 +77,7 @@ def cautions_of(run: Run) -> tuple[Caution, ...]:
     Returns
     -------
     tuple of Caution
-        The gravest first; empty for a run without doubt.
+        The most serious first; empty if there is nothing to doubt.
     """
     found = (check(run) for check in _CHECKS)
     return tuple(sorted((caution for caution in found if caution), key=lambda caution: not caution.incomplete))
@@ -96,20 +96,20 @@ def _letter_mass(run: Run) -> Caution | None:
         return None
     return Caution(
         "letter mass",
-        f"The letters of the options hold a median of {median:.2g} of the probability on clean images: the model was "
-        "about to write something else, such as its reasoning; check the prompt and the chat template.",
+        f"The letters of the options hold a median of {median:.2g} of the probability on clean images: the model would "
+        "write something else, such as its reasoning; check the prompt and the chat template.",
         incomplete=median < LEAST_USABLE_MASS,
     )
 
 
 def _one_letter(run: Run) -> Caution | None:
-    """Find a run in which one letter is nearly every response, where chance does not explain it."""
+    """Find a run in which nearly every response is the same letter and chance does not explain it."""
     predictions = np.concatenate([run.clean_predictions, run.corrupted_predictions.ravel()])
     chosen = np.bincount(predictions[predictions >= 0], minlength=1)
     seen = run.clean_predictions >= 0
     if not chosen.sum() or chosen.max() < SHARE_OF_ONE_LETTER * chosen.sum():
         return None
-    # All right options have one letter by chance in 1 of K ** (n - 1) sets of n samples with K options.
+    # By chance, all right options have one letter in 1 of K ** (n - 1) sets of n samples with K options.
     log_chance = float(np.log(run.option_counts[seen].astype(float)).sum() - np.log(run.option_counts.max()))
     if log_chance < -np.log(LEAST_CHANCE):
         return None
@@ -118,7 +118,7 @@ def _one_letter(run: Run) -> Caution | None:
     return Caution(
         "one letter",
         f"The letter {letter} is the response to {chosen.max() / chosen.sum():.1%} of all {chosen.sum():,} questions, "
-        "so that the pictures may not be seen: "
+        "so the model may not see the pictures: "
         + (
             "all right options have this letter too, so evaluate samples with other letters."
             if same_answer
@@ -128,7 +128,7 @@ def _one_letter(run: Run) -> Caution | None:
 
 
 def _blind(run: Run) -> Caution | None:
-    """Find a run in which corruption moved no response beyond noise; the control is meant to move none."""
+    """Find a run in which corruption moved no response beyond noise; the control is left out, as it should move none."""
     places = [number for number, name in enumerate(run.corruptions) if name != CONTROL]
     if not places:
         return None
@@ -148,7 +148,7 @@ def _moved_log_likelihoods(run: Run, places: list[int], pairs: NDArray[np.bool_]
     finite = np.isfinite(clean) & np.isfinite(corrupted)
     with np.errstate(invalid="ignore"):
         moved = np.where(finite, np.abs(corrupted - clean), 0.0).max(axis=-1)
-        # An option that has the probability 0 in one of the two moved by more than any number.
+        # If only one of the two probabilities is 0, the change is infinite.
         moved[(np.isneginf(clean) != np.isneginf(corrupted)).any(axis=-1)] = np.inf
     largest = float(np.quantile(moved[pairs], MOVED_PAIRS, method="higher"))
     if largest > (NOISE if int(pairs.any(axis=(1, 2)).sum()) > 1 else NOISE_OF_ONE_SAMPLE):
@@ -160,7 +160,7 @@ def _moved_log_likelihoods(run: Run, places: list[int], pairs: NDArray[np.bool_]
 
 
 def _moved_letters(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str | None:
-    """Letters say less than log-likelihoods: none moved, in more samples than a robust model leaves unmoved."""
+    """Check letters, which say less: none moved, although more samples were asked than a robust model leaves unmoved."""
     moved = (run.corrupted_predictions[:, places] != run.clean_predictions[:, np.newaxis, np.newaxis]) & pairs
     if moved.any():
         return None
@@ -173,7 +173,7 @@ def _moved_letters(run: Run, places: list[int], pairs: NDArray[np.bool_]) -> str
 
 
 def _temperature(run: Run) -> Caution | None:
-    """Find a run whose clean answers do not beat chance, unless it has too few samples to tell."""
+    """Find a run whose clean answers are not better than chance, if it has enough samples to decide."""
     if np.count_nonzero(run.clean_predictions >= 0) < LEAST_FITTED or run.temperature.bound != "flattest":
         return None
     return Caution("temperature", run.temperature.note)
@@ -204,12 +204,12 @@ def _models(run: Run) -> Caution | None:
 
 
 def _prompt(run: Run) -> Caution | None:
-    # Records of older versions do not say what was really sent.
+    # Records of older versions do not hold the context that was really sent.
     if run.metadata.context is None or run.metadata.prompt == STANDARD_PROMPT:
         return None
     return Caution(
         "prompt",
-        f"The prompt is not the benchmark's: {quoted(run.metadata.prompt)}; compare only runs with the same prompt.",
+        f"The prompt is not that of the benchmark: {quoted(run.metadata.prompt)}; compare only runs with the same prompt.",
     )
 
 

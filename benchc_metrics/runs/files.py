@@ -1,8 +1,8 @@
-"""The files of a run: which results file and which samples logs belong together, and what is missing of them.
+"""Find the files of a run: the results file and the samples logs that belong together, and the missing ones.
 
-lmms-eval and lm-evaluation-harness write into `OUTPUT_PATH/MODEL/` one results file an evaluation and, with
-`--log_samples`, one samples log a task; inspect_ai writes both into one log. `benchc_metrics.runs.layouts` has their
-names. A log of ours is known by its content: a task may have any name.
+lmms-eval and lm-evaluation-harness write into `OUTPUT_PATH/MODEL/`: one results file for each evaluation and, with
+`--log_samples`, one samples log for each task. inspect_ai writes both into one log. `benchc_metrics.runs.layouts` has
+their names. Our logs are recognised by their content, because a task may have any name.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class RunFiles:
     records : mapping of str to sequence of SampleRecord
         The records of each samples log by its file's name, in the order of the samples' ids.
     notes : tuple of str
-        What was chosen or left out, a sentence each.
+        Choices made and logs left out, one sentence each.
     gaps : tuple of str
-        What is missing, a sentence each; empty for a whole run.
+        Missing parts, one sentence each; empty for a complete run.
     """
 
     place: Path
@@ -47,7 +47,7 @@ class RunFiles:
 
 
 def is_results_file(path: Path) -> bool:
-    """Tell by its name whether a file is a results file of a stack."""
+    """Check by its name if a file is a results file of a stack."""
     return date_of_results(path) is not None
 
 
@@ -78,7 +78,7 @@ def files_of_folder(place: Path) -> RunFiles:
 
 
 def files_of_logs(logs: Sequence[Path]) -> RunFiles:
-    """Read some samples logs of one folder and nothing else, with their results file where there is one.
+    """Read only the given samples logs of one folder, with their results file if there is one.
 
     Raises
     ------
@@ -98,21 +98,21 @@ def files_of_logs(logs: Sequence[Path]) -> RunFiles:
     counts = {_task_of(log): len(records[log.name]) for log in logs}
     gaps = list(_gaps({task: expected[task] for task in counts if task in expected}, counts))
     if not results:
-        gaps.insert(0, "The results file is missing, so that nothing says what was asked.")
+        gaps.insert(0, "The results file is missing, so it is unknown what was asked.")
     elif absent := expected.keys() - counts.keys():
         gaps.insert(0, f"{len(absent)} other tasks of the run were not given.")
     return RunFiles(place, results, records, (f"Only {names} was read, as given.",), tuple(gaps))
 
 
 def files_of_inspect_logs(paths: Sequence[Path]) -> RunFiles:
-    """Read some logs of inspect_ai, of one model.
+    """Read logs of inspect_ai that belong to one model.
 
     Raises
     ------
     FileNotFoundError
         If a log is missing.
     ValueError
-        If a log cannot be read, or they are of several models.
+        If a log cannot be read, or the logs belong to several models.
     """
     place = paths[0].parent
     logs = sorted(map(read_inspect_log, paths), key=lambda log: (log.date, log.path.name))
@@ -125,7 +125,7 @@ def files_of_inspect_logs(paths: Sequence[Path]) -> RunFiles:
     kept = list(newest.values())
     notes = [note for log in kept for note in log.notes]
     if len(kept) < len(logs):
-        notes.append(f"{place} holds {len(logs)} evaluations; of those that ask the same, the newest was read.")
+        notes.append(f"{place} has {len(logs)} evaluations; the newest of those that ask the same was read.")
     empty = [log.path.name for log in kept if not log.records]
     if len(empty) == len(kept):
         raise FileNotFoundError(f"{place} has no record of a sample: did the evaluation fail?")
@@ -147,19 +147,19 @@ def _newest_results(place: Path) -> tuple[Path, list[str]]:
     files = _results_files(place)
     if not files:
         raise FileNotFoundError(
-            f"{place} has no *_results.json, nor the results of another stack: give the folder that the stack wrote "
+            f"{place} has neither *_results.json nor the results of another stack: give the folder that the stack wrote "
             "for a model, OUTPUT_PATH/MODEL"
         )
     if len(files) == 1:
         return files[0], []
-    return files[-1], [f"{place} holds {len(files)} evaluations; the newest one, {files[-1].name}, was read."]
+    return files[-1], [f"{place} has {len(files)} evaluations; the newest one, {files[-1].name}, was read."]
 
 
 def _read_results(file: Path) -> Mapping[str, Any]:
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as fault:
-        raise ValueError(f"{file} is not JSON ({fault}): was the evaluation cut off?") from None
+        raise ValueError(f"{file} is not JSON ({fault}): was the evaluation interrupted?") from None
     if not isinstance(results, dict) or not isinstance(results.get("config"), dict):
         raise ValueError(f"{file} is not a results file of a stack: it has no `config`")
     return results
@@ -175,7 +175,7 @@ def _task_of(log: Path) -> str:
 
 
 def _tasks_of_ours(results: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return the Bench-C tasks of a results file, each with the number of samples that it asked, where known."""
+    """Return the Bench-C tasks of a results file, each with its number of samples if known."""
     config = results.get("config", {})
     offset = config.get("offset") if isinstance(config.get("offset"), int) else 0
     found: dict[str, int | None] = {}
@@ -191,7 +191,7 @@ def _tasks_of_ours(results: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def _holds_records(log: Path) -> bool:
-    """Tell whether the first row of a log has a record of ours; the reader refuses what cannot be read."""
+    """Check if the first row of a log has one of our records; unreadable logs are refused later, by the reader."""
     try:
         first = next(read_json_lines(log), None)
     except (OSError, JsonLinesError):
@@ -210,12 +210,12 @@ def _check_one_log_a_task(place: Path, logs: Sequence[Path]) -> None:
 
 
 def _sorted_records(log: Path) -> list[SampleRecord]:
-    """Read a log in the order of the ids, since several processes leave one's rows behind another's."""
+    """Read a log in the order of the ids, because several processes write their rows one after the other."""
     return sorted(read_samples_log(log), key=lambda record: record.sample)
 
 
 def _records_of_one_kind(logs: Sequence[Path]) -> tuple[dict[str, list[SampleRecord]], set[str]]:
-    """Read all logs; beside logs with distributions, those without are left out. Return the tasks left out too."""
+    """Read all logs. If some have distributions, leave out those without, and also return the tasks left out."""
     records = {log.name: _sorted_records(log) for log in logs}
     kinds = {log: {record.has_distribution for record in records[log.name]} for log in logs}
     if not any(True in kind for kind in kinds.values()):

@@ -1,7 +1,7 @@
-"""Read the records of inspect_ai's logs, which hold header and samples of one evaluation, without inspect_ai.
+"""Read the records of inspect_ai's logs without inspect_ai; a log holds the header and the samples of one evaluation.
 
-A log is a ZIP file (`.eval`) with a JSON file for the header and one for each sample, or one JSON file. Its entries are
-compressed by Zstandard, which Python's own `zipfile` knows from 3.14 on.
+A log is a ZIP file (`.eval`) with a JSON file for the header and one for each sample, or a single JSON file. Its entries
+are compressed with Zstandard, which Python's own `zipfile` supports from 3.14 on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["InspectLog", "is_inspect_log", "model_of_inspect_log", "read_inspect
 ZSTANDARD = 93
 LOCAL_HEADER = 30
 LARGEST_ENTRY = 1 << 30
-"""Bytes of an entry, unpacked; a sample's has some kB, and some MB with the pictures."""
+"""The largest entry in bytes, unpacked; a sample takes some kB, and some MB with its pictures."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class InspectLog:
     ----------
     path : Path
     facts : mapping
-        What lmms-eval's results file would say.
+        The content of an equivalent lmms-eval results file.
     records : tuple of SampleRecord
         In the order of the samples' ids.
     gaps : tuple of str
-        What is missing, a sentence each.
+        Missing parts, one sentence each.
     notes : tuple of str
-        What was left out, a sentence each.
+        Parts left out, one sentence each.
     """
 
     path: Path
@@ -50,17 +50,17 @@ class InspectLog:
 
     @property
     def model(self) -> str:
-        """The model, as inspect_ai names it."""
+        """The model's name in inspect_ai."""
         return str(self.facts["config"]["model"])
 
     @property
     def date(self) -> str:
-        """When the evaluation began."""
+        """The start of the evaluation."""
         return str(self.facts["date"])
 
 
 def is_inspect_log(path: Path) -> bool:
-    """Tell whether a file is a log of inspect_ai: by its suffix, or by the first keys of a JSON file."""
+    """Check by its suffix, or by the first keys of a JSON file, if a file is a log of inspect_ai."""
     if path.suffix == ".eval":
         return True
     if path.suffix != ".json" or not path.is_file():
@@ -77,7 +77,7 @@ def read_inspect_log(path: Path) -> InspectLog:
     FileNotFoundError
         If there is none.
     ValueError
-        If it cannot be read, or holds no record of Bench-C; one sentence that names the file.
+        If it cannot be read, or has no record of Bench-C; one sentence that names the file.
     """
     try:
         header, samples = _read_zip(path) if path.suffix == ".eval" else _read_json(path)
@@ -96,7 +96,7 @@ def read_inspect_log(path: Path) -> InspectLog:
     except FileNotFoundError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile, pa.ArrowException) as fault:
-        raise ValueError(f"{path} is not a whole log of inspect_ai ({fault}): was the evaluation cut off?") from None
+        raise ValueError(f"{path} is not a complete log of inspect_ai ({fault}): was the evaluation interrupted?") from None
     if not {"dataset", "engine"} <= metadata.keys():
         raise ValueError(f"{path} is a log of another task: give one of benchc/benchc")
     first = [sample for sample in samples if sample.get("epoch", 1) == 1]
@@ -108,7 +108,7 @@ def read_inspect_log(path: Path) -> InspectLog:
 
 
 def model_of_inspect_log(path: Path) -> str:
-    """Return the model of a log; empty where it cannot be read, which `read_inspect_log` tells."""
+    """Return the model of a log; empty if it cannot be read, which `read_inspect_log` reports."""
     try:
         if path.suffix == ".eval":
             with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -123,7 +123,7 @@ def model_of_inspect_log(path: Path) -> str:
 def _records(path: Path, samples: list[Mapping[str, Any]]) -> Iterator[SampleRecord]:
     for sample in samples:
         written = (sample.get("metadata") or {}).get(RECORD_KEY)
-        # A sample that failed has none, which is a gap.
+        # A failed sample has no record, and counts as a gap.
         if written is None:
             continue
         try:
@@ -140,7 +140,7 @@ def _read_json(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
 def _read_zip(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         names = archive.namelist()
-        # A run that was killed has only the header of its start.
+        # A killed run has only the header from its start.
         header = _entry(archive, file, "header.json" if "header.json" in names else "_journal/start.json")
         samples = [_entry(archive, file, name) for name in names if name.startswith("samples/")]
     return header, samples
@@ -156,5 +156,5 @@ def _entry(archive: zipfile.ZipFile, file: Any, name: str) -> Any:
     head = file.read(LOCAL_HEADER)
     file.seek(int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little"), 1)
     packed = pa.BufferReader(file.read(entry.compress_size))
-    # No more than what the entry says, whatever the packed bytes would grow to.
+    # Never unpack more than the size that the entry declares.
     return json.loads(pa.CompressedInputStream(packed, "zstd").read(entry.file_size))

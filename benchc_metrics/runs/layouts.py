@@ -1,4 +1,4 @@
-"""Recognise the files of each stack by their names, so that a run is read the same way whatever wrote it.
+"""Recognise the files of each stack by their names, so that runs of all stacks are read in the same way.
 
 | stack | results file | samples log |
 | --- | --- | --- |
@@ -18,7 +18,7 @@ from typing import NamedTuple
 __all__ = ["RESULTS_SUFFIX", "LogName", "date_of_results", "is_samples_log", "order_of_date", "split_log_name"]
 
 RESULTS_SUFFIX = "_results.json"
-"""How lmms-eval's results files end."""
+"""The end of the names of lmms-eval's results files."""
 
 LMMS_EVAL_RESULTS = re.compile(rf"(?P<date>.*){re.escape(RESULTS_SUFFIX)}")
 LM_EVAL_DATE = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(\.\d+)?"
@@ -34,7 +34,7 @@ class LogName(NamedTuple):
     Attributes
     ----------
     date : str
-        That of its results file; empty where the name says none.
+        The date of its results file; empty if the name has none.
     task : str
     """
 
@@ -43,23 +43,23 @@ class LogName(NamedTuple):
 
 
 def date_of_results(path: Path) -> str | None:
-    """Return the date in the name of a results file, None if it is not the name of one."""
+    """Return the date in the name of a results file; None for any other name."""
     found = LMMS_EVAL_RESULTS.fullmatch(path.name) or LM_EVAL_RESULTS.fullmatch(path.name)
     return found["date"] if found is not None else None
 
 
 def order_of_date(date: str) -> str:
-    """Return what sorts the dates of all stacks: year to second."""
+    """Return a sort key for the dates of all stacks, from year to second."""
     return re.sub(r"\D", "", date)[:14]
 
 
 def is_samples_log(path: Path) -> bool:
-    """Tell by its name whether a file may be a samples log."""
+    """Check by its name if a file may be a samples log."""
     return LOG_SUFFIX.search(path.name) is not None
 
 
 def split_log_name(path: Path) -> LogName:
-    """Return date and task of a samples log; a name of no stack is the task."""
+    """Return date and task of a samples log; if no stack uses such names, the name is the task."""
     name = LOG_SUFFIX.sub("", path.name)
     found = LM_EVAL_LOG.fullmatch(name) or LMMS_EVAL_LOG.fullmatch(name)
     return LogName(found["date"], found["task"]) if found is not None else LogName("", name)

@@ -20,13 +20,13 @@ class RunMetadata:
     Attributes
     ----------
     model : str
-        The model's name, as its authors publish it where lmms-eval knew that (`pretrained=...`).
+        The model's name, as published by its authors if lmms-eval knew it (`pretrained=...`).
     backend : str
         The lmms-eval model that loaded it.
     model_args : str
         lmms-eval's `--model_args`.
     date : str or None
-        Start of the evaluation, ISO 8601; in UTC where lmms-eval's time zone is known.
+        Start of the evaluation, ISO 8601; in UTC if lmms-eval's time zone is known.
     benchc, lmms_eval : str
         Versions, of benchc and of the stack.
     engine : str
@@ -34,31 +34,31 @@ class RunMetadata:
     dataset : str
         Fingerprint of the dataset.
     dataset_size : int or None
-        How many samples the dataset has, where the results file says so.
+        The number of samples in the dataset, if the results file has it.
     demonstration : bool
-        Whether it is the bundled demonstration set.
+        True for the bundled demonstration set.
     prompt : str
         The fixed part of the prompt.
     length_normalised : bool
-        Whether the backend answered mean losses, which make flatter distributions than summed log-likelihoods.
+        True if the backend returned mean losses, which make flatter distributions than summed log-likelihoods.
     context : str or None
-        Fingerprint of everything that was sent around the questions; None where the records do not say.
+        Fingerprint of everything that was sent around the questions; None if the records do not have it.
     complete : bool
-        Whether every sample and condition that the run was asked for is there; False for a part of a run.
+        True if every requested sample and condition is there; False for a part of a run.
     gaps : tuple of str
-        What is missing of a part of a run, a sentence each.
+        Missing parts of the run, one sentence each.
     answered_by : tuple of str
-        The names that the model's server or checkpoint gave with its responses, where known.
+        The names that the model's server or checkpoint gave with its responses, if known.
     design : str
-        Which conditions each sample was asked, see `benchc_metrics.designs`.
+        The conditions that each sample was asked, see `benchc_metrics.designs`.
     stack : str
         The evaluation framework.
     sampling : str or None
         Number, temperature and seed of votes.
     thinking : str or None
-        What was done about the thinking of a model that thinks before it answers.
+        How the thinking of a model was handled that thinks before it answers.
     restoration : str or None
-        What was done to every picture, clean ones too, before the model saw it.
+        How every picture, also clean ones, was restored before the model saw it.
     """
 
     model: str
@@ -112,7 +112,7 @@ def metadata_of_results(results: Mapping[str, Any], shared: Mapping[str, str | N
     if stack == "lmms-eval":
         model = results.get("model_name") or model
     elif not model:
-        # lm-evaluation-harness draws a name at random where the arguments give none.
+        # lm-evaluation-harness draws a random name if the arguments have none.
         model = arguments.get("model") or str(config.get("model") or "")
     tasks = [value for value in mapping_of(results.get("configs")).values() if isinstance(value, Mapping)]
     of_tasks = [mapping_of(task.get("metadata")) for task in tasks]
@@ -171,7 +171,7 @@ def _stack(results: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _iso_date(results: Mapping[str, Any]) -> str | None:
-    """Return when an evaluation began as ISO 8601.
+    """Return the start of an evaluation as ISO 8601.
 
     lmms-eval writes `YYYYMMDD_HHMMSS` in the zone of its `--timezone`, lm-evaluation-harness seconds, and inspect_ai
     ISO 8601 itself.

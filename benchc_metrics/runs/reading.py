@@ -37,27 +37,28 @@ from benchc_metrics.runs.run import GivenPredictions, Run, with_control_apart
 __all__ = ["read_run", "read_runs", "run_of_log_likelihoods", "run_of_records"]
 
 BUNDLED_MODEL = "benchc-demo"
-"""How tables call the bundled demonstration model, whose folder has no name of its own."""
+"""The name of the bundled demonstration model in tables."""
 
 _WITH_DISTRIBUTIONS = ("log-likelihoods", "mean losses")
 
 
 def read_runs(paths: Sequence[str | PathLike[str]], mapping: Callable[..., Iterable[Run]] = map) -> list[Run]:
-    """Read several runs, and give each a name of its own.
+    """Read several runs, and give each a different name.
 
     Parameters
     ----------
     paths : sequence of str or path-like
-        Folders of runs. A results file stands for its folder, together with all logs beside it, so that a shell's
-        `runs/*` also finds a run that lmms-eval wrote without a folder for its model. Samples logs without their
-        results file stand for themselves. Other files are left out, and a note of the first run names them.
+        Folders of runs. A results file means its folder with all logs beside it, so that a shell's `runs/*` also finds
+        a run that lmms-eval wrote without a folder for its model. Samples logs without their results file are read
+        alone. Other files are left out, and a note of the first run names them.
     mapping : callable
-        Applies a function to each element, as `map` does; that of a pool of processes reads many runs at once.
+        Applies a function to each element, as `map` does. Use that of a pool of processes to read many runs at once.
 
     Returns
     -------
     list of Run
-        In the order of the paths; of runs of one name, those from the second on get the folder's name behind it.
+        In the order of the paths. If several runs have one name, the second and later ones get their folder's name
+        appended.
 
     Raises
     ------
@@ -87,14 +88,14 @@ def read_run(path: str | PathLike[str]) -> Run:
     Parameters
     ----------
     path : str or path-like
-        A folder with `*_results.json` and the samples logs of the same date, which may be compressed (`.gz`). With
-        several results files the newest is read, and a note says so. A results file stands for its folder; a samples
+        A folder with `*_results.json` and the samples logs of the same date, which may be compressed (`.gz`). If there
+        are several results files, the newest is read, and a note says so. A results file means its folder; a samples
         log is read alone.
 
     Returns
     -------
     Run
-        A part of a run is named as such: `metadata.complete`, `metadata.gaps` and a caution.
+        A part of a run is marked in `metadata.complete` and `metadata.gaps`, and by a caution.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def read_run(path: str | PathLike[str]) -> Run:
 
 
 def _places_of(paths: Sequence[str | PathLike[str]]) -> tuple[list[tuple[Path, ...]], list[Path]]:
-    """Turn paths into runs - a folder, or some of its logs - and the files that are none."""
+    """Sort paths into runs (a folder, or some of its logs) and other files."""
     given = [log for path in map(Path, paths) for log in _inspect_logs_of(path) or (path,)]
     files = [path for path in given if path.is_file()]
     with_results = {path.parent for path in files if is_results_file(path)}
@@ -136,7 +137,7 @@ def _places_of(paths: Sequence[str | PathLike[str]]) -> tuple[list[tuple[Path, .
 
 
 def _inspect_logs_of(path: Path) -> list[Path]:
-    """List the logs of inspect_ai in a folder, which holds those of all models."""
+    """List the logs of inspect_ai in a folder, which may hold several models."""
     if not path.is_dir() or any(map(is_results_file, path.iterdir())):
         return []
     return sorted(file for file in path.iterdir() if is_inspect_log(file))
@@ -163,18 +164,18 @@ def _assemble(files: RunFiles) -> Run:
 
 
 def _notes_on_ras(results: Mapping[str, Any]) -> Iterator[str]:
-    """Say of which version RAS is in a results file of an older or newer benchc."""
+    """Note the version of RAS in a results file of an older or newer benchc."""
     of_tasks = [mapping_of(mapping_of(task).get("metadata")) for task in mapping_of(results.get("configs")).values()]
     versions = {str(task.get("ras_version", 1)) for task in of_tasks if {"dataset", "engine"} <= task.keys()}
     for version in sorted(versions - {str(RAS_VERSION)}):
         yield (
-            f"The results file has RAS of version {version[:20]}, which is not compared with version {RAS_VERSION}; "
-            "here RAS is computed from the records, which hold what every reading needs."
+            f"The results file has RAS of version {version[:20]}, which cannot be compared with version {RAS_VERSION}; "
+            "here RAS is computed from the records, which have the data for every reading."
         )
 
 
 def _unnamed(files: RunFiles) -> str:
-    """Name a run whose model has no name: the model `benchc` without arguments is the bundled one."""
+    """Name a run whose model has no name; the model `benchc` without arguments is the bundled one."""
     config = mapping_of(files.results.get("config"))
     arguments = model_arguments(config.get("model_args"))
     is_bundled = config.get("model") == "benchc" and not {"backend", "model"} & arguments.keys()
@@ -182,12 +183,12 @@ def _unnamed(files: RunFiles) -> str:
 
 
 def run_of_records(name: str, logs: Mapping[str, Sequence[SampleRecord]]) -> Run:
-    """Make a run of records alone, before a stack has written anything.
+    """Make a run from records alone, before a stack has written anything.
 
     Parameters
     ----------
     name : str
-        Stands in errors.
+        The name used in errors.
     logs : mapping of str to sequence of SampleRecord
         The records of each task.
 
@@ -209,7 +210,7 @@ def run_of_records(name: str, logs: Mapping[str, Sequence[SampleRecord]]) -> Run
 def run_of_log_likelihoods(
     log_likelihoods: ArrayLike, answers: ArrayLike, option_counts: ArrayLike | None = None, name: str = "run"
 ) -> Run:
-    """Make a run of arrays of log-likelihoods.
+    """Make a run from an array of log-likelihoods.
 
     Parameters
     ----------
@@ -219,19 +220,19 @@ def run_of_log_likelihoods(
     answers : array_like of int, shape (samples,)
         Index of the right option.
     option_counts : array_like of int, shape (samples,), optional
-        Each sample's own number of options; the width of the options axis where it is not given.
+        Each sample's own number of options; by default the width of the options axis.
     name : str
 
     Returns
     -------
     Run
-        The corrupted conditions have made-up names; model and backend are unknown.
+        The corrupted conditions have invented names; model and backend are unknown.
 
     Raises
     ------
     ValueError
-        If the array has not three axes or no condition, an answer is none of its sample's options, or an option count
-        is impossible.
+        If the array does not have three axes or has no condition, if an answer is not one of its sample's options, or
+        if an option count is impossible.
     """
     given = np.asarray(log_likelihoods, dtype=np.float64)
     if given.ndim != 3 or given.shape[1] < 1:

@@ -42,43 +42,46 @@ class GivenPredictions:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One model over one dataset; samples stand in the order of their ids, corruptions in that of the papers.
+    """Hold the responses of one model over one dataset.
 
-    A run has distributions over the options (`clean`, `corrupted`), or only predictions (`given`), as from generated
-    letters. `clean_predictions` and `corrupted_predictions` are there for both kinds.
+    Samples are in the order of their ids, corruptions in that of the papers. A run has distributions over the options
+    (`clean`, `corrupted`), or only predictions (`given`), as from generated letters. Both kinds have
+    `clean_predictions` and `corrupted_predictions`.
 
     Attributes
     ----------
     name : str
-        How tables and charts call it: the model's name, or the folder's where lmms-eval knew none.
+        The name in tables and charts: the model's name, or the folder's if lmms-eval did not know the model's.
     metadata : RunMetadata
     sample_ids : tuple of str
     answers : ndarray of int64, shape (samples,)
         Index of each sample's right option.
     option_counts : ndarray of int64, shape (samples,)
     sources, categories : tuple of (str or None)
-        One a sample.
+        One for each sample.
     corruptions : tuple of str
     clean : ndarray of float64, shape (samples, options)
-        Log-likelihoods in nats, -inf beyond a sample's own options; nan throughout where the response is invalid or
-        missing, and in a run without distributions.
+        Log-likelihoods in nats; -inf beyond a sample's own options; all nan if the response is invalid or missing, and
+        in a run without distributions.
     corrupted : ndarray of float64, shape (samples, corruptions, severities, options)
         The same under corruption; severities 1..5.
     invalid : mapping of (str, str) to str
-        From (sample, condition) to why the answer cannot be used.
+        From (sample, condition) to the reason why the answer cannot be used.
     missing : tuple of (str, str)
         The (sample, condition) that were asked and have no response at all.
     notes : tuple of str
-        What a reader of the metrics should know, a sentence each.
+        What a reader of the metrics should know, one sentence each.
     asked : ndarray of bool, shape (samples, corruptions, severities)
-        Which conditions were asked; the others are absent by design, neither invalid nor missing. All by default.
+        The conditions that were asked, by default all. The others are absent by design; they are neither invalid nor
+        missing.
     given : GivenPredictions or None
         The predictions of a run without distributions.
     votes : VoteCounts or None
-        The sampled answers of a run whose predictions are from votes.
+        The sampled answers, if predictions come from votes.
     control : Run or None
-        The same samples, clean and under the control, whose `corruptions` are `("control",)`; None where the control
-        was not run. So no metric of the corruptions mixes it in. A run of the control alone has it in `corruptions`.
+        The same samples, clean and under the control, as a run with `corruptions` equal to `("control",)`; None if the
+        control was not run. So no metric of the corruptions includes the control. A run of the control alone has it in
+        `corruptions`.
     """
 
     name: str
@@ -100,23 +103,23 @@ class Run:
     control: Run | None = None
 
     def __post_init__(self) -> None:
-        """Ask all conditions by default, and check the shape of what is given."""
+        """Set `asked` to all conditions by default, and check the shape of a given one."""
         shape = self.corrupted.shape[:-1]
         if self.asked is _ALL_ASKED:
             object.__setattr__(self, "asked", np.ones(shape, dtype=bool))
         if self.asked.shape != shape:
-            raise ValueError(f"{self.name}: `asked` has the shape {self.asked.shape} where the run has {shape}")
+            raise ValueError(f"{self.name}: `asked` has the shape {self.asked.shape}, but the run has {shape}")
 
     @property
     def obtained(self) -> Obtained:
-        """How the predictions were obtained: log-likelihoods, mean losses, votes or generated letters."""
+        """The source of the predictions: log-likelihoods, mean losses, votes or generated letters."""
         if self.given is not None:
             return self.given.obtained
         return "mean losses" if self.metadata.length_normalised else "log-likelihoods"
 
     @property
     def has_distributions(self) -> bool:
-        """Whether there are probabilities of the options, which RAS and calibration need."""
+        """True if the run has probabilities of the options, which RAS and calibration need."""
         return self.given is None
 
     @cached_property
@@ -136,21 +139,21 @@ class Run:
 
     @property
     def note_on_temperature(self) -> str:
-        """A sentence on the temperature's bound that was hit, if any; empty where a caution says it."""
+        """A sentence if the temperature is at a bound; empty if a caution already says so."""
         return "" if any(caution.name == "temperature" for caution in self.cautions) else self.temperature.note
 
     @cached_property
     def cautions(self) -> tuple[Caution, ...]:
-        """What a reader must know before believing the run, the gravest first."""
+        """What a reader must know before trusting the run, the most serious first."""
         return cautions_of(self)
 
     @property
     def complete(self) -> bool:
-        """Whether the run counts as complete; False if one of its cautions says otherwise."""
+        """True if the run counts as complete; False if one of its cautions marks it as incomplete."""
         return not any(caution.incomplete for caution in self.cautions)
 
     def clean_letter_mass(self) -> NDArray[np.float64]:
-        """Total probability of the options on clean images, shape (samples,); nan where it is not known."""
+        """Total probability of the options on clean images, shape (samples,); nan if unknown."""
         return _letter_mass(self.clean, known=self.obtained == "log-likelihoods")
 
     @property
@@ -159,7 +162,7 @@ class Run:
         return SEVERITIES
 
     def clean_distributions(self) -> NDArray[np.float64]:
-        """Option distributions on the clean images, shape (samples, options); nan where there is none."""
+        """Option distributions on the clean images, shape (samples, options); nan if there is none."""
         return option_distribution(self.clean, self.option_counts)
 
     def corrupted_distributions(self) -> NDArray[np.float64]:
@@ -168,13 +171,13 @@ class Run:
 
 
 def part_of_run(run: Run, asked: NDArray[np.bool_], design: str | None = None) -> Run:
-    """Keep some conditions of a run, as if the others had never been asked.
+    """Keep some conditions of a run, as if the others were never asked.
 
     Parameters
     ----------
     run : Run
     asked : ndarray of bool, shape (samples, corruptions, severities)
-        What to keep; what the run was not asked stays unasked.
+        The conditions to keep; conditions that the run was not asked stay unasked.
     design : str, optional
         The name of the design that chose these conditions, see `benchc_metrics.designs`; by default the run's own.
 
@@ -200,12 +203,12 @@ def part_of_run(run: Run, asked: NDArray[np.bool_], design: str | None = None) -
 
 
 def with_control_apart(run: Run) -> Run:
-    """Move the control from the corruptions of a run to its `control`, unless there is nothing else.
+    """Move the control from the corruptions of a run to its `control`, unless the run has only the control.
 
     Parameters
     ----------
     run : Run
-        One that may have the control among its corruptions.
+        A run that may have the control among its corruptions.
 
     Returns
     -------
@@ -218,7 +221,7 @@ def with_control_apart(run: Run) -> Run:
 
 
 def _under(run: Run, places: Sequence[int]) -> Run:
-    """Take the conditions of some of a run's corruptions."""
+    """Keep the conditions of some of a run's corruptions."""
     names = tuple(run.corruptions[place] for place in places)
     kept = {None, *names}
     return replace(
@@ -234,7 +237,7 @@ def _under(run: Run, places: Sequence[int]) -> Run:
 
 
 def _predictions(distributions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Index of the most probable option, the lowest on a tie; -1 where there is no distribution."""
+    """Return the index of the most probable option, the lowest on a tie; -1 without a distribution."""
     known = ~np.isnan(distributions[..., 0])
     return np.where(known, np.where(known[..., np.newaxis], distributions, 0.0).argmax(axis=-1), -1).astype(np.int64)
 

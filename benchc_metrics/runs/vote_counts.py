@@ -1,4 +1,4 @@
-"""How often each option was chosen in the sampled generations of a run."""
+"""Count how often each option was chosen in the sampled generations of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class VoteCounts:
-    """The votes of a run; zeros where a condition was not asked.
+    """The votes of a run; zeros for conditions that were not asked.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class VoteCounts:
         How often each option was chosen on the clean image.
     corrupted : ndarray of int64, shape (samples, corruptions, severities, options)
     clean_unparsed, corrupted_unparsed : ndarray of int64, shapes without the options
-        How many generations name no option, those that end within their thinking with them.
+        The number of generations that name no option, including those that end within their thinking.
     clean_unfinished, corrupted_unfinished : ndarray of int64
-        How many generations end within their thinking.
+        The number of generations that end within their thinking.
     """
 
     clean: Counts
@@ -51,7 +51,7 @@ class VoteCounts:
         Parameters
         ----------
         records : sequence of SampleRecord
-            All with votes; the first one of a sample decides where several have its clean votes.
+            All with votes. If several records have a sample's clean votes, the first one is used.
         samples : mapping of str to int
             The place of each sample.
         cells : mapping of str to (int, int)
@@ -76,16 +76,16 @@ class VoteCounts:
 
     @property
     def clean_number(self) -> Counts:
-        """How many generations there are on the clean image, shape (samples,)."""
+        """The number of generations on the clean image, shape (samples,)."""
         return np.asarray(self.clean.sum(axis=-1) + self.clean_unparsed)
 
     @property
     def corrupted_number(self) -> Counts:
-        """How many generations there are under corruption, shape (samples, corruptions, severities)."""
+        """The number of generations under corruption, shape (samples, corruptions, severities)."""
         return np.asarray(self.corrupted.sum(axis=-1) + self.corrupted_unparsed)
 
     def under(self, places: Sequence[int]) -> VoteCounts:
-        """Take the conditions of some corruptions."""
+        """Keep the conditions of some corruptions."""
         return replace(
             self,
             corrupted=self.corrupted[:, places],

@@ -1,4 +1,4 @@
-"""`benchc agree`: tell whether two backends answer alike, before a run is given to one of them."""
+"""`benchc agree`: check that two backends give the same answers, before one of them does a run."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ __all__ = ["add_parser", "run"]
 
 SAMPLES = 6
 CONDITIONS = (CLEAN, Condition("gaussian_noise", 3), Condition("fog", 5), Condition("pixelate", 4))
-"""Noise, weather and a digital corruption: what resizing, encoding and half precision do to each differs."""
+"""Noise, weather and a digital corruption; resizing, encoding and half precision affect each differently."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
-    parser = subparsers.add_parser("agree", help="tell whether two backends answer the same questions alike")
+    parser = subparsers.add_parser("agree", help="check that two backends give the same answers to the same questions")
     parser.add_argument(
         "--model_args",
         action="append",
         required=True,
         metavar="ARGUMENTS",
-        help="those of lmms-eval's --model benchc; to be given twice, for the two that are compared",
+        help="arguments of lmms-eval's --model benchc; give the option twice, once for each backend",
     )
     parser.add_argument("--data", metavar="DATASET", help="folder, file or hub id; the bundled set by default")
     parser.add_argument("--split", metavar="NAME", help="the dataset's split, if it has several")
-    parser.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help="how many are asked (%(default)s)")
+    parser.add_argument("--samples", type=int, default=SAMPLES, metavar="N", help="samples to ask (%(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     from benchc_tasks.models.agreement import compare_answers
 
     if len(arguments.model_args) != 2:
-        raise ValueError("Two backends are compared: give --model_args twice.")
+        raise ValueError("agree compares two backends: give --model_args twice.")
     if arguments.samples < 1:
-        raise ValueError(f"{arguments.samples} samples tell nothing: give --samples 1 or more.")
+        raise ValueError(f"--samples {arguments.samples} asks nothing: give 1 or more.")
     asked = _questions(load_dataset(arguments.data, arguments.split), arguments.samples)
     first, second = (_answers(words, [question for _, question in asked]) for words in arguments.model_args)
     by_condition = {
@@ -88,7 +88,7 @@ def _questions(samples: SampleDataset, count: int) -> list[tuple[Condition, Ques
 
 
 def _answers(model_args: str, questions: Sequence[Question]) -> list[Outcome]:
-    """Ask one backend; its memory is free again afterwards."""
+    """Ask one backend, and free its memory afterwards."""
     from benchc_tasks.models.agreement import answer_all
     from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
@@ -132,7 +132,7 @@ def _table(found: dict[str, Agreement]) -> Table:
 def _verdict(found: Agreement) -> str:
     differences = (
         f"option probabilities differ by {found.mean:.2g} on average and {found.largest:.2g} at most, and "
-        f"{found.other_predictions} of {found.answered} predictions are others"
+        f"{found.other_predictions} of {found.answered} predictions differ"
     )
     if found.holds:
         return f"A and B agree: {differences}."
@@ -142,6 +142,6 @@ def _verdict(found: Agreement) -> str:
             "answered by both; correct the backend, then ask again."
         )
     return (
-        f"A and B disagree: {differences}. Do not compare or mix their runs before the reason is found: the chat "
+        f"A and B disagree: {differences}. Do not compare or mix their runs before you find the reason: the chat "
         "template, the image processor, or the precision of one of them."
     )

@@ -43,12 +43,12 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that names the word that was probably meant."""
+    """A parser that suggests the word that was probably meant."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
-        # A command says `help`, an option its own name.
+        # `dest` names a command, but an option has its own name.
         known = COMMANDS if isinstance(action, argparse._SubParsersAction) else [str(word) for word in action.choices]
         what = "there is no command " if known is COMMANDS else ""
         raise argparse.ArgumentError(
@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def refuse_unknown(self, words: Sequence[str]) -> NoReturn:
-        """End with the first unknown option, and those that are close to it."""
+        """Exit with a sentence about the first unknown option and similar ones."""
         unknown = next((word for word in words if word.startswith("-")), words[0])
         self.error(f"unknown argument {quoted(unknown)}{close_to_it(unknown.partition('=')[0], self.option_names())}")
 
@@ -73,7 +73,7 @@ def build_parser(commands: Sequence[str] = COMMANDS) -> Parser:
     Parameters
     ----------
     commands : sequence of str
-        The subcommands that it knows. Only their modules are imported.
+        The subcommands to include. Only their modules are imported.
     """
     parser = Parser(
         prog="benchc",
@@ -93,15 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words after `benchc`; those of the process by default.
+        The words after `benchc`; by default those of the process.
 
     Returns
     -------
     int
-        The exit status: 0 if all went well, 1 if not; wrong arguments end with 2.
+        The exit status: 0 for success, 1 for a failure, 2 for wrong arguments.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    # `benchc doctor` has to start where what the other commands import is broken.
+    # `benchc doctor` must start even if the imports of the other commands are broken.
     parser = build_parser(words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS)
     chosen, others = parser.parse_known_args(words)
     if others and not getattr(chosen, "others_allowed", False):
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser_of(parser: Parser, words: Sequence[str]) -> Parser:
-    """Return the parser of the command that some words begin with."""
+    """Return the parser of the command at the beginning of some words."""
     commands = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     found = commands[0].choices.get(words[0]) if commands and words else None
     return found if isinstance(found, Parser) else parser

@@ -1,4 +1,4 @@
-"""`benchc completion`: a script by which a shell completes commands and options."""
+"""`benchc completion`: print a script that completes commands and options in a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
     parser = subparsers.add_parser("completion", help="print a script that completes commands and options in a shell")
-    parser.add_argument("shell", choices=SHELLS, help="the shell that will read it")
+    parser.add_argument("shell", choices=SHELLS, help="the shell that will read the script")
     parser.set_defaults(run=run)
 
 

@@ -1,4 +1,4 @@
-"""`benchc doctor`: check that the installation can run, and name the cure where it cannot."""
+"""`benchc doctor`: check that the installation works, and name the cure if it does not."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Finding:
     Attributes
     ----------
     subject : str
-        What was looked at.
+        The checked part.
     is_sound : bool
-        Whether it can be used as it is.
+        True if it works.
     message : str
-        What was found, and the cure where it is not sound.
+        The result, and the cure if it does not work.
     """
 
     subject: str
@@ -56,12 +56,12 @@ class Finding:
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
-    parser = subparsers.add_parser("doctor", help="check the installation, and name the cure for what is wrong")
+    parser = subparsers.add_parser("doctor", help="check the installation, and name the cure for each problem")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print every finding as soon as it is there; the exit status is 1 if one is not sound."""
+    """Print every finding at once; the exit status is 1 if one is not sound."""
     console = Console(soft_wrap=True, highlight=False)
     is_sound = True
     for finding in examine():
@@ -73,9 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def examine() -> Iterator[Finding]:
-    """Check everything; a check that itself fails is a finding too. The trial evaluation runs beside the others.
+    """Check everything; a check that raises an error is a finding too. The trial evaluation runs beside the others.
 
-    A trial that succeeds shows that lmms-eval took the plugin, which is then not imported a second time to see it.
+    A successful trial shows that lmms-eval accepted the plugin, so lmms-eval is not imported again to check that.
     """
     with ThreadPoolExecutor() as pool:
         begun = {
@@ -101,7 +101,7 @@ def _guarded(subject: str, check: Callable[[], tuple[bool, str]]) -> Finding:
 
 
 def check_files() -> tuple[bool, str]:
-    """Check that Python finds this installation's own code, and no folder that an earlier one left behind."""
+    """Check that Python finds this installation's own code, and no folder left by an earlier one."""
     root = Path(__file__).parents[1]
     names = [root.name, *(f"{root.name}.{path.parent.name}" for path in sorted(root.glob("*/__init__.py")))]
     for name in [*names, "benchc_metrics", "task_yamls"]:
@@ -113,13 +113,13 @@ def check_files() -> tuple[bool, str]:
             left_behind = Path(folder).parent if "." in name else Path(folder)
             return (
                 False,
-                f"{name} is a folder without code that hides the installed one: delete {left_behind}, then {AGAIN}",
+                f"{name} is a folder without code that hides the installed package: delete {left_behind}, then {AGAIN}",
             )
     return True, f"{version('benchc')} in {root.parent}"
 
 
 def check_requirements() -> tuple[bool, str]:
-    """Check the version of every package that benchc asks for."""
+    """Check the version of every package that benchc requires."""
     wanted = _requirements()
     wrong = [fault for requirement in wanted if (fault := _fault_of(requirement)) is not None]
     if wrong:
@@ -159,14 +159,14 @@ def _with_cure(message: str) -> str:
 
 
 def check_frost_textures() -> tuple[bool, str]:
-    """Check that the pictures of frost are there; the corruption `frost` reads them from imagecorruptions."""
+    """Check that imagecorruptions has the pictures of frost, which the corruption `frost` needs."""
     from benchc_tasks.corruptions import frost_textures_path
 
     return True, str(frost_textures_path())
 
 
 def check_opencv() -> tuple[bool, str]:
-    """Check that OpenCV imports, and that only one build of it is installed; two write over each other's files."""
+    """Check that OpenCV imports, and that only one build is installed; two builds overwrite each other's files."""
     builds = sorted(
         {name for found in distributions() if (name := (found.metadata["Name"] or "").lower()) in OPENCV_PACKAGES}
     )
@@ -175,12 +175,12 @@ def check_opencv() -> tuple[bool, str]:
     except ImportError as fault:
         return False, f"OpenCV does not import ({fault}); {OPENCV_CURE}"
     if len(builds) > 1:
-        return False, f"{' and '.join(builds)} are both installed and write over each other's files; {OPENCV_CURE}"
+        return False, f"{' and '.join(builds)} are both installed and overwrite each other's files; {OPENCV_CURE}"
     return True, f"{opencv.__version__} ({', '.join(builds) or 'not from PyPI'})"
 
 
 def check_bundled() -> tuple[bool, str]:
-    """Check that the demonstration set and model came with the package."""
+    """Check that the package contains the demonstration set and model."""
     from benchc_tasks.datasets import load_dataset
     from benchc_tasks.demonstration import DEMONSTRATION_MODEL, DEMONSTRATION_SET
 
@@ -191,17 +191,17 @@ def check_bundled() -> tuple[bool, str]:
 
 
 def check_kernels() -> tuple[bool, str]:
-    """Say where the compiled corruptions are kept. Without such a place they only start more slowly."""
+    """Report where compiled corruptions are kept; without a place, they only start more slowly."""
     from benchc_tasks.corruptions.compiled import kernel_cache
 
     folder = kernel_cache()
     if folder is None:
-        return True, "compiled anew in every process; set NUMBA_CACHE_DIR to a folder that can be written"
+        return True, "compiled again in every process; set NUMBA_CACHE_DIR to a writable folder"
     return True, f"compiled ones are kept in {folder}"
 
 
 def check_torch() -> tuple[bool, str]:
-    """Check that torch imports, and say what it computes on."""
+    """Check that torch imports, and report the device that it computes on."""
     import torch
     from accelerate import Accelerator
 
@@ -210,7 +210,7 @@ def check_torch() -> tuple[bool, str]:
     return True, f"{torch.__version__} on {choose_device(None, Accelerator())}"
 
 
-# The evaluation comes last: the cause of its failure may stand above it.
+# The evaluation comes last, because an earlier check may show the cause of its failure.
 CHECKS: dict[str, Callable[[], tuple[bool, str]]] = {
     "benchc": check_files,
     "requirements": check_requirements,

@@ -1,4 +1,4 @@
-"""`benchc info`: what is installed, and what can be run with it."""
+"""`benchc info`: show what is installed and what it can run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that commands share: formats of tables, metrics, bootstrap."""
+"""Define options that commands share: table formats, metrics, bootstrap."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FORMATS = {
 
 
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`, `--csv`, `--markdown` and `--latex`, of which one can be chosen."""
+    """Add `--json`, `--csv`, `--markdown` and `--latex`; only one can be chosen."""
     choice = parser.add_mutually_exclusive_group()
     for name, meaning in FORMATS.items():
         choice.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=meaning)
@@ -51,22 +51,22 @@ def add_bootstrap_arguments(parser: argparse.ArgumentParser) -> None:
         type=_resamples,
         default=RESAMPLES,
         metavar="N",
-        help="bootstrap resamples behind every interval (%(default)s)",
+        help="bootstrap resamples for every interval (%(default)s)",
     )
     parser.add_argument(
-        "--seed", type=whole_number(0, LARGEST_SEED), default=SEED, metavar="N", help="of the resamples (%(default)s)"
+        "--seed", type=whole_number(0, LARGEST_SEED), default=SEED, metavar="N", help="seed of resamples (%(default)s)"
     )
 
 
 def add_metrics_argument(parser: argparse.ArgumentParser, default: Sequence[str], purpose: str) -> None:
-    """Add `--metrics`, a comma list that can also be repeated.
+    """Add `--metrics`, a list with commas; the option can be repeated.
 
     Parameters
     ----------
     parser : ArgumentParser
     default : sequence of str
     purpose : str
-        Begins the help.
+        The beginning of the help.
     """
     chosen = tuple(default)
     help_text = f"{purpose}, as a list with commas (of {', '.join((*METRICS, *METRICS_OF_VOTES))})"
@@ -86,12 +86,12 @@ def add_reading_argument(parser: argparse.ArgumentParser) -> None:
         "--ras-reading",
         choices=READINGS,
         default=DEFAULT_READING,
-        help="how RAS reads calibration alignment (%(default)s); runs are compared within one reading only",
+        help="how RAS reads calibration alignment (%(default)s); compare runs only within one reading",
     )
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Make the type of an option that is a whole number from `least` to `most`.
+    """Return the `type` of an option that takes a whole number from `least` to `most`.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     Returns
     -------
     callable
-        From the text to the number; raises `argparse.ArgumentTypeError`, one sentence, outside the bounds.
+        From the text to the number; outside the bounds it raises `argparse.ArgumentTypeError` with one sentence.
     """
 
     def read(text: str) -> int:
         try:
             number = int(text)
-        # Python refuses to read a number of more than 4,300 digits.
+        # Python refuses to read a number with more than 4,300 digits.
         except ValueError:
             number = None
         if number is None or not least <= number <= most:
@@ -119,7 +119,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 def print_in_format(
     tables: Sequence[Table], notes: Sequence[str], arguments: argparse.Namespace, cautions: Sequence[str] = ()
 ) -> None:
-    """Print tables in the chosen format; cautions and notes go beside them, or to standard error in CSV and such."""
+    """Print tables in the chosen format with cautions and notes, which go to standard error for CSV and similar."""
     if arguments.format is None:
         print_tables(tables, notes, Console(), cautions)
         return
@@ -141,7 +141,7 @@ def print_in_format(
 def _resamples(text: str) -> int:
     number = whole_number(0, MOST_RESAMPLES)(text)
     if number < LEAST_RESAMPLES:
-        raise argparse.ArgumentTypeError(f"{number} resamples say nothing about the ends of a 95 % interval: take 1000")
+        raise argparse.ArgumentTypeError(f"{number} resamples are too few for the ends of a 95 % interval: take 1000")
     return number
 
 
@@ -156,12 +156,12 @@ def _metric_names(text: str) -> tuple[str, ...]:
 
 
 class _Extend(argparse.Action):
-    """Put the lists of a repeated option together, each name once, in place of the default."""
+    """Join the lists of a repeated option, each name once, instead of the default."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
         earlier = getattr(namespace, self.dest)
-        # The default is the parser's own object; a list that was given before is not.
+        # The default is the parser's own object; a list from an earlier option is not.
         given = () if earlier is self.default else earlier
         setattr(namespace, self.dest, tuple(dict.fromkeys((*given, *values))))

@@ -1,4 +1,4 @@
-"""`benchc plan`: what a run will take before it starts, and which design reaches an interval of a certain width."""
+"""`benchc plan`: show the cost of a run before it starts, and which design reaches a given interval width."""
 
 from __future__ import annotations
 
@@ -36,28 +36,34 @@ _PROCESSOR_ARGUMENTS = ("revision", "trust_remote_code")
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
-    parser = subparsers.add_parser("plan", help="say what a run will take, before it starts")
+    parser = subparsers.add_parser("plan", help="show what a run will take, before it starts")
     parser.add_argument("--tasks", default="benchc-lite", metavar="NAME,...", help="as lmms-eval's (%(default)s)")
     parser.add_argument(
         "--model_args",
         "--model-args",
         default="",
         metavar="NAME=VALUE,...",
-        help="those of the model benchc; its tokenizer counts the tokens, which are estimated without it",
+        help="arguments of the model benchc; its tokenizer counts the tokens, else they are estimated",
     )
     parser.add_argument("--dataset", "--data", metavar="PATH", help="a folder, a file or a hub id (BENCHC_DATASET)")
     parser.add_argument("--split", metavar="NAME", help="the dataset's split, if it has several")
     parser.add_argument("--limit", type=whole_number(1, MOST), metavar="N", help="only the first N samples")
     own = parser.add_argument("--include-path", "--include_path", type=Path, action="append", default=[])
-    own.metavar, own.help = "FOLDER", "with further tasks"
-    parser.add_argument("--tokens-per-picture", type=_positive, metavar="N", help="where there is no tokenizer")
-    parser.add_argument("--price-input", type=_positive, default=0.0, metavar="X", help="of a million tokens read")
-    parser.add_argument("--price-output", type=_positive, default=0.0, metavar="X", help="of a million tokens written")
-    parser.add_argument("--passes-per-second", type=_positive, metavar="X", help="as a run says it; gives hours")
+    own.metavar, own.help = "FOLDER", "a folder with further tasks"
+    parser.add_argument("--tokens-per-picture", type=_positive, metavar="N", help="used without a tokenizer")
+    parser.add_argument(
+        "--price-input", type=_positive, default=0.0, metavar="X", help="price of a million tokens read"
+    )
+    parser.add_argument(
+        "--price-output", type=_positive, default=0.0, metavar="X", help="price of a million tokens written"
+    )
+    parser.add_argument(
+        "--passes-per-second", type=_positive, metavar="X", help="the rate that a run shows; gives hours"
+    )
     parser.add_argument("--max-passes", type=whole_number(1, MOST), metavar="N", help="stop a run after N passes")
     parser.add_argument("--budget", type=_positive, metavar="X", help="stop a run before it has spent X")
     parser.add_argument(
-        "--width", type=_positive, metavar="W", help="how many samples reach a 95 %% interval of RAS of this width"
+        "--width", type=_positive, metavar="W", help="show how many samples give a 95 %% interval of RAS of this width"
     )
     parser.add_argument(
         "--from", dest="source", metavar="RUN", help="plan the width from this run's first samples, not from trial runs"
@@ -75,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchc_tasks.stacks.planning import plan_of, planned_tasks
 
     if arguments.source and not arguments.width:
-        raise ValueError("--from says what to plan a width from: give --width too")
+        raise ValueError("--from only plans a width: give --width too")
     prices = Prices(arguments.price_input, arguments.price_output)
     if arguments.budget and not prices.are_given:
         raise ValueError("--budget needs prices: give --price-input, and --price-output, of a million tokens each")
@@ -97,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tokens(arguments: argparse.Namespace, samples: SampleDataset, tasks: Sequence[PlannedTask]) -> TokensPerPass:
-    """Count the tokens of a pass with the model's processor, or estimate them for one that is not at hand."""
+    """Count the tokens of a pass with the model's processor, or estimate them if it is not available."""
     from benchc_tasks.stacks.planning import TokensPerPass, estimated_tokens, typical_questions, written_tokens
 
     questions = typical_questions(samples)
@@ -141,7 +147,7 @@ def _costs(named: str, plan: Plan, source: str, prices: Prices, passes_per_secon
 
 
 def _stops(arguments: argparse.Namespace, plan: Plan, prices: Prices) -> list[str]:
-    """Say where the limits stop a run, how often it has to be started, and by which command."""
+    """Describe where the limits stop a run, how many starts it needs, and the command."""
     limits = []
     passes = plan.passes
     if arguments.max_passes:
@@ -153,14 +159,14 @@ def _stops(arguments: argparse.Namespace, plan: Plan, prices: Prices) -> list[st
     said = []
     if limits and passes < plan.passes:
         if passes < 1:
-            raise ValueError(f"a budget of {arguments.budget:g} pays for no pass: give more")
+            raise ValueError(f"a budget of {arguments.budget:g} does not pay for one pass: give more")
         times = -(-plan.passes // passes)
         said.append(
-            f"A run stops after about {passes:,} of {plan.passes:,} passes, and the same command goes on; {times} runs "
-            "of it are the whole."
+            f"A run stops after about {passes:,} of {plan.passes:,} passes, and the same command continues it; {times} "
+            "starts complete it."
         )
     elif limits:
-        said.append("The limits are above what the run takes: it goes to its end.")
+        said.append("The run needs less than the limits: it goes to its end.")
     said.append(f"Run it: {_command(arguments, limits)}")
     return said
 
@@ -181,13 +187,13 @@ def _spreads(arguments: argparse.Namespace) -> tuple[list[Spread], str]:
         found = read_run(arguments.source)
         return [spread_of_run(found, reading)], f"{len(found.sample_ids)} samples of {found.name}"
     spreads = list(TRIAL_SPREADS[reading].values())
-    return spreads, f"the {len(spreads)} trial runs, the median of them and in brackets the ends"
+    return spreads, f"the {len(spreads)} trial runs (their median; 'from, to' has the smallest and the largest)"
 
 
 def _widths(
     spreads: Sequence[Spread], origin: str, width: float, samples: int, tokens: TokensPerPass, prices: Prices
 ) -> tuple[Table, list[str]]:
-    """Say for each design how many samples reach a width, and what the planned samples reach."""
+    """Tabulate for each design the samples that reach a width, and the width of the planned samples."""
     columns = [
         Column("design", "design"),
         Column("samples", "samples"),
@@ -221,13 +227,13 @@ def _widths(
         said.append(f"No design reaches a width of {width:g} with {samples:,} samples: take more samples.")
     said.append(
         f"Fewest passes for a width of {width:g}: {number:,} samples with the design {describe_design(design)}, "
-        f"{passes:,} passes; fewer conditions a sample say less about single corruptions."
+        f"{passes:,} passes; with fewer conditions a sample, a run says less about single corruptions."
     )
     return Table(f"What reaches a 95 % interval of RAS {width:g} wide", tuple(columns), tuple(rows)), said
 
 
 def _positive(text: str) -> float:
-    """Read an option that is a number above 0."""
+    """Read the value of an option that takes a number above 0."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`benchc run`: evaluate a model by lmms-eval, with checks before it and a true exit status after it."""
+"""`benchc run`: evaluate a model with lmms-eval, with checks before it and a reliable exit status after it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "run",
         help="evaluate a model, with checks before it starts and answers that are kept",
-        description="Evaluate a model by lmms-eval. Options that are not listed here are handed to lmms-eval.",
+        description="Evaluate a model with lmms-eval. Options that are not listed here are passed to lmms-eval.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -39,18 +39,18 @@ def add_parser(subparsers: Any) -> None:
         "--model-args",
         default="",
         metavar="NAME=VALUE,...",
-        help="the model, such as backend=qwen2_5_vl,pretrained=Qwen/Qwen2.5-VL-7B-Instruct; the bundled one by default",
+        help="the model, such as backend=qwen2_5_vl,pretrained=Qwen/Qwen2.5-VL-7B-Instruct; by default the bundled one",
     )
     parser.add_argument("--model", default="benchc", metavar="NAME", help="lmms-eval's model (%(default)s)")
     parser.add_argument(
-        "--dataset", metavar="PATH", help="a folder, file, hub id or set by name (that of BENCHC_DATASET)"
+        "--dataset", metavar="PATH", help="a folder, file, hub id or name of a set (that of BENCHC_DATASET)"
     )
     design = parser.add_mutually_exclusive_group()
     design.add_argument("--lite", action="store_true", help="20 passes a sample instead of 96, for a first look")
-    design.add_argument("--tasks", metavar="NAME,...", help="other tasks than all 19 corruptions")
+    design.add_argument("--tasks", metavar="NAME,...", help="tasks to run instead of all 19 corruptions")
     parser.add_argument("--no-control", action="store_true", help=f"leave out {CONTROL_TASK}, 5 passes a sample")
     parser.add_argument(
-        "--limit", type=whole_number(1, MOST_SAMPLES), metavar="N", help="only the first N samples, to try it"
+        "--limit", type=whole_number(1, MOST_SAMPLES), metavar="N", help="only the first N samples, for a trial"
     )
     parser.add_argument("-o", "--output_path", "--output-path", default="runs", metavar="FOLDER", help="(%(default)s)")
     parser.add_argument(
@@ -61,7 +61,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, say what it will take, evaluate, and say what came of it."""
+    """Check, show the cost, evaluate, and report the outcome."""
     launch = launch_of(arguments)
     if arguments.print_command:
         print(launch.line())
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def launch_of(arguments: argparse.Namespace) -> Launch:
-    """Make lmms-eval's command of our own options."""
+    """Make lmms-eval's command from our options."""
     return Launch(
         output=arguments.output_path,
         model=arguments.model,
@@ -94,12 +94,12 @@ def launch_of(arguments: argparse.Namespace) -> Launch:
 
 
 def check(launch: Launch) -> list[str]:
-    """Check all that can be checked without loading the model; the quickest comes first.
+    """Check everything that needs no model, the quickest checks first.
 
     Returns
     -------
     list of str
-        What will be done, a line each.
+        The planned steps, one line each.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def check(launch: Launch) -> list[str]:
 
 
 def plan_of_tasks(tasks: Sequence[str], samples: SampleDataset, limit: int | None = None) -> Plan:
-    """Count what our tasks among some will ask; nothing is counted of tasks that are not ours."""
+    """Count what our tasks will ask; other tasks are not counted."""
     known = preflight.task_names()
     ours = [task for task in tasks if task in known or ("*" in task and task.startswith("benchc"))]
     planned = planned_tasks(",".join(ours)) if ours else []
@@ -133,7 +133,7 @@ def plan_of_tasks(tasks: Sequence[str], samples: SampleDataset, limit: int | Non
 
 
 def tell(outcome: Outcome) -> int:
-    """Say what came of a run, and return the exit status: 0 only for a whole one."""
+    """Report the outcome of a run, and return the exit status: 0 only for a complete run."""
     for caution in outcome.cautions:
         print(f"benchc: CAUTION: {for_terminal(caution)}", file=sys.stderr)
     for fault in outcome.faults:

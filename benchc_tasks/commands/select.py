@@ -1,4 +1,4 @@
-"""`benchc select`: choose the samples of a pool that tell models apart."""
+"""`benchc select`: choose the samples of a pool that distinguish models."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
     parser = subparsers.add_parser(
         "select",
-        help="choose the samples of a pool that tell models apart",
+        help="choose the samples of a pool that distinguish models",
         description=(
-            "Choose the samples of a pool that tell models apart, from the answers of several models, in the pool's "
-            "proportions of right letters and categories; or, with --manifest, write an earlier subset again."
+            "Choose the samples of a pool that distinguish models, based on the answers of several models. The pool's "
+            "proportions of right letters and categories are kept. With --manifest, write an earlier subset again."
         ),
     )
     parser.add_argument("pool", help="the candidates: a folder, a parquet or JSONL file, or a hub id")
-    parser.add_argument("--split", help="the split of the pool, where it has several")
+    parser.add_argument("--split", help="the split of the pool, if it has several")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the folder to write; new, or empty")
     parser.add_argument(
         "--manifest", help="selection.json of an earlier selection, or the name of a set, to write its subset again"
@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--leave-out-changed",
         action="store_true",
-        help="with --manifest: leave out samples that the pool does not have, or has with another text or image",
+        help="with --manifest: leave out samples that are missing from the pool or have another text or image there",
     )
     parser.add_argument(
         "--answers",
@@ -53,7 +53,9 @@ def add_parser(subparsers: Any) -> None:
         help="samples logs or a folder of them, a parquet or CSV table, an npz file",
     )
     parser.add_argument("--size", type=int, default=849, help="number of samples (default: 849)")
-    parser.add_argument("--score", choices=SCORE_NAMES, default="covariance", help="what selects (default: covariance)")
+    parser.add_argument(
+        "--score", choices=SCORE_NAMES, default="covariance", help="how samples are scored (default: covariance)"
+    )
     parser.add_argument(
         "--strata",
         nargs="+",
@@ -71,14 +73,14 @@ def add_parser(subparsers: Any) -> None:
         help="for texts tfidf (the default) or a sentence-transformers model; for images clip:MODEL",
     )
     parser.add_argument(
-        "--diversity", type=float, help="without strata: share of the places dealt out over topics (default: 0.5)"
+        "--diversity", type=float, help="without strata: share of places that is spread over topics (default: 0.5)"
     )
     parser.add_argument(
         "--clusters",
         type=int,
         help="number of topics (default: one for every five places; with strata, one for every ten)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the clusters (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the clusters (default: 0)")
     parser.add_argument(
         "--leave-out-unseen", action="store_true", help="leave out samples that fewer than two models answered"
     )
@@ -110,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif manifest.pool_fingerprint not in (None, dataset.fingerprint):
         console.print(
             f"the pool has changed since the selection (fingerprint {dataset.fingerprint[:16]}, "
-            f"then {str(manifest.pool_fingerprint)[:16]}); the selected samples have not",
+            f"then {str(manifest.pool_fingerprint)[:16]}), but not the selected samples",
             markup=False,
         )
     for caution in manifest.cautions:
@@ -143,7 +145,7 @@ def _select(arguments: argparse.Namespace) -> Manifest:
 
 @contextmanager
 def _stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Show a bar for each stage, on the error stream."""
+    """Show a progress bar for each stage on standard error."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -178,7 +180,7 @@ def _count_table(manifest: Manifest) -> Table:
 
 
 def _measure_table(manifest: Manifest) -> Table:
-    """Tabulate what subsets of this size are worth to models that did not select them."""
+    """Tabulate how good subsets of this size are for models that did not select them."""
     judges = "by models that did not select" if manifest.curve.is_held_out else "by the models that select"
     table = Table("", "subset", "worst", "random", title=f"{manifest.size:,} samples, judged {judges}")
     place = manifest.curve.sizes.index(manifest.size)
@@ -206,7 +208,7 @@ def _closing_lines(manifest: Manifest, output: Path) -> str:
             "each sample is scored by the models that answered it"
         )
     if any(model.notes.get("likelihood") == "a token's" for model in manifest.models):
-        lines.append("length-normalised likelihoods make flatter distributions than summed ones do")
+        lines.append("length-normalised likelihoods make flatter distributions than summed ones")
     if manifest.sample_score == "correctness":
         lines.append("not every answer has probabilities: samples are scored from right and wrong answers")
     lines += manifest.cautions

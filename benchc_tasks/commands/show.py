@@ -1,4 +1,4 @@
-"""`benchc show`: a sheet of pictures that shows what the corruptions do to a photo."""
+"""`benchc show`: make a sheet of pictures that shows what the corruptions do to a photo."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="the contact sheet to write, such as sheet.png"
     )
-    parser.add_argument("--out-dir", type=Path, metavar="FOLDER", help="write each picture to a file of its own, too")
+    parser.add_argument("--out-dir", type=Path, metavar="FOLDER", help="also write each picture to a separate file")
     parser.add_argument(
         "--corruption", action="append", metavar="NAME", help="only this corruption; may be given more than once"
     )
     parser.add_argument(
         "--severity", action="append", type=int, metavar="1..5", help="only this severity; may be given more than once"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random corruptions (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of random corruptions (%(default)s)")
     parser.add_argument(
         "--cell", type=int, default=160, metavar="PIXELS", help="longer side of a picture on the sheet (%(default)s)"
     )
@@ -41,13 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     from benchc_tasks.datasets import decode_image
 
     if arguments.output is None and arguments.out_dir is None:
-        raise ValueError(
-            "There is nowhere to write to: give a sheet with -o sheet.png, a folder with --out-dir, or both."
-        )
+        raise ValueError("No output is given: give a sheet with -o sheet.png, a folder with --out-dir, or both.")
     if arguments.cell < 1:
-        raise ValueError(f"A cell of {arguments.cell} pixels shows nothing: give --cell at least 1.")
+        raise ValueError(f"A cell of {arguments.cell} pixels shows nothing: give --cell 1 or more.")
     if arguments.output is not None and arguments.output.suffix.lower() not in Image.registered_extensions():
-        raise ValueError(f"{arguments.output} names no image format: give it an ending such as .png or .jpg.")
+        raise ValueError(f"{arguments.output} has no image format: give it an ending such as .png or .jpg.")
     image = decode_image(arguments.image.read_bytes(), sample=str(arguments.image))
     if arguments.output is not None:
         sheet = contact_sheet(image, arguments.corruption, arguments.severity, seed=arguments.seed, cell=arguments.cell)

@@ -1,4 +1,4 @@
-"""`benchc task-files`: write the YAML files of all tasks and groups anew."""
+"""`benchc task-files`: write the YAML files of all tasks and groups again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["add_parser", "run"]
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
     parser = subparsers.add_parser(
-        "task-files", help="write the task definitions anew, after a change of corruptions or metrics"
+        "task-files", help="write the task definitions again, after a change of corruptions or metrics"
     )
     parser.add_argument(
         "folder",
         nargs="?",
         type=Path,
         metavar="FOLDER",
-        help="where to write those of lmms-eval alone; by default those of all stacks are written where they stand",
+        help="write only those of lmms-eval, into this folder; by default those of all stacks in their places",
     )
     parser.set_defaults(run=run)
 
@@ -46,4 +46,4 @@ def _write(folder: Path, files: Mapping[str, str]) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, content)
             changed += 1
-    print(f"{folder}: {changed} of {len(files)} files written, the others were up to date")
+    print(f"{folder}: wrote {changed} of {len(files)} files, the others were up to date")

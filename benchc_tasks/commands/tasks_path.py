@@ -1,4 +1,4 @@
-"""`benchc tasks-path`: the task definitions, for lmms-eval's `--include_path` and lm-evaluation-harness's `--tasks`."""
+"""`benchc tasks-path`: print the path of task definitions, for lmms-eval and lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ STACKS = ("lmms-eval", "lm-eval")
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand to the `benchc` parser."""
-    parser = subparsers.add_parser("tasks-path", help="print where the task definitions of a stack stand")
+    parser = subparsers.add_parser("tasks-path", help="print the path of the task definitions of a stack")
     parser.add_argument(
         "tasks",
         nargs="*",
         metavar="TASK",
-        help="tasks, groups or corruptions whose files are printed, with commas between them; all of the benchmark by "
-        "default",
+        help="print the files of these tasks, groups or corruptions, separated by commas; by default all of the "
+        "benchmark",
     )
     parser.add_argument(
         "--stack",
         choices=STACKS,
         default=STACKS[0],
-        help="lmms-eval: the folder for its --include_path; lm-eval: what its --tasks takes (default: %(default)s)",
+        help="lmms-eval: the folder for its --include_path; lm-eval: the value for its --tasks (default: %(default)s)",
     )
     parser.set_defaults(run=run)
 

@@ -1,6 +1,6 @@
-"""Read the types that Hugging Face `datasets` keeps beside the data, as class labels are stored without their names.
+"""Read the types that Hugging Face `datasets` stores beside the data; they hold the names of class labels.
 
-`datasets` itself reads them too, but takes seconds to import and refuses types that a newer version wrote.
+`datasets` itself can read them, but takes seconds to import and refuses types that a newer version wrote.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchc_tasks.datasets.schema import DatasetError
 __all__ = ["Declaration", "UnnamedLabel", "class_names", "declared_beside", "features_of_schema", "label_decoder"]
 
 Feature = Any
-"""A type as `datasets` writes it in JSON: `{"_type": ...}`, a list of one type, or a mapping from names to types."""
+"""A type in the JSON of `datasets`: `{"_type": ...}`, a list of one type, or a mapping from names to types."""
 
 _INFO_FILES = ("dataset_infos.json", "dataset_info.json")
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -33,7 +33,7 @@ class UnnamedLabel:
     code : int
         The number.
     count : int
-        How many names there are.
+        The number of names.
     """
 
     code: int
@@ -51,7 +51,7 @@ class Declaration:
     rows : mapping of str to int
         From a split to its number of rows.
     origin : str
-        The file that says so.
+        The file with the declaration.
     """
 
     features: Mapping[str, Feature] = field(default_factory=dict)
@@ -65,14 +65,14 @@ def features_of_schema(metadata: Mapping[bytes, bytes] | None, file: str) -> dic
     Parameters
     ----------
     metadata : mapping of bytes to bytes, or None
-        The schema's; its entry `huggingface` counts.
+        The schema's metadata; only its entry `huggingface` is used.
     file : str
-        The file's name for the error's sentence.
+        The file's name, used in errors.
 
     Returns
     -------
     dict
-        From a column to its type; empty where there is no such entry.
+        From a column to its type; empty without such an entry.
 
     Raises
     ------
@@ -89,24 +89,24 @@ def features_of_schema(metadata: Mapping[bytes, bytes] | None, file: str) -> dic
 
 
 def declared_beside(file: Path, root: Path) -> Declaration:
-    """Read what stands beside a data file: the front matter of a README.md, or a `dataset_infos.json`.
+    """Read the declaration beside a data file: the front matter of a README.md, or a `dataset_infos.json`.
 
     Parameters
     ----------
     file : Path
-        The data file; its folder is looked at first.
+        The data file; the search begins in its folder.
     root : Path
-        The dataset's folder, which is looked at last.
+        The dataset's folder; the search ends here.
 
     Returns
     -------
     Declaration
-        That of the nearest folder that has one; empty where none has.
+        The declaration of the nearest folder that has one; else empty.
 
     Raises
     ------
     DatasetError
-        If it names class labels and cannot be read, or has several configurations that contradict each other.
+        If the file names class labels and cannot be read, or if its configurations contradict each other.
     """
     for folder in _folders(file.parent, root):
         for name, read in (("README.md", _infos_of_readme), *((name, _infos_of_json) for name in _INFO_FILES)):
@@ -132,8 +132,8 @@ def label_decoder(feature: Feature) -> Callable[[Any], Any] | None:
     Returns
     -------
     callable or None
-        From a value to the value with names; -1 becomes None, another number without a name an `UnnamedLabel`, and
-        anything but a number stays. None where the type holds no class label.
+        From a value to the value with names. -1 becomes None, any other number without a name becomes an
+        `UnnamedLabel`, and a value that is not a number stays. None if the type has no class label.
     """
     names = class_names(feature)
     if names is not None:
@@ -187,7 +187,7 @@ def _of_struct(decoders: Mapping[str, Callable[[Any], Any] | None]) -> Callable[
 
 def _folders(nearest: Path, root: Path) -> list[Path]:
     folders = [nearest, *nearest.parents]
-    # A repository keeps its README above its folder `data`.
+    # A repository has its README above its folder `data`.
     last = root.parent if root.name == "data" else root
     return folders[: folders.index(last) + 1] if last in folders else [nearest]
 
@@ -251,7 +251,7 @@ def _struct_of_yaml(columns: Sequence[Mapping[str, Any]]) -> dict[str, Feature]:
 
 
 def _feature_of_yaml(written: Any) -> Feature:
-    """Bring a type as a README has it to the form that it has in JSON."""
+    """Convert a type from a README's form to the JSON form."""
     if isinstance(written, list):
         return _struct_of_yaml(written)
     if not isinstance(written, Mapping):
@@ -283,7 +283,7 @@ def _choose(infos: Infos, file: Path, origin: str) -> Declaration:
                 label_decoder(feature) or label_decoder(features[column])
             ):
                 raise DatasetError(
-                    f"{origin} gives the column {quoted(column)} other class labels in each of its configurations "
-                    f"{', '.join(infos)}; put each configuration into a folder of its name"
+                    f"{origin} gives the column {quoted(column)} different class labels in its configurations "
+                    f"{', '.join(infos)}; put each configuration into a folder with its name"
                 )
     return Declaration(features, chosen[0]["rows"] if len(chosen) == 1 else {}, origin)

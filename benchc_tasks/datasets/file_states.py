@@ -1,4 +1,4 @@
-"""Notice that the files of a dataset or a checkpoint have changed."""
+"""Record the states of files, to detect a changed dataset or checkpoint."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 __all__ = ["FileState", "file_states"]
 
 FileState = tuple[str, int, int]
-"""A file's path relative to the path that was asked for, its time of change in ns, and its size in bytes."""
+"""A file's path relative to the given path, its modification time in ns, and its size in bytes."""
 
 
 def file_states(path: str) -> tuple[FileState, ...]:
-    """Return the states of a file, or of all files below a folder; what is in them is not read.
+    """Return the states of a file, or of all files below a folder, without reading their contents.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def file_states(path: str) -> tuple[FileState, ...]:
 def _state(file: str, path: str) -> FileState:
     try:
         state = os.stat(file)
-    # A link to nothing: whether it is needed is seen when it is read.
+    # A broken link: if the file is needed, reading it will fail.
     except OSError:
         return os.path.relpath(file, path), 0, 0
     return os.path.relpath(file, path), state.st_mtime_ns, state.st_size

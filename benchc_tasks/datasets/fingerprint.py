@@ -1,4 +1,4 @@
-"""Compute the fingerprint: equal for datasets that ask the same questions about the same images, in any form."""
+"""Compute a dataset's fingerprint; it is equal if two datasets ask the same questions about the same images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["COVERED_COLUMNS", "fingerprint", "image_digest"]
 
 COVERED_COLUMNS = ("id", "question", "options", "answer", "source", "category")
 
-# Part of what is hashed: a change of this module's encoding must not be taken for a change of the data.
+# Hashed too, so that a change of this module's encoding cannot look like a change of the data.
 _ENCODING = "benchc-dataset-1"
 
 
@@ -32,8 +32,8 @@ def fingerprint(rows: Iterable[tuple[Mapping[str, Any], str]]) -> str:
     Parameters
     ----------
     rows : iterable of (mapping, str)
-        Of each sample its columns, of which `COVERED_COLUMNS` count (one that is absent counts as None), and its
-        image's digest.
+        For each sample its columns and its image's digest. Only `COVERED_COLUMNS` count; an absent column counts as
+        None.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def fingerprint(rows: Iterable[tuple[Mapping[str, Any], str]]) -> str:
     """
     digest = hashlib.sha256(_ENCODING.encode())
     for row, image in rows:
-        # JSON keeps the borders of the values, and a line break inside of one is escaped.
+        # JSON separates the values and escapes line breaks inside them.
         line = json.dumps([*(row.get(name) for name in COVERED_COLUMNS), image])
         digest.update(b"\n" + line.encode())
     return digest.hexdigest()

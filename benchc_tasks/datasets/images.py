@@ -1,4 +1,4 @@
-"""Decode an encoded image of any usual kind to upright RGB, or refuse it with a sentence."""
+"""Decode an image of any common format to upright RGB, or refuse it with one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 MAX_PIXELS = 2**26
 HEAD_BYTES = 32
 
-_CURE = "replace it by a whole PNG, JPEG, GIF, BMP, WebP or TIFF file"
+_CURE = "replace it by an intact PNG, JPEG, GIF, BMP, WebP or TIFF file"
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_EXTRAS = (b"tRNS", b"eXIf")
 _ORIENTATION_TAG = 0x0112
@@ -38,19 +38,19 @@ _UPRIGHT = {
 
 
 def decode_image(image: object, sample: str) -> Image.Image:
-    """Decode an image and bring it to upright RGB.
+    """Decode an image and convert it to upright RGB.
 
     Parameters
     ----------
     image : bytes, mapping or PIL.Image.Image
-        An encoded image, the `{"bytes": ..., "path": ...}` of Hugging Face's image columns, or an image.
+        An encoded image, a `{"bytes": ..., "path": ...}` from a Hugging Face image column, or a decoded image.
     sample : str
-        The sample's id, for the error's sentence.
+        The sample's id, named in errors.
 
     Returns
     -------
     PIL.Image.Image of mode RGB
-        A new image without metadata; the one that came in is left as it was.
+        A new image without metadata; the input is not changed.
 
     Raises
     ------
@@ -59,9 +59,12 @@ def decode_image(image: object, sample: str) -> Image.Image:
 
     Notes
     -----
-    Transparency is composited on white; EXIF orientation is applied, and EXIF that cannot be read is passed over;
-    16-bit grey is divided by 257 and rounded (of 16-bit colour Pillow keeps the high byte); a float image is read as
-    [0, 1], or as [0, 255] if it exceeds 1; of an animation the first frame counts; colour profiles are not applied.
+    - Transparency is composited on white.
+    - EXIF orientation is applied; unreadable EXIF is ignored.
+    - 16-bit grey is divided by 257 and rounded; Pillow keeps the high byte of 16-bit colour.
+    - A float image is read as [0, 1], or as [0, 255] if it exceeds 1.
+    - Only the first frame of an animation is used.
+    - Colour profiles are not applied.
     """
     try:
         opened = _open(image)
@@ -73,7 +76,7 @@ def decode_image(image: object, sample: str) -> Image.Image:
             rgb = rgb.transpose(_UPRIGHT[orientation])
     except DatasetError as error:
         raise DatasetError(f"{sample_name(sample)}: {error}") from error
-    # A bomb that Pillow finds where no size can be checked before, such as in a frame of a GIF.
+    # Some sizes can only be checked by Pillow, such as that of a GIF's frame.
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(
             f"{sample_name(sample)}: its image has more than {MAX_PIXELS:,} pixels; scale it down"
@@ -82,39 +85,39 @@ def decode_image(image: object, sample: str) -> Image.Image:
         raise DatasetError(
             f"{sample_name(sample)}: its image cannot be decoded (its header is broken); {_CURE}"
         ) from error
-    # Pillow's readers raise nearly any exception on a broken file.
+    # Pillow's readers may raise almost any exception on a broken file.
     except Exception as error:
         raise DatasetError(
             f"{sample_name(sample)}: its image cannot be decoded ({reason_of(error)}); {_CURE}"
         ) from error
-    # Processors turn an image by its EXIF orientation: one that is upright must no longer carry any.
+    # Processors rotate an image by its EXIF orientation, so the upright image must not keep it.
     rgb.info = {}
     return rgb
 
 
 def head_problem(head: bytes) -> str | None:
-    """Find the fault that the first bytes of an encoded image show, without decoding it.
+    """Check the first bytes of an encoded image without decoding it.
 
     Parameters
     ----------
     head : bytes
-        The first `HEAD_BYTES` of it, or all if it is shorter.
+        The image's first `HEAD_BYTES`, or all of it if it is shorter.
 
     Returns
     -------
     str or None
-        A clause with its cure, or None if this is the beginning of an image.
+        The fault and its cure as a clause; None if the bytes begin an image.
     """
     if not head:
         return f"its image is empty; {_CURE}"
     size = _size_reader(head)
     if size is None:
-        return f"its image begins as none of the known formats do; {_CURE}"
+        return f"its image does not begin like any known format; {_CURE}"
     try:
         width, height = size(head)
     except struct.error:
         return f"its image ends within its header; {_CURE}"
-    # A BMP that is stored from top to bottom has a negative height.
+    # A negative height marks a BMP that is stored from top to bottom.
     return _size_problem(abs(width), abs(height))
 
 
@@ -139,14 +142,14 @@ def _size_reader(head: bytes) -> Callable[[bytes], tuple[int, int]] | None:
         return lambda data: struct.unpack_from("<HH", data, 6)
     if head.startswith(b"BM"):
         return lambda data: struct.unpack_from("<HH" if data[14:18] == b"\x0c\0\0\0" else "<ii", data, 18)
-    # These keep their size further back than a look at the head reaches: decoding finds out.
+    # These store their size beyond the head; decoding checks it.
     if head.startswith((b"\xff\xd8\xff", b"II*\0", b"MM\0*")) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return lambda data: (1, 1)
     return None
 
 
 class _WholeFile(io.BytesIO):
-    """A file that a decoder may not read beyond the end of once its header is read."""
+    """A file that raises an error if a decoder reads beyond its end after the header."""
 
     strict = False
 
@@ -157,13 +160,13 @@ class _WholeFile(io.BytesIO):
         return data
 
 
-# lmms-eval sets ImageFile.LOAD_TRUNCATED_IMAGES for the whole process, and Pillow then fills up broken images with
-# grey. Turning it off here would race with other threads, so this is Pillow's own loader with the flag off in it.
+# lmms-eval sets ImageFile.LOAD_TRUNCATED_IMAGES for the whole process; Pillow then fills broken images with grey.
+# Turning it off here would race with other threads, so this is a copy of Pillow's loader with the flag off.
 _strict_load = types.FunctionType(
     ImageFile.ImageFile.load.__code__, {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}, "load"
 )
-# Pillow warns of half of the bombs, without a name, before their size can be asked for: this is its own opener with our
-# check in the place of its check.
+# Pillow warns about large images before we can check their size, and does not name them. So this is a copy of Pillow's
+# opener with our check in place of its own.
 _open_encoded = types.FunctionType(
     Image.open.__code__, {**vars(Image), "_decompression_bomb_check": _check_size}, "open", Image.open.__defaults__
 )
@@ -187,9 +190,9 @@ def _open(image: object) -> Image.Image:
 
 
 def _chunks_of_the_picture(png: bytes) -> Iterator[bytes]:
-    """Yield a PNG's pieces without those that no pixel depends on.
+    """Yield a PNG's chunks without those that do not affect pixels.
 
-    A broken colour profile, or a text that is a bomb by itself, is a fault to Pillow or is none, as lmms-eval sets it.
+    Otherwise lmms-eval's settings would decide if Pillow refuses a broken colour profile or a huge text.
     """
     yield _PNG_HEAD
     start = len(_PNG_HEAD)
@@ -197,7 +200,7 @@ def _chunks_of_the_picture(png: bytes) -> Iterator[bytes]:
         (length,) = struct.unpack_from(">I", png, start)
         end = start + 12 + length
         name, chunk = png[start + 4 : start + 8], png[start:end]
-        # The case of the first letter tells what a decoder must understand.
+        # An upper-case first letter marks a chunk that a decoder must understand.
         if name[:1].isupper() or (name in _PNG_EXTRAS and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")):
             yield chunk
         if name == b"IEND":
@@ -208,7 +211,7 @@ def _chunks_of_the_picture(png: bytes) -> Iterator[bytes]:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    # Pillow's reader of EXIF raises nearly any exception on what is none; people see such a picture as it is stored.
+    # Pillow's EXIF reader may raise almost any exception on broken data; viewers then show the picture as stored.
     except Exception:
         return 1
 
@@ -238,7 +241,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _composite_on_white(image: Image.Image) -> Image.Image:
-    # Pillow has no way from premultiplied grey to RGBA but over plain grey with alpha.
+    # Pillow converts premultiplied grey to RGBA only through plain grey with alpha.
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, rgba).convert("RGB")
@@ -247,7 +250,7 @@ def _composite_on_white(image: Image.Image) -> Image.Image:
 def _wide_grey_to_rgb(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-        raise DatasetError("its image holds integers outside of 0..65535; save it with 8 or 16 bits a channel")
+        raise DatasetError("its image holds integers outside 0..65535; save it with 8 or 16 bits a channel")
     grey = np.rint(values / 257).astype(np.uint8)
     transparent = image.info.get("transparency")
     if transparent is not None:
@@ -258,6 +261,6 @@ def _wide_grey_to_rgb(image: Image.Image) -> Image.Image:
 def _float_to_rgb(image: Image.Image) -> Image.Image:
     values = cast("npt.NDArray[np.float32]", np.asarray(image)).astype(np.float64)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
-        raise DatasetError("its image holds floats outside of 0..1 and of 0..255; save it with 8 or 16 bits a channel")
+        raise DatasetError("its image holds floats outside 0..1 and of 0..255; save it with 8 or 16 bits a channel")
     scale = 255 if values.max() <= 1 else 1
     return Image.fromarray(np.rint(values * scale).astype(np.uint8)).convert("RGB")

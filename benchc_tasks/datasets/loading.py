@@ -1,4 +1,4 @@
-"""Load a dataset and check every row of it; write one."""
+"""Load a dataset and check every row; write a dataset."""
 
 from __future__ import annotations
 
@@ -65,26 +65,26 @@ _WRITTEN_SCHEMA = SAMPLE_SCHEMA.insert(1, pa.field(IMAGE_COLUMN, _IMAGE_TYPE))
 
 
 def load_dataset(source: str | Path | None = None, split: str | None = None) -> SampleDataset:
-    """Load a dataset and check all of it but the pixels, which are not decoded.
+    """Load a dataset and check everything except pixels, which are not decoded.
 
     Parameters
     ----------
     source : str or Path, optional
         A folder, a parquet or JSONL file, or a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`; by default the value of
-        the environment variable `BENCHC_DATASET`, else the bundled demonstration set. What exists on this machine
-        goes before the hub.
+        the environment variable `BENCHC_DATASET`, else the bundled demonstration set. A path on this machine
+        overrides a hub id.
     split : str, optional
-        The split to take; needed if the dataset's files name several.
+        The split to use; required if the dataset's files name several.
 
     Returns
     -------
     SampleDataset
-        All rows, none skipped.
+        All rows; none is skipped.
 
     Raises
     ------
     DatasetError
-        With one sentence on the first fault, and the number of the others.
+        On any fault: one sentence about the first, and the number of the others.
     """
     found = find_files(source, split)
     parts = [_read(path, found.folder) for path in found.paths]
@@ -116,12 +116,12 @@ def load_dataset(source: str | Path | None = None, split: str | None = None) -> 
 
 
 def image_problem(sample: Mapping[str, Any]) -> str | None:
-    """Decode the image of a sample; return the sentence that says why it cannot be decoded, None if it can.
+    """Decode the image of a sample; return a sentence with the reason if it fails, None if it works.
 
     Parameters
     ----------
     sample : mapping
-        As a `SampleDataset` gives it, with its image.
+        A sample from a `SampleDataset`, with its image.
     """
     try:
         decode_image(sample[IMAGE_COLUMN], sample["id"])
@@ -131,19 +131,19 @@ def image_problem(sample: Mapping[str, Any]) -> str | None:
 
 
 def check_images(dataset: SampleDataset, workers: int | None = None) -> None:
-    """Decode every image of a dataset, as an evaluation will.
+    """Decode every image of a dataset, as an evaluation does.
 
     Parameters
     ----------
     dataset : SampleDataset
         The samples.
     workers : int, optional
-        Threads that decode; by default one a core.
+        Number of threads; by default one for each core.
 
     Raises
     ------
     DatasetError
-        With one sentence on the first image that cannot be decoded, and the number of the others.
+        If an image cannot be decoded: one sentence about the first, and the number of the others.
     """
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         problems = pool.map(lambda index: image_problem(dataset[index]), range(len(dataset)))
@@ -154,27 +154,28 @@ def check_images(dataset: SampleDataset, workers: int | None = None) -> None:
 
 
 def write_dataset(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write samples as one parquet file, their images byte for byte, and check it as `load_dataset` does.
+    """Write samples as one parquet file, with unchanged image bytes, and check it as `load_dataset` does.
 
     Parameters
     ----------
     path : str or Path
-        The file, which ends in `.parquet`; its folder is made, and what was there is replaced only by a whole file.
+        The file, which must end in `.parquet`. Its folder is created. An existing file is replaced only by a complete
+        one.
     rows : iterable of mapping
-        Samples as a `SampleDataset` gives them; `image` is encoded bytes or `{"bytes": ..., "path": ...}`. Keys that
-        are not a sample's are left out.
+        Samples as in a `SampleDataset`; `image` is encoded bytes or `{"bytes": ..., "path": ...}`. Keys that are not
+        part of a sample are left out.
 
     Raises
     ------
     DatasetError
-        With one sentence on the first fault; then nothing is written.
+        On any fault, with one sentence about the first; then nothing is written.
     """
     path = Path(path)
     if path.suffix != ".parquet":
-        raise DatasetError(f"dataset {quoted(str(path))} is to be a parquet file; let its name end in .parquet")
+        raise DatasetError(f"dataset {quoted(str(path))} must be a parquet file; end its name in .parquet")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        # Under its final name, as faults name the file.
+        # Under its final name, because errors name the file.
         draft = Path(folder) / path.name
         _write(draft, rows)
         load_dataset(draft)
@@ -193,7 +194,7 @@ class _Part:
 
 
 class _Places:
-    """From a row's number to its file and its number there."""
+    """Find a row's file, and its number in that file."""
 
     def __init__(self, files: Sequence[str], counts: Sequence[int]) -> None:
         self._files = files
@@ -213,10 +214,10 @@ def _row_names(table: pa.Table, place: Callable[[int], str]) -> Callable[[int], 
 
 
 def _read(path: Path, root: Path) -> _Part:
-    # A pipe would keep its reader waiting.
+    # Reading a pipe could block forever.
     if not path.is_file():
         raise DatasetError(
-            f"{path.name} is a folder, a device or a link to nothing; put a parquet or JSONL file in its place"
+            f"{path.name} is a folder, a device or a broken link; put a parquet or JSONL file in its place"
         )
     declared = declared_beside(path, root)
     return _read_parquet(path, declared) if is_parquet(path.name) else _read_jsonl(path, declared)
@@ -262,7 +263,7 @@ def _labelled_columns(features: Mapping[str, Feature]) -> dict[str, Callable[[An
 
 
 def _named(rows: Iterable[Mapping[str, Any]], features: Mapping[str, Feature]) -> list[dict[str, Any]]:
-    """Put the names of class labels into rows; an answer becomes the index of the option that its name stands for."""
+    """Replace class labels in rows by their names, and an answer's name by the index of its option."""
     decoders = _labelled_columns(features)
     names = class_names(features.get("answer")) or ()
     named = []
@@ -308,7 +309,7 @@ def _parse_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def line_problem(line: JsonLine) -> str | None:
-    """Return the fault of a line that is to be a row, with its cure; None if it is one."""
+    """Return the fault and the cure of a line that is not a row; None if it is a row."""
     if line.fault is None:
         return None if isinstance(line.value, dict) else "the line is not a JSON object; write one object a line"
     if line.fault == "is blank":
@@ -317,7 +318,7 @@ def line_problem(line: JsonLine) -> str | None:
 
 
 def _without_letters(table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
-    """Take the letters off options that carry their own, and say of how many samples."""
+    """Remove letters that options already have; report the number of changed samples."""
     first = pc.list_element(table["options"], 0)
     found = {}
     for row in np.flatnonzero(pc.match_substring_regex(first, r"^\s*[(\[]?[Aa][)\].:]").to_numpy()).tolist():
@@ -332,13 +333,11 @@ def _without_letters(table: pa.Table) -> tuple[pa.Table, tuple[str, ...]]:
         column, SAMPLE_SCHEMA.field("options"), pa.array(options, SAMPLE_SCHEMA.field("options").type)
     )
     count = f"{len(found):,} sample{'' if len(found) == 1 else 's'}"
-    return changed, (
-        f"the options of {count} carried their letters already, which the prompt writes: they were taken off",
-    )
+    return changed, (f"the options of {count} already had letters; they were removed, because the prompt adds them",)
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    # Encoded images do not shrink, and a reader that wants one image reads its whole row group.
+    # Compression does not shrink encoded images, and reading one image reads its whole row group.
     with pq.ParquetWriter(
         path,
         _WRITTEN_SCHEMA,

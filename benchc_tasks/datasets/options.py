@@ -1,4 +1,4 @@
-"""Read options and answers as people write them: the one place that says what an absent option is."""
+"""Read options and answers as people write them; only this module defines an absent option."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 ABSENT_TEXTS = ("", "nan")
-"""Texts that stand for nothing, without the white space around them.
+"""Texts that mean an absent option, without the white space around them.
 
 `nan` is what pandas writes for an empty cell. `None`, `NA`, `null` and `NaN` are texts that
 benchmarks offer as options.
@@ -36,7 +36,7 @@ _MARK = re.compile(
 
 
 def is_absent(value: object) -> bool:
-    """Say whether a value of a row stands for nothing: null, nan, and text that is in `ABSENT_TEXTS`.
+    """Check if a value of a row is absent: null, nan, or a text in `ABSENT_TEXTS`.
 
     Examples
     --------
@@ -45,12 +45,12 @@ def is_absent(value: object) -> bool:
     """
     if isinstance(value, str):
         return value.strip() in ABSENT_TEXTS
-    # nan of any float type differs from itself.
+    # nan of any float type is not equal to itself.
     return value is None or (isinstance(value, numbers.Real) and bool(value != value))
 
 
 def unlettered(options: Sequence[str]) -> list[str] | None:
-    """Take the letters off options that already carry their own: a prompt writes them again.
+    """Remove letters that options already have, because the prompt adds them again.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def unlettered(options: Sequence[str]) -> list[str] | None:
     Returns
     -------
     list of str or None
-        The texts alone; None unless every option begins with its own letter, all letters are marked in one way, and
-        the texts are different, not empty, and hold no such mark themselves.
+        The texts without letters; None unless every option begins with its own letter, all letters are marked in the
+        same way, and the texts are different, not empty, and contain no such mark.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def unlettered(options: Sequence[str]) -> list[str] | None:
 
 
 def _form(mark: re.Match[str]) -> tuple[str | None, ...]:
-    """Return what distinguishes a mark from others, whatever its letter."""
+    """Return the form of a mark without its letter, to compare marks."""
     letter = mark["inner"] or mark["bare"]
     return mark["open"], mark["close"], mark["end"], "a" if letter.islower() else "A"
 
@@ -97,7 +97,7 @@ def letter_index(text: str) -> int | None:
 
 
 def number_of(value: object) -> int | None:
-    """Return a whole number that is written as an integer, as a float, or in digits; None for anything else.
+    """Return a whole number written as an integer, as a float, or in digits; None for anything else.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def number_of(value: object) -> int | None:
 def answer_index(answer: str, options: Sequence[str]) -> int:
     """Return the index of the right option, given as its text, its letter or the digits of its index.
 
-    An option's text goes before the letter that it might be.
+    If the answer is an option's text and also a letter, the text counts.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def answer_index(answer: str, options: Sequence[str]) -> int:
     Raises
     ------
     ValueError
-        If the answer is neither of these, or is one option's text and the index of another; the message is a clause.
+        If the answer is none of these, or is one option's text and the index of another. The message is a clause.
     """
     text, letter, number = _as_text(answer, options), _as_letter(answer, options), _as_number(answer)
     if text is not None:
@@ -147,7 +147,7 @@ def answer_index(answer: str, options: Sequence[str]) -> int:
         return letter
     if number is not None:
         return number
-    raise ValueError("is none of its options; give an index from 0, a letter, or an option's text")
+    raise ValueError("is not one of its options; give an index from 0, a letter, or an option's text")
 
 
 def label_index(name: str, options: Sequence[str], names: Sequence[str]) -> int:
@@ -156,7 +156,7 @@ def label_index(name: str, options: Sequence[str], names: Sequence[str]) -> int:
     Parameters
     ----------
     name : str
-        A letter of the options, or the text of one; digits count where the names show that they count from 0.
+        A letter of an option, or the text of one. Digits are read as an index if the names show that they count from 0.
     options : sequence of str
     names : sequence of str
         All names of the classes.
@@ -169,7 +169,7 @@ def label_index(name: str, options: Sequence[str], names: Sequence[str]) -> int:
     Raises
     ------
     ValueError
-        If the name is neither of these, or could mean two options; the message is a clause.
+        If the name is none of these, or could mean two options. The message is a clause.
     """
     number = _as_number(name)
     in_range = number is not None and number < len(options)
@@ -177,7 +177,7 @@ def label_index(name: str, options: Sequence[str], names: Sequence[str]) -> int:
     readings = {_as_text(name, options), _as_letter(name, options)} - {None}
     if counts_from_0 and number is not None and not readings:
         return number
-    # Names such as 1, 2, 3 count from 0 or from 1: only an option's text that agrees is certain.
+    # Names such as 1, 2, 3 may count from 0 or from 1; they are certain only if an option's text agrees.
     if in_range and (counts_from_0 or readings):
         readings.add(number)
     if len(readings) > 1:
@@ -186,7 +186,7 @@ def label_index(name: str, options: Sequence[str], names: Sequence[str]) -> int:
     for reading in readings:
         if reading is not None:
             return reading
-    raise ValueError(f"is neither a letter nor a text of its options; {ANSWER_CURE}")
+    raise ValueError(f"is neither a letter nor the text of an option; {ANSWER_CURE}")
 
 
 def _as_text(answer: str, options: Sequence[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""An immutable sequence of checked samples whose images are read when they are asked for."""
+"""Hold checked samples as an immutable sequence that reads images on demand."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class SampleDataset(Sequence[dict[str, Any]]):
     images : ImageStore
         The encoded images.
     source : str
-        Where the samples come from, for people.
+        The name of the source, shown to users.
     is_demonstration : bool
         True for the bundled demonstration set.
     ignored_columns : tuple of str
-        Columns of the source that are not a sample's.
+        Columns of the source that are not part of a sample.
     notes : tuple of str
-        Sentences about changes that were made to the samples when they were loaded.
+        Sentences about changes made to the samples on loading.
     rows : array of n int64, optional
         Row numbers of the samples in `images`; by default 0..n-1.
     shows_images : bool
-        True where a sample has its `image`.
+        True if samples include their `image`.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class SampleDataset(Sequence[dict[str, Any]]):
 
     @property
     def ignored_columns(self) -> tuple[str, ...]:
-        """Columns of the source that are not a sample's and were left out."""
+        """Ignored columns of the source: those that are not part of a sample."""
         return self._ignored_columns
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Changes that were made to the samples when they were loaded, a sentence each."""
+        """Changes made to the samples on loading, one sentence each."""
         return self._notes
 
     @property
     def features(self) -> dict[str, str]:
-        """From a sample's keys to the names of their types."""
+        """Map a sample's keys to the names of their types."""
         return {name: kind for name, kind in _FEATURES.items() if self._shows_images or name != IMAGE_COLUMN}
 
     @cached_property
@@ -111,7 +111,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
     def fingerprint(self) -> str:
         """SHA-256 over the samples and the bytes of their images, in hexadecimal digits; the first call reads all."""
         digests: dict[int, str] = {}
-        # In the order of the store, which may have to read many rows for one.
+        # In the order of the store, because reading one row may read many.
         for position in np.argsort(self._rows, kind="stable").tolist():
             row = int(self._rows[position])
             if row not in digests:
@@ -129,7 +129,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
     @overload
     def __getitem__(self, index: slice) -> SampleDataset: ...
     def __getitem__(self, index: SupportsIndex | slice) -> dict[str, Any] | SampleDataset:
-        """Give one sample, its image read; or of a slice a dataset."""
+        """Return one sample with its image, or a dataset for a slice."""
         if isinstance(index, slice):
             return self.select(range(*index.indices(len(self))))
         position = self._position(index)
@@ -143,7 +143,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
         return f"SampleDataset({quoted(self._source)}, {len(self)} samples)"
 
     def select(self, indices: Iterable[SupportsIndex]) -> SampleDataset:
-        """Give the samples at `indices`, in their order.
+        """Return the samples at `indices`, in that order.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class SampleDataset(Sequence[dict[str, Any]]):
         return self._with(table=self._table.take(pa.array(positions)).combine_chunks(), rows=self._rows[positions])
 
     def without_images(self) -> SampleDataset:
-        """Give the same samples without their `image`; the fingerprint is the same."""
+        """Return the same samples without their `image`; the fingerprint stays the same."""
         view = self._with(shows_images=False)
         if "fingerprint" in self.__dict__:
             view.__dict__["fingerprint"] = self.fingerprint

@@ -1,4 +1,4 @@
-"""Define the columns of a sample and check everything in them but the image."""
+"""Define the columns of a sample, and check everything in them except the image."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Stands in the place of a value that could not be read.
+    """Replace a value that could not be read.
 
     Attributes
     ----------
     text : str
-        The reason and the cure, to stand behind the row's name.
+        The reason and the cure, written after the row's name.
     """
 
     text: str
@@ -94,11 +94,11 @@ class Fault:
     Attributes
     ----------
     row : int
-        The row's number in the dataset, from 0; -1 for what concerns a whole file.
+        The row's number in the dataset, from 0; -1 for a fault of a whole file.
     column : str
-        The column that is at fault.
+        The faulty column.
     text : str
-        The fault and its cure, to stand behind the row's name.
+        The fault and its cure, written after the row's name.
     """
 
     row: int
@@ -107,14 +107,14 @@ class Fault:
 
 
 def raise_first(faults: Iterable[Fault], name_row: Callable[[int], str]) -> None:
-    """Raise the first fault in the order of the rows, and say how many there are beside it.
+    """Raise the first fault in the order of the rows, with the number of the others.
 
     Parameters
     ----------
     faults : iterable of Fault
         In any order.
     name_row : callable
-        From a row's number to a name by which a person finds it: its id, or file and line.
+        From a row's number to a name that helps a user find it: its id, or file and line.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def missing_columns(columns: Iterable[str]) -> list[Fault]:
 
 
 def repeated_columns(columns: Iterable[str]) -> list[Fault]:
-    """List the columns of `SAMPLE_SCHEMA` that are there more than once.
+    """List the columns of `SAMPLE_SCHEMA` that occur more than once.
 
     Returns
     -------
@@ -155,14 +155,14 @@ def repeated_columns(columns: Iterable[str]) -> list[Fault]:
     """
     counts = Counter(columns)
     return [
-        Fault(-1, name, f"the column `{name}` is there {counts[name]} times; keep one of them")
+        Fault(-1, name, f"the column `{name}` occurs {counts[name]} times; keep one of them")
         for name in [*SAMPLE_SCHEMA.names, IMAGE_COLUMN]
         if counts[name] > 1
     ]
 
 
 def columns_of_table(table: pa.Table) -> tuple[pa.Table, list[Fault]]:
-    """Bring the columns of a parquet table, without its image, to `SAMPLE_SCHEMA`.
+    """Convert the columns of a parquet table, except its image, to `SAMPLE_SCHEMA`.
 
     Parameters
     ----------
@@ -172,9 +172,9 @@ def columns_of_table(table: pa.Table) -> tuple[pa.Table, list[Fault]]:
     Returns
     -------
     table : pyarrow.Table of n rows
-        In `SAMPLE_SCHEMA`; a column of another type is null throughout.
+        In `SAMPLE_SCHEMA`; a column of the wrong type is all null.
     faults : list of Fault
-        One for each column of another type, one for each null that may not be.
+        One for each column of the wrong type, and one for each forbidden null.
     """
     columns, faults = [], []
     for field in SAMPLE_SCHEMA:
@@ -193,19 +193,19 @@ def columns_of_table(table: pa.Table) -> tuple[pa.Table, list[Fault]]:
 
 
 def columns_of_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, list[Fault]]:
-    """Bring rows of Python values, as JSON gives them, to `SAMPLE_SCHEMA`.
+    """Convert rows of Python values, as JSON gives them, to `SAMPLE_SCHEMA`.
 
     Parameters
     ----------
     rows : sequence of n mappings
-        From column to value; the image is not looked at.
+        From column to value; the image is ignored.
 
     Returns
     -------
     table : pyarrow.Table of n rows
-        In `SAMPLE_SCHEMA`; a value of another type is null.
+        In `SAMPLE_SCHEMA`; a value of the wrong type is null.
     faults : list of Fault
-        One for each value of another type, one for each null that may not be.
+        One for each value of the wrong type, and one for each forbidden null.
     """
     columns, faults = [], []
     for field in SAMPLE_SCHEMA:
@@ -222,14 +222,14 @@ def columns_of_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Table, list[F
 
 
 def check_samples(table: pa.Table, name_place: Callable[[int], str]) -> list[Fault]:
-    """List the faults of samples' values; nulls are left to those who read the columns.
+    """List the faults of samples' values, except nulls, which the functions that read columns report.
 
     Parameters
     ----------
     table : pyarrow.Table of n rows
         The samples in `SAMPLE_SCHEMA`.
     name_place : callable
-        From a row's number to its place in a file: a duplicate id points at the row that had it first.
+        From a row's number to its place in a file. The fault of a duplicate id names the first row with that id.
 
     Returns
     -------
@@ -263,7 +263,7 @@ def _is_list(stored: pa.DataType) -> bool:
 
 def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_uint64(column.type):
-        # An index beyond int64 is out of range anyway: it may become any other index that is.
+        # An index beyond int64 is out of range anyway, so any other index out of range may replace it.
         column = pc.min_element_wise(column, pa.scalar(2**63 - 1, pa.uint64()), skip_nulls=False)
     return column.cast(wanted)
 
@@ -341,7 +341,7 @@ def _id_faults(ids: pa.ChunkedArray, name_place: Callable[[int], str]) -> Iterat
             yield Fault(
                 row,
                 "id",
-                f"its `id` is also that of {name_place(first_seen[sample])}; give each sample an id of its own",
+                f"its `id` is also that of {name_place(first_seen[sample])}; give each sample a different id",
             )
 
 
@@ -364,25 +364,25 @@ def _option_faults(options: pa.ChunkedArray) -> Iterator[Fault]:
             f"give {MIN_OPTIONS} to {MAX_OPTIONS}",
         )
     flat = pa.table({"row": pc.list_parent_indices(options), "option": pc.list_flatten(options)})
-    # A model sees no difference between two options that differ only in the white space around them.
+    # For a model, two options that differ only in the white space around them are the same.
     flat = flat.set_column(1, "option", pc.utf8_trim_whitespace(flat["option"]))
     is_absent = pc.is_in(flat["option"], value_set=pa.array([*ABSENT_TEXTS, None], pa.string()))
     absent = flat.filter(is_absent)
     is_nan = dict(zip(absent["row"].to_pylist(), pc.equal(absent["option"], "nan").to_pylist(), strict=True))
     for row in sorted(is_nan):
-        nan = " ('nan', which pandas writes for nothing)" if is_nan[row] else ""
+        nan = " ('nan', which pandas writes for an empty cell)" if is_nan[row] else ""
         yield Fault(row, "options", f"one of its `options` is empty{nan}; give each option a text")
     filled = flat.filter(pc.invert(is_absent))
     tally = filled.group_by(["row", "option"]).aggregate([([], "count_all")])
     repeated = tally.filter(pc.greater(tally["count_all"], 1)).sort_by("row")
     for row, option in zip(repeated["row"].to_pylist(), repeated["option"].to_pylist(), strict=True):
-        yield Fault(row, "options", f"its option {quoted(option)} is repeated; give each option a text of its own")
+        yield Fault(row, "options", f"its option {quoted(option)} is repeated; give each option a different text")
 
 
 def _answer_faults(answers: pa.ChunkedArray, options: pa.ChunkedArray) -> Iterator[Fault]:
     counts = pc.list_value_length(options)
     outside = pc.or_(pc.less(answers, 0), pc.greater_equal(answers, counts))
-    # Where there is no option at all, that is the fault.
+    # A sample without options has another fault already.
     for row in _rows(pc.and_(outside, pc.greater(counts, 0))):
         yield Fault(
             row,

@@ -43,9 +43,9 @@ class DatasetFiles:
     is_demonstration : bool
         True for the bundled set.
     folder : Path
-        The dataset's folder, where its README stands.
+        The dataset's folder, which holds its README.
     is_hub : bool
-        True where the files come from the hub or its cache.
+        True if the files come from the hub or its cache.
     """
 
     source: str
@@ -56,7 +56,7 @@ class DatasetFiles:
 
 
 def find_files(source: str | Path | None = None, split: str | None = None) -> DatasetFiles:
-    """Find the files of a dataset; what exists on this machine goes before what may be on the Hugging Face hub.
+    """Find the files of a dataset, first on this machine, then on the Hugging Face hub.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
         A folder, a parquet or JSONL file, a hub id `OWNER/NAME` or `OWNER/NAME@REVISION`, or a set by name, such as
         `mmstar`; by default the value of `BENCHC_DATASET`, else the bundled demonstration set.
     split : str, optional
-        The split to take, for a source whose files name splits.
+        The split to use, if the file names name splits.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     Raises
     ------
     DatasetError
-        If the dataset does not exist, lacks a part, or leaves open which files are meant.
+        If the dataset does not exist, is incomplete, or does not determine the files.
     """
     if source is None:
         source = os.environ.get(SOURCE_VARIABLE) or DEMONSTRATION_SET
@@ -83,15 +83,15 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
     try:
         path = Path(source).expanduser()
         here = _files_here(path)
-    # RuntimeError: there is no such user as in ~user.
+    # RuntimeError: the user of ~user does not exist.
     except (OSError, RuntimeError) as error:
         raise DatasetError(
-            f"dataset {quoted(given)} cannot be read ({reason_of(error)}); name one that can be"
+            f"dataset {quoted(given)} cannot be read ({reason_of(error)}); name a readable one"
         ) from error
     if here is not None:
         folder, names = here
     elif isinstance(source, str) and (named := named_set(given)) is not None:
-        # It loads a dataset itself.
+        # Imported here, because it imports this module.
         from benchc_tasks.datasets.sets.building import set_folder
 
         return replace(find_files(set_folder(*named), split), source=given)
@@ -115,7 +115,7 @@ def find_files(source: str | Path | None = None, split: str | None = None) -> Da
 
 
 def _beside(path: Path) -> list[str]:
-    """Name what stands in the folder of a path."""
+    """List the names in the folder of a path."""
     try:
         return sorted(entry.name for entry in path.parent.iterdir())
     except OSError:
@@ -125,18 +125,18 @@ def _beside(path: Path) -> list[str]:
 def check_row_count(
     found: DatasetFiles, split: str | None, declared: Mapping[str, Mapping[str, int]], rows: int
 ) -> None:
-    """Refuse a dataset of the hub that has fewer rows than its own files say: a part of it was not downloaded.
+    """Refuse a dataset of the hub that has fewer rows than its own files declare.
 
     Parameters
     ----------
     found : DatasetFiles
         Where the rows come from.
     split : str or None
-        The split that was asked for.
+        The requested split.
     declared : mapping of str to (mapping of str to int)
-        From the file that says so to the number of rows of each split.
+        For each file with a declaration, the number of rows of each split.
     rows : int
-        How many rows there are.
+        The number of rows found.
 
     Raises
     ------
@@ -160,11 +160,11 @@ def choose_files(names: Sequence[str], split: str | None, source: str) -> list[s
     Parameters
     ----------
     names : sequence of str
-        Paths within the dataset, with forward slashes. Those at its top are taken, or if none is there, those below.
+        Paths within the dataset, with forward slashes. Files at the top are used; if there are none, those below.
     split : str or None
-        As `test`: `test.parquet`, `test-00000-of-00002.parquet` and `test/any.parquet` belong to it.
+        For example `test`; its files are `test.parquet`, `test-00000-of-00002.parquet` and `test/any.parquet`.
     source : str
-        The dataset's name for the error's sentence.
+        The dataset's name, used in errors.
 
     Returns
     -------
@@ -174,13 +174,13 @@ def choose_files(names: Sequence[str], split: str | None, source: str) -> list[s
     Raises
     ------
     DatasetError
-        If nothing is left, or files of two kinds or several splits are.
+        If no file is left, or if files of two kinds or of several splits are left.
     """
     files = sorted(_at_top(names))
     if not files and any(name.endswith(".arrow") for name in names):
         raise DatasetError(
             f"dataset {quoted(source)} has Arrow files, as `save_to_disk` writes them; "
-            "write it with Dataset.to_parquet('data.parquet') in their place"
+            "write it with Dataset.to_parquet('data.parquet') instead"
         )
     if not files:
         raise DatasetError(
@@ -202,7 +202,7 @@ def choose_files(names: Sequence[str], split: str | None, source: str) -> list[s
 
 
 def _at_top(names: Iterable[str]) -> list[str]:
-    """Keep the data files at the top, or all where none is there."""
+    """Keep the data files at the top, or all data files if none is at the top."""
     files = [name for name in names if _is_data_file(name)]
     return [name for name in files if "/" not in name] or files
 
@@ -221,7 +221,7 @@ def _check_shards(names: Iterable[str], source: str) -> None:
 
 
 def is_parquet(name: str) -> bool:
-    """Say whether a data file is parquet by its name; it is JSONL otherwise."""
+    """Check by its name if a data file is parquet; otherwise it is JSONL."""
     return name.endswith(_PARQUET)
 
 
@@ -261,8 +261,8 @@ def _belongs(name: str, split: str) -> bool:
 
 
 def _fetch(repository: str, revision: str | None, split: str | None) -> tuple[Path, list[str]]:
-    """Download what a split needs, or find it in the cache if the hub is out of reach."""
-    # Slow to import, and not needed where the data are on this machine.
+    """Download the files that a split needs, or find them in the cache if the hub cannot be reached."""
+    # Slow to import, and not needed for local data.
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -271,7 +271,7 @@ def _fetch(repository: str, revision: str | None, split: str | None) -> tuple[Pa
         commit = HfApi().dataset_info(repository, revision=revision).sha
         listed = HfApi().list_repo_files(repository, revision=commit or revision, repo_type="dataset")
         names = choose_files(listed, split, source)
-        # Before the download, which may be interrupted.
+        # Kept before the download, which may be interrupted.
         _keep_list(repository, commit, listed)
         folder = Path(
             snapshot_download(repository, revision=revision, repo_type="dataset", allow_patterns=_patterns(names))
@@ -291,10 +291,10 @@ def _fetch(repository: str, revision: str | None, split: str | None) -> tuple[Pa
         raise DatasetError(
             f"dataset {quoted(repository)} has no revision {quoted(revision)}; name a branch, tag or commit"
         ) from error
-    # The hub is out of reach, for one of many reasons: the cache may do.
+    # The hub cannot be reached, for one of many reasons; the cache may be enough.
     except Exception as error:
         return _find_in_cache(repository, revision, split, error)
-    _check_presence(folder, _needed(listed, names), source, "its download was cut off")
+    _check_presence(folder, _needed(listed, names), source, "its download was interrupted")
     return folder, names
 
 
@@ -307,7 +307,7 @@ def _find_in_cache(
     source = _hub_name(repository, revision)
     why = f"the hub is out of reach ({type(reason).__name__})"
     try:
-        # No pattern: the versions of the client differ in how they look for what is missing, so we look ourselves.
+        # No pattern: versions of the client detect missing files in different ways, so we check ourselves.
         folder = Path(
             snapshot_download(
                 repository, revision=revision, repo_type="dataset", allow_patterns=[], local_files_only=True
@@ -324,7 +324,7 @@ def _find_in_cache(
 
 
 def _needed(listed: Iterable[str], names: Sequence[str]) -> list[str]:
-    """Name the files of a repository that some data files need: themselves, their types, and the images of JSONL."""
+    """List data files together with the files that they need: types, and images for JSONL."""
     beside = [name for name in listed if name in _TYPES_BESIDE or (_names_images(names) and _is_image(name))]
     return [*names, *beside]
 
@@ -339,18 +339,18 @@ def _incomplete(source: str, why: str, missing: Sequence[str]) -> DatasetError:
     more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
     lacks = f": it lacks {quoted(missing[0])}{more}" if missing else ""
     return DatasetError(
-        f"dataset {quoted(source)} is not wholly on this machine and {why}{lacks}; correct the path, or download it "
+        f"dataset {quoted(source)} is not complete on this machine and {why}{lacks}; correct the path, or download it "
         "once with a network: it then loads offline from the hub's cache"
     )
 
 
 def _keep_list(repository: str, commit: str | None, listed: Sequence[str]) -> None:
-    """Keep the names of a commit's files: older versions of the client do not, and take a part for the whole."""
+    """Store the names of a commit's files, because older versions of the client do not and accept incomplete sets."""
     if commit is None:
         return
     try:
         replace_file(_list_path(repository, commit), json.dumps(sorted(listed)))
-    # A cache that cannot be written has all that it will have.
+    # A read-only cache will not change, so it needs no list.
     except OSError:
         return
 
@@ -363,13 +363,13 @@ def _kept_list(repository: str, snapshot: Path) -> list[str] | None:
 
 
 def _list_of_client(repository: str, commit: str) -> list[str] | None:
-    """Return the list that newer versions of the client keep."""
+    """Return the list of files that newer versions of the client keep."""
     try:
         from huggingface_hub import get_cached_repo_tree
 
         tree = get_cached_repo_tree(repository, repo_type="dataset", revision=commit)
         return [str(entry.path) for entry in tree]
-    # There is no such function, or no list.
+    # The function or the list does not exist.
     except Exception:
         return None
 

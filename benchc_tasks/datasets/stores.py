@@ -1,4 +1,4 @@
-"""Read a dataset's encoded images, one at a time and without decoding them."""
+"""Read a dataset's encoded images one at a time, without decoding them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["FileImages", "ImageStore", "JoinedImages", "ParquetImages", "column_
 
 CACHED_BYTES = 2**28
 MOST_PATH_CHARACTERS = 4096
-"""Systems open no longer path; a longer text is base64 that was given by mistake."""
+"""Systems cannot open a longer path. A longer text is usually base64, given by mistake."""
 
 _DRIVE = re.compile("[A-Za-z]:")
 _CURE = "give the encoded image, or the path of an image file relative to the dataset's folder"
@@ -38,16 +38,16 @@ class ImageStore(Protocol):
         ...
 
     def read(self, row: int) -> bytes:
-        """Read the encoded image of a row, or raise a DatasetError with a clause that says why not."""
+        """Read the encoded image of a row; raise a DatasetError with the reason as a clause if it fails."""
         ...
 
     def problems(self) -> Iterator[str | None]:
-        """Yield each row's fault, as far as the first bytes of its image show it; None where they show none."""
+        """Yield for each row the fault that the first bytes of its image show, or None."""
         ...
 
 
 class FileImages:
-    """Images in files of their own.
+    """Read images that are separate files.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class FileImages:
         return _read_file(self._folder, _path_of(self._paths[row]))
 
     def problems(self) -> Iterator[str | None]:
-        """Look at the first bytes of each file."""
+        """Check the first bytes of each file."""
         for value in self._paths:
             try:
                 yield head_problem(_read_file(self._folder, _path_of(value), HEAD_BYTES))
@@ -79,10 +79,10 @@ class FileImages:
 
 
 class ParquetImages:
-    """Images in a parquet file's column: bytes, `{"bytes", "path"}`, or paths of files beside it.
+    """Read images from a parquet file's column: bytes, `{"bytes", "path"}`, or paths of files beside it.
 
-    The row groups read last are kept, up to `CACHED_BYTES`, and at least one: a file with row groups of a bearable
-    size can be read in any order.
+    The last used row groups stay in memory, up to `CACHED_BYTES` and at least one. So a file with small row groups can
+    be read in any order.
 
     Parameters
     ----------
@@ -104,11 +104,11 @@ class ParquetImages:
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave what belongs to this process behind."""
+        """Leave out everything that belongs to this process."""
         return {"_path": self._path, "_starts": self._starts}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Open the file anew."""
+        """Open the file again."""
         self.__dict__.update(state)
         self._open()
 
@@ -117,15 +117,15 @@ class ParquetImages:
         return self._starts[-1]
 
     def read(self, row: int) -> bytes:
-        """Read a row's image, and with it its row group if that is not at hand."""
+        """Read a row's image; read its row group first if it is not in memory."""
         group = bisect.bisect_right(self._starts, row) - 1
         value = self._group(group)[row - self._starts[group]].as_py()
         encoded, path = _split(value)
         return encoded if encoded is not None else _read_file(self._path.parent, path)
 
     def problems(self) -> Iterator[str | None]:
-        """Look at the first bytes of each image."""
-        # Arrow's reader is not thread-safe: a long look through the file has one of its own.
+        """Check the first bytes of each image."""
+        # Arrow's reader is not thread-safe, so this long scan opens its own.
         with pq.ParquetFile(self._path, memory_map=True) as file:
             batches = file.iter_batches(batch_size=1024, columns=[IMAGE_COLUMN])
             while (batch := self._next(batches)) is not None:
@@ -160,7 +160,7 @@ class ParquetImages:
 
 
 class JoinedImages:
-    """The images of several files, one behind the other.
+    """Join the images of several files in order.
 
     Parameters
     ----------
@@ -182,18 +182,18 @@ class JoinedImages:
         return self._stores[store].read(row - self._starts[store])
 
     def problems(self) -> Iterator[str | None]:
-        """Look at the first bytes of each image."""
+        """Check the first bytes of each image."""
         for store in self._stores:
             yield from store.problems()
 
 
 def unreadable_parquet(path: Path, error: Exception) -> DatasetError:
-    """Make the error for a parquet file that cannot be read, or a part of it."""
+    """Make the error for a parquet file that cannot be read, in whole or in part."""
     return DatasetError(f"{path.name} is not a readable parquet file ({reason_of(error)}); copy or write it again")
 
 
 def column_problem(stored: pa.DataType) -> str | None:
-    """Return the fault of a parquet column's type that cannot hold images; None if it can."""
+    """Return the fault of a parquet column if its type cannot hold images; else None."""
     if pa.types.is_struct(stored):
         names = {stored.field(index).name: stored.field(index).type for index in range(stored.num_fields)}
         fits = "bytes" in names and _is_binary(names["bytes"]) and _is_text(names.get("path", pa.string()))
@@ -217,7 +217,7 @@ def _split(value: Any) -> tuple[bytes | None, Any]:
 
 
 def _path_of(value: Any) -> Any:
-    """Return the path in a JSON value, which cannot hold the bytes of an image."""
+    """Return the path in a JSON value; refuse image bytes, which JSON cannot hold."""
     if not isinstance(value, dict):
         return value
     if value.get("bytes") is not None:
@@ -250,12 +250,12 @@ def _read_file(folder: Path, path: Any, size: int = -1) -> bytes:
         )
     if _leaves_folder(path):
         raise DatasetError(
-            f"its image file {quoted(path)} is not named from within the dataset's folder; "
+            f"its image file {quoted(path)} is not a relative path inside the dataset's folder; "
             "move the file into that folder and give its path from there, with forward slashes"
         )
     location = os.path.join(folder, path)
     try:
-        # A pipe would keep its reader waiting, and a device need not end.
+        # Reading a pipe could block forever, and a device may never end.
         if not stat.S_ISREG(os.stat(location).st_mode):
             raise DatasetError(f"its image file {quoted(path)} is a folder or a device; give the path of an image file")
         with open(location, "rb", buffering=0) as file:
@@ -271,6 +271,6 @@ def _read_file(folder: Path, path: Any, size: int = -1) -> bytes:
 
 
 def _leaves_folder(path: str) -> bool:
-    # Text, not pathlib: this runs for each of 100,000 rows.
+    # Plain text instead of pathlib, because this runs for each of 100,000 rows.
     is_absolute = path.startswith("/") or _DRIVE.match(path) is not None
     return is_absolute or "\\" in path or ".." in path.split("/")

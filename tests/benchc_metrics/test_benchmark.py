@@ -27,7 +27,7 @@ def test_clean_and_corrupted_conditions_have_no_fault():
     [
         ((), "conditions do not begin with 'clean'"),
         (("fog@1", "clean"), "conditions do not begin with 'clean'"),
-        (("clean", "fog@1", "fog@1"), "a condition stands twice in conditions"),
+        (("clean", "fog@1", "fog@1"), "a condition occurs twice in conditions"),
         (("clean", "fog@6"), "condition 'fog@6' is neither 'clean' nor 'NAME@SEVERITY' with a severity of 1 to 5"),
     ],
 )

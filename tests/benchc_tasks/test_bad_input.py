@@ -117,15 +117,15 @@ UNANSWERABLE_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 
-WHOLE_IMAGE = "replace it by a whole PNG, JPEG, GIF, BMP, WebP or TIFF file"
+WHOLE_IMAGE = "replace it by an intact PNG, JPEG, GIF, BMP, WebP or TIFF file"
 TOO_LARGE = "its image has *more than 67,108,864*; scale it down"
 UNDECODABLE_SENTENCES = {
     "wrong checksum of the header": f"its image cannot be decoded (its header is broken); {WHOLE_IMAGE}",
     **{name: TOO_LARGE for name in UNDECODABLE_IMAGES if "bomb" in name},
     "CIELAB TIFF": "its image is in CIELAB, which needs a colour profile; save it as RGB",
-    "integers beyond 16 bits": "its image holds integers outside of 0..65535; save it with 8 or 16 bits a channel",
-    "floats beyond 255": "its image holds floats outside of 0..1 and of 0..255; save it with 8 or 16 bits a channel",
-    "nan among the floats": "its image holds floats outside of 0..1 and of 0..255; save it with 8 or 16 bits a channel",
+    "integers beyond 16 bits": "its image holds integers outside 0..65535; save it with 8 or 16 bits a channel",
+    "floats beyond 255": "its image holds floats outside 0..1 and of 0..255; save it with 8 or 16 bits a channel",
+    "nan among the floats": "its image holds floats outside 0..1 and of 0..255; save it with 8 or 16 bits a channel",
 }
 
 UNREADABLE = {
@@ -447,15 +447,14 @@ REFUSED_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "no id": ({"id": None}, "data.jsonl row 2: it has no `id`; give a string"),
     "an id twice": (
         {"id": "good"},
-        "sample 'good' (data.jsonl row 2): its `id` is also that of data.jsonl row 1; give each sample an id of its "
-        "own",
+        "sample 'good' (data.jsonl row 2): its `id` is also that of data.jsonl row 1; give each sample a different id",
     ),
     "no option": ({"options": []}, f"{SECOND}it has 0 options; give 2 to 26"),
     "1 option": ({"options": ["red"]}, f"{SECOND}it has 1 option; give 2 to 26"),
     "27 options": ({"options": [str(number) for number in range(27)]}, f"{SECOND}it has 27 options; give 2 to 26"),
     "an option twice": (
         {"options": ["red", "blue", " red "]},
-        f"{SECOND}its option 'red' is repeated; give each option a text of its own",
+        f"{SECOND}its option 'red' is repeated; give each option a different text",
     ),
     "an empty option": ({"options": ["red", ""]}, f"{SECOND}one of its `options` is empty; give each option a text"),
     "an option of white space": (
@@ -468,7 +467,8 @@ REFUSED_ROWS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "nan among the options": (
         {"options": ["red", "nan"]},
-        f"{SECOND}one of its `options` is empty ('nan', which pandas writes for nothing); give each option a text",
+        f"{SECOND}one of its `options` is empty ('nan', which pandas writes for an empty cell); "
+        "give each option a text",
     ),
     "digits as answer": ({"answer": "1"}, f"{SECOND}its `answer` is '1', not an integer; {ANSWER_CURE}"),
     "a list of 150,000 characters as question": (
@@ -516,8 +516,8 @@ REFUSED_ROWS: dict[str, tuple[dict[str, Any], str]] = {
 
 NO_PATH = "give the encoded image, or the path of an image file relative to the dataset's folder"
 OUTSIDE = (
-    "is not named from within the dataset's folder; move the file into that folder and give its path from there, with "
-    "forward slashes"
+    "is not a relative path inside the dataset's folder; move the file into that folder and give its path from there, "
+    "with forward slashes"
 )
 IMAGE_FILES: dict[str, tuple[object, str]] = {
     "base64": (
@@ -570,7 +570,7 @@ IMAGE_FILES: dict[str, tuple[object, str]] = {
     "no image": (None, f"it has no `image`; {NO_PATH}"),
 }
 
-NO_IMAGE = f"its image begins as none of the known formats do; {WHOLE_IMAGE}"
+NO_IMAGE = f"its image does not begin like any known format; {WHOLE_IMAGE}"
 UNRECOGNISABLE_SENTENCES = {
     **dict.fromkeys(UNRECOGNISABLE_IMAGES, NO_IMAGE),
     "zero bytes": f"its image is empty; {WHOLE_IMAGE}",
@@ -665,11 +665,11 @@ DATASETS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a name beyond measure": (
         lambda folder: "x" * 300,
-        "dataset '*' cannot be read (File name too long); name one that can be",
+        "dataset '*' cannot be read (File name too long); name a readable one",
     ),
     "a folder without permission": (
         locked,
-        "dataset '/*/locked' cannot be read (Permission denied); name one that can be",
+        "dataset '/*/locked' cannot be read (Permission denied); name a readable one",
     ),
     "an empty folder": (
         lambda folder: folder,
@@ -714,11 +714,11 @@ DATASETS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a link to nothing in a folder": (
         lambda folder: link("data.jsonl", "nothing")(folder).parent,
-        "data.jsonl is a folder, a device or a link to nothing; put a parquet or JSONL file in its place",
+        "data.jsonl is a folder, a device or a broken link; put a parquet or JSONL file in its place",
     ),
     "a dataset of the hub without a network": (
         lambda folder: "owner/name",
-        "dataset 'owner/name' is not wholly on this machine and the hub is out of reach (*); correct the path, or *",
+        "dataset 'owner/name' is not complete on this machine and the hub is out of reach (*); correct the path, or *",
     ),
 }
 
@@ -867,15 +867,18 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path, name: 
 
 BUNDLED = str(DEMONSTRATION_MODEL)
 MODEL_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown backend": ({"backend": "zzz"}, "backend 'zzz' is none of lmms-eval's models; `benchc info` lists them"),
+    "an unknown backend": (
+        {"backend": "zzz"},
+        "backend 'zzz' is not one of lmms-eval's models; `benchc info` lists them",
+    ),
     "a misspelt backend": (
         {"backend": "qwen2_5_vll"},
-        "backend 'qwen2_5_vll' is none of lmms-eval's models; close to it: qwen2_5_vl, *",
+        "backend 'qwen2_5_vll' is not one of lmms-eval's models; close to it: qwen2_5_vl, *",
     ),
-    "a number as backend": ({"backend": 7}, "backend '7' is none of lmms-eval's models; `benchc info` lists them"),
+    "a number as backend": ({"backend": 7}, "backend '7' is not one of lmms-eval's models; `benchc info` lists them"),
     "a backend of another family": (
         {"backend": "qwen2_5_vl", "pretrained": BUNDLED},
-        "backend 'qwen2_5_vl' is made for qwen2_5_vl, and '*' is a checkpoint of llava: leave backend out, or name one "
+        "backend 'qwen2_5_vl' is made for qwen2_5_vl, but '*' is a checkpoint of llava: leave backend out, or name one "
         "for this family",
     ),
     "a backend without pretrained": (
@@ -888,7 +891,7 @@ MODEL_SETTINGS: dict[str, tuple[dict[str, Any], str]] = {
         "backend 'llava_hf' could not be loaded with device, *, temperature_of_sampling (*): correct these "
         "arguments, or name another checkpoint",
     ),
-    "a backend that is no model": ({"backend": "dummy"}, "backend 'dummy' holds no transformers model *, or leave *"),
+    "a backend that is no model": ({"backend": "dummy"}, "backend 'dummy' has no transformers model *, or leave *"),
     "a misspelt argument": (
         {"pretraned": "x"},
         "argument 'pretraned' is unknown to benchc and to the image processor *; close to it: pretrained",
@@ -930,20 +933,19 @@ def test_a_wrong_setting_of_the_model_is_one_sentence(name: str) -> None:
 # What a model answers.
 
 MIXED = (
-    "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
-    "where it must return one of the two"
+    "the backend returned both log-likelihoods (negative) and mean losses (positive), but it must return one of the two"
 )
-UNREADABLE_ANSWER = "is not a pair of a number and a truth value: use a backend that answers `loglikelihood` requests"
+UNREADABLE_ANSWER = "is not a pair of a number and a boolean: use a backend that answers `loglikelihood` requests"
 ANSWERS: dict[str, tuple[list[Any], tuple[float, float] | str]] = {
-    "nan": ([(NAN, False), (-1.0, True)], "option 0: the backend answered nan: try float32 or bfloat16"),
-    "nan beside a loss": ([(NAN, False), (0.5, True)], "option 0: the backend answered nan: try float32 or bfloat16"),
+    "nan": ([(NAN, False), (-1.0, True)], "option 0: the backend returned nan: try float32 or bfloat16"),
+    "nan beside a loss": ([(NAN, False), (0.5, True)], "option 0: the backend returned nan: try float32 or bfloat16"),
     "numpy's nan": (
         [(-1.0, True), (np.float32(NAN), False)],
-        "option 1: the backend answered nan: try float32 or bfloat16",
+        "option 1: the backend returned nan: try float32 or bfloat16",
     ),
     "+inf": (
         [(INF, True), (-1.0, False)],
-        "option 0: the backend answered a log-likelihood of +inf, which is impossible: try float32 or bfloat16",
+        "option 0: the backend returned a log-likelihood of +inf, which is impossible: try float32 or bfloat16",
     ),
     "-inf for all": (
         [(-INF, False), (-INF, False)],
@@ -953,8 +955,8 @@ ANSWERS: dict[str, tuple[list[Any], tuple[float, float] | str]] = {
     "all equal": ([(-2.0, False), (-2.0, False)], (-2.0, -2.0)),
     "zeros": (
         [(0.0, True), (0.0, True)],
-        "the probabilities of its options sum to 2, which is more than 1, as raw logits or a changed distribution do: "
-        "use a backend that returns log-likelihoods",
+        "the probabilities of its options sum to 2, which is more than 1, as with raw logits or a changed "
+        "distribution: use a backend that returns log-likelihoods",
     ),
     "beyond all measure": ([(-1e308, False), (-5e-324, True)], (-1e308, -5e-324)),
     "both signs": ([(-1.0, True), (0.5, False)], MIXED),
@@ -1119,7 +1121,7 @@ def test_a_command_that_fails_says_so_in_one_sentence_and_by_its_exit_status(
 def test_the_exit_status_and_the_terminal_of_lmms_eval_tell_of_a_wrong_argument(terminals: Terminals) -> None:
     """lmms-eval prints the traceback of what fails, logs its sentence once, and exits with 0 unless it is to debug."""
     terminal = terminals("a misspelt backend")
-    sentence = "backend 'qwen2_5_vll' is none of lmms-eval's models; close to it: qwen2_5_vl"
+    sentence = "backend 'qwen2_5_vll' is not one of lmms-eval's models; close to it: qwen2_5_vl"
     assert terminal.output.count(sentence) == 1
     assert f"Error during evaluation: {sentence}" in terminal.output
     assert terminal.errors.splitlines()[-1].startswith(f"ValueError: {sentence}")
@@ -1139,7 +1141,7 @@ def test_a_row_that_asks_no_question_ends_a_run_before_it_begins(terminals: Term
 def test_an_image_cut_in_half_costs_its_own_pairs(terminals: Terminals) -> None:
     terminal = terminals("an image cut in half")
     reason = (
-        "its image cannot be decoded (it is truncated); replace it by a whole PNG, JPEG, GIF, BMP, WebP or TIFF file"
+        "its image cannot be decoded (it is truncated); replace it by an intact PNG, JPEG, GIF, BMP, WebP or TIFF file"
     )
     told = [line for line in terminal.output.splitlines() if reason in line]
     assert len(told) == 3

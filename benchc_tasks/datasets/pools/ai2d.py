@@ -16,7 +16,7 @@ __all__ = ["AI2D"]
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: a list of options, the answer's index written as text; the row's number is its id."""
+    """Map a row with a list of options and the answer's index as text; the row's number is its id."""
     options = option_texts(row["options"])
     return sample_of(
         "ai2d", number, row["image"], text_of(row["question"]), options, numbered_index(row["answer"]), AI2D.title

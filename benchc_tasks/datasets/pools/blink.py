@@ -20,11 +20,11 @@ __all__ = ["BLINK"]
 IMAGES = ("image_1", "image_2", "image_3", "image_4")
 
 CHOICES = re.compile(r"\s*Select from the following (?:choices|options)\.?\s*(?:\([A-Z]\).*)?\Z", re.DOTALL)
-"""The text behind the question in `prompt`: our own prompt lists the options."""
+"""Matches the text after the question in `prompt`; our own prompt lists the options."""
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: up to four images in columns of their own, a list of options, the answer a letter in brackets.
+    """Map a row with up to four image columns, a list of options, and an answer letter in brackets.
 
     lmms-eval asks `prompt`, which says more than `question`, such as what the marks in the image are.
     """

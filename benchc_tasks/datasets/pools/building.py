@@ -1,4 +1,4 @@
-"""Build a pool from rows: a dataset, and a report of the rows that were left out and why."""
+"""Build a pool from rows: a dataset, and a report of the rows that were left out, with reasons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["DATASET_FILE", "REPORT_FILE", "PoolReport", "build_pool", "samples_o
 
 DATASET_FILE, REPORT_FILE = "data.parquet", "pool.json"
 
-LETTERS_TAKEN_OFF = "the options carried their letters already, which were taken off"
+LETTERS_TAKEN_OFF = "the options already had letters, which were removed"
 
 
 @dataclass
@@ -30,15 +30,15 @@ class PoolReport:
     Attributes
     ----------
     source : str
-        Where they came from.
+        The source of the rows.
     rows, samples : int
-        How many were read, and how many became samples.
+        The number of rows read, and the number that became samples.
     left_out : dict of str to list of str
-        For each reason the rows that it kept out.
+        The rows left out, by reason.
     changed : dict of str to list of str
-        For each change the ids of the samples that it was made to.
+        The ids of changed samples, by change.
     fingerprint : str
-        Of the pool.
+        The pool's fingerprint.
     """
 
     source: str
@@ -59,7 +59,7 @@ def samples_of(benchmark: Benchmark, rows: Iterable[Row], report: PoolReport) ->
     Yields
     ------
     dict
-        A sample whose id is its own, and whose image has a head that can be read.
+        A sample with a unique id and an image whose head is readable.
     """
     seen: set[str] = set()
     for number, row in enumerate(rows):
@@ -67,7 +67,7 @@ def samples_of(benchmark: Benchmark, rows: Iterable[Row], report: PoolReport) ->
         try:
             sample = benchmark.to_sample(row, number)
             if sample["id"] in seen:
-                raise NotASampleError("the id is that of an earlier row")
+                raise NotASampleError("an earlier row has the same id")
             if head_problem(sample["image"][:HEAD_BYTES]):
                 raise NotASampleError("the image cannot be decoded")
         except NotASampleError as reason:
@@ -95,16 +95,16 @@ def build_pool(
     Returns
     -------
     PoolReport
-        The same, with the pool's fingerprint.
+        The same report, with the pool's fingerprint.
 
     Raises
     ------
     DatasetError
-        If no row is a sample, or the folder is in use; nothing is written then.
+        If no row is a sample, or the folder is not empty; then nothing is written.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DatasetError(
-            f"the output {quoted(str(output))} is there already and not empty; name another folder with -o"
+            f"the output {quoted(str(output))} already exists and is not empty; name another folder with -o"
         )
 
     def counted() -> Iterator[Sample]:

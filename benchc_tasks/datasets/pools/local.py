@@ -21,15 +21,15 @@ COLUMNS = ("id", "image", "question", "options", "answer")
 def own_samples(jsonl: Path, images: Path, report: PoolReport) -> Iterator[Sample]:
     """Read your own questions.
 
-    A faulty row is refused, not left out: it can be corrected, and must not get lost.
+    A faulty row is refused, not left out, because you can correct it.
 
     Parameters
     ----------
     jsonl : Path
         One object a line: `id`, `image` (a path relative to `images`), `question`, `options`, `answer` (an index from
-        0, a letter, or the right option's text), and perhaps `source` and `category`.
+        0, a letter, or the right option's text), and optionally `source` and `category`.
     images : Path
-        The folder that the images' paths start from.
+        The folder that image paths are relative to.
     report : PoolReport
         Counts the rows.
 
@@ -68,7 +68,7 @@ def _image(folder: Path, path: Any, name: str) -> bytes:
 
 
 def _answer(answer: Any, options: Any, name: str) -> Any:
-    """Return the index of the right option; a value that is not text is left to the dataset's own check."""
+    """Return the index of the right option; the dataset's own check handles values that are not text."""
     if not isinstance(answer, str) or not isinstance(options, list) or not all(isinstance(o, str) for o in options):
         return answer
     try:

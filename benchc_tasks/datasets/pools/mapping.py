@@ -1,7 +1,7 @@
 """Turn a benchmark's row into a sample, or into the counted reason for leaving it out.
 
-Every conversion of a field stands here and raises `NotASampleError` for a value that it cannot read, whatever its type:
-one bad row never costs the pool.
+All conversions of fields are here. They raise `NotASampleError` for any value that they cannot read, of any type, so
+one bad row never ends the build.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ class Benchmark:
     name : str
         The name in `benchc pool`.
     title : str
-        For people, and the samples' `source`.
+        The name shown to users, and the samples' `source`.
     hub_id : str
         The dataset that lmms-eval's task reads.
     configurations : tuple of str
-        Of that dataset, in this order; empty where it has none.
+        The configurations of that dataset, in this order; empty if it has none.
     split : str
-        The one that lmms-eval's task evaluates.
+        The split that lmms-eval's task evaluates.
     columns : tuple of str
         Columns that the mapping needs.
     to_sample : callable
-        From a row and its number to a sample; raises NotASampleError where the row is left out.
+        From a row and its number to a sample; raises NotASampleError to leave the row out.
     reference : str
         lmms-eval's task, whose YAML and utils define the columns.
     """
@@ -87,7 +87,7 @@ def sample_of(
     Raises
     ------
     NotASampleError
-        If it is not a question with one image, two to 26 different options and a right one among them.
+        If it is not a question with one image, two to 26 different options, and one of them right.
     """
     if len(options) < 2:
         raise NotASampleError("fewer than two options")
@@ -96,7 +96,7 @@ def sample_of(
     if len(set(options)) < len(options):
         raise NotASampleError("an option is repeated")
     if not 0 <= answer < len(options):
-        raise NotASampleError("the answer is none of the options")
+        raise NotASampleError("the answer is not one of the options")
     if question is None:
         raise NotASampleError("the question is empty")
     return {
@@ -111,7 +111,7 @@ def sample_of(
 
 
 def text_of(value: object) -> str | None:
-    """Return a value's text without the white space around it; None where it is absent.
+    """Return a value's text without the white space around it; None if it is absent.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def text_of(value: object) -> str | None:
     if is_absent(value):
         return None
     if not isinstance(value, (str, int, float)):
-        raise NotASampleError("a text is of another type")
+        raise NotASampleError("a text has the wrong type")
     text = str(value).strip()
     try:
         text.encode()
@@ -131,17 +131,17 @@ def text_of(value: object) -> str | None:
 
 
 def option_texts(values: object) -> list[str]:
-    """Return the texts of options; absent ones at the end do not count.
+    """Return the texts of options; absent ones at the end are ignored.
 
     Parameters
     ----------
     values : list or tuple
-        A text each, in the order of the letters.
+        One text for each option, in the order of the letters.
 
     Raises
     ------
     NotASampleError
-        If it is not a list, holds something other than text and numbers, or lacks an option before another.
+        If it is not a list, holds something other than text and numbers, or has an absent option before another.
     """
     if not isinstance(values, (list, tuple)):
         raise NotASampleError("the options are not a list")
@@ -171,7 +171,7 @@ def encoded_image(image: object) -> bytes:
 
 
 def single_image(images: object) -> object:
-    """Return the image of a column that holds one, or a list of one.
+    """Return the image of a column that holds one image, or a list of one.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def lettered_index(answer: object) -> int:
 
 
 def numbered_index(answer: object) -> int:
-    """Return the index that an answer is: a whole number, or its digits.
+    """Return an answer's index, given as a whole number or its digits.
 
     Raises
     ------

@@ -17,13 +17,13 @@ from benchc_tasks.datasets.pools.mapping import (
 __all__ = ["FIRST_COPY", "MMBENCH"]
 
 FIRST_COPY = 1_000_000
-"""The index of a copy with rotated options is the question's index and a multiple of this."""
+"""The index of a copy with rotated options is the question's index plus a multiple of this."""
 
 OPTIONS = "ABCDE"
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: a hint and a question, options in columns of their own, a letter."""
+    """Map a row with a hint, a question, one column for each option, and a letter."""
     index = number_of(row["index"])
     if index is None:
         raise NotASampleError("the row has no index")

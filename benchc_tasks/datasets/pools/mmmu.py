@@ -25,10 +25,10 @@ MOST_CHARACTERS = 20_000
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: the options are a list written as Python writes it, the answer is a letter.
+    """Map a row: the options are a list in Python's notation, the answer is a letter.
 
-    The question's text marks where its images belong. Here the image comes first: a mark at either end is removed, one
-    within a sentence becomes the words that it stands for.
+    Marks in the question's text show where its images belong. Here the image comes first, so a mark at the start or the
+    end is removed, and a mark within a sentence becomes its words.
     """
     if text_of(row["question_type"]) != "multiple-choice":
         raise NotASampleError("an open question, without options")
@@ -54,13 +54,13 @@ def _to_sample(row: Row, number: int) -> Sample:
 def _listed(written: object) -> object:
     if not isinstance(written, str):
         return written
-    # Python's parser is meant for programs: a long or deep text may take all memory or end it.
+    # A long or deeply nested text can exhaust the memory of Python's parser, or crash it.
     if len(written) > MOST_CHARACTERS:
-        raise NotASampleError("the options cannot be read as a list")
+        raise NotASampleError("the options are not a readable list")
     try:
         return ast.literal_eval(written.strip())
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        raise NotASampleError("the options cannot be read as a list") from error
+        raise NotASampleError("the options are not a readable list") from error
 
 
 def _without_marks(question: str) -> str:

@@ -8,13 +8,13 @@ from benchc_tasks.datasets.pools.written_options import split_options
 __all__ = ["MMSTAR"]
 
 MARKS = (r"(?:,\s*|\s)LETTER:\s*", r"\s\(LETTER\)\s*", r"\sLETTER\.\s+")
-"""Forms of an option in the question: `A: cat, B: dog`, `(A) cat` or `A. cat`, each behind white space."""
+"""Forms of an option in the question: `A: cat, B: dog`, `(A) cat` or `A. cat`, each after white space."""
 
 HEADINGS = ("options:", "choices:")
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: the options stand in the question's text, the answer is a letter."""
+    """Map a row: the question's text contains the options, the answer is a letter."""
     question, options = split_options(f" {text_of(row['question']) or ''}", MARKS, in_lines=False)
     for heading in HEADINGS:
         if question.lower().endswith(heading):

@@ -1,4 +1,4 @@
-"""Read the rows of a benchmark from a local copy or from the hub, one by one and with their images undecoded."""
+"""Read the rows of a benchmark from a local copy or from the hub, one by one, without decoding images."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ PARQUET, JSONL = ".parquet", (".jsonl", ".jsonl.gz")
 
 
 def local_rows(path: Path, columns: tuple[str, ...], with_images: bool = True) -> Iterator[dict[str, Any]]:
-    """Read the rows of a local copy; class labels have their names.
+    """Read the rows of a local copy; class labels become names.
 
     Parameters
     ----------
     path : Path
-        A parquet or JSONL file, or a folder with parquet or JSONL files at any depth; read in the order of their names.
+        A parquet or JSONL file, or a folder with parquet or JSONL files at any depth, read in the order of their names.
         An image in a JSONL file is a path relative to it.
     columns : tuple of str
-        Those that each file must have. A row of a JSONL file that lacks one has None there.
+        The columns that each file must have. If a row of a JSONL file lacks one, its value is None.
     with_images : bool
-        True to read the image files of a JSONL file: an image is then `{"bytes": ..., "path": ...}`, its bytes None
-        where the file cannot be read.
+        True to read the image files of a JSONL file. An image is then `{"bytes": ..., "path": ...}`; if its file cannot
+        be read, the bytes are None.
 
     Raises
     ------
@@ -51,50 +51,50 @@ def local_rows(path: Path, columns: tuple[str, ...], with_images: bool = True) -
 
 
 def hub_rows(benchmark: Benchmark, revision: str | None = None) -> Iterator[dict[str, Any]]:
-    """Read the rows of a benchmark from the Hugging Face hub, or from its cache; class labels have their names.
+    """Read the rows of a benchmark from the Hugging Face hub, or from its cache; class labels become names.
 
     Raises
     ------
     DatasetError
-        If it cannot be had; one sentence with another way to get it.
+        If it cannot be downloaded; one sentence names another way to get it.
     """
-    # Slow to import, and not needed where the data are on this machine.
+    # Slow to import, and not needed for local data.
     from datasets import load_dataset
 
     for configuration in benchmark.configurations or (None,):
         try:
             found = load_dataset(benchmark.hub_id, configuration, split=benchmark.split, revision=revision)
-        # The hub is out of reach, for one of many reasons.
+        # The hub cannot be reached, for one of many reasons.
         except Exception as error:
             raise DatasetError(
-                f"{benchmark.hub_id} cannot be had from the hub ({reason_of(error)}); "
-                "give a copy in its columns with --from PATH"
+                f"{benchmark.hub_id} cannot be downloaded from the hub ({reason_of(error)}); "
+                "give a copy that has its columns with --from PATH"
             ) from error
         decode = _decoder(found.features.to_dict())
         for batch in found.with_format("arrow").iter(ROWS_AT_ONCE):
-            # As Arrow holds them images are bytes and paths: nothing is decoded.
+            # In Arrow, images are bytes and paths, so nothing is decoded.
             yield from map(decode, batch.to_pylist())
 
 
 def read_image(folder: Path, name: str) -> bytes:
-    """Read an image file that lies in a folder.
+    """Read an image file inside a folder.
 
     Raises
     ------
     DatasetError
-        If it lies elsewhere, or cannot be read.
+        If it is outside the folder, or cannot be read.
     """
     try:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise DatasetError(f"the image file {quoted(name)} does not lie in the folder of the images; move it there")
-        # A pipe would keep its reader waiting, and a device need not end.
+            raise DatasetError(f"the image file {quoted(name)} is not in the folder of the images; move it there")
+        # Reading a pipe could block forever, and a device may never end.
         if path.exists() and not path.is_file():
             raise DatasetError(f"the image file {quoted(name)} is a folder or a device; give the path of an image file")
         return path.read_bytes()
     except DatasetError:
         raise
-    # A null byte in a name is a ValueError, a loop of links a RuntimeError.
+    # A null byte in a name raises ValueError, a loop of links RuntimeError.
     except (OSError, ValueError, RuntimeError) as error:
         raise DatasetError(
             f"the image file {quoted(name)} cannot be read ({reason_of(error)}); put it in the folder"
@@ -156,18 +156,18 @@ def _check_columns(present: Any, columns: tuple[str, ...], path: Path) -> None:
     if missing:
         raise DatasetError(
             f"{path.name} has no column {', '.join(map(repr, missing))}; "
-            "give a copy in the columns that lmms-eval's task reads"
+            "give a copy with the columns that lmms-eval's task reads"
         )
 
 
 def _decoder(features: Mapping[str, Feature]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return what puts the names of class labels into a row."""
+    """Return a function that replaces the class labels of a row by their names."""
     decode = label_decoder(features)
     return decode if decode is not None else lambda row: row
 
 
 def _with_image(value: Any, folder: Path, column: str) -> Any:
-    """Put an image file's bytes beside its path."""
+    """Add an image file's bytes to its path."""
     if not column.startswith("image"):
         return value
     if isinstance(value, list):

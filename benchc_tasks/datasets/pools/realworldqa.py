@@ -1,4 +1,4 @@
-"""RealWorldQA, its multiple-choice questions: lmms-eval's `realworldqa`."""
+"""RealWorldQA, only multiple-choice questions: lmms-eval's `realworldqa`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MARK = r"(?:^|\n)\s*LETTER\.\s+"
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: options and instruction stand in the question's text, the answer is a letter; others are open.
+    """Map a row: the question contains options and instruction, the answer is a letter; open questions are left out.
 
     The row's number is its id.
     """

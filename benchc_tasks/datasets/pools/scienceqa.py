@@ -1,4 +1,4 @@
-"""ScienceQA, the questions with an image: lmms-eval's `scienceqa_img`."""
+"""ScienceQA, only questions with an image: lmms-eval's `scienceqa_img`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SCIENCEQA"]
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: a list of two to five options, the answer's index, perhaps a hint; its number is its id."""
+    """Map a row with two to five options, the answer's index, and sometimes a hint; its number is its id."""
     if row["image"] is None:
         raise NotASampleError("no image")
     hint, question = text_of(row.get("hint")), text_of(row["question"])

@@ -1,4 +1,4 @@
-"""SEED-Bench, the questions about single images: lmms-eval's `seedbench`."""
+"""SEED-Bench, only questions about single images: lmms-eval's `seedbench`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPTIONS = ("choice_a", "choice_b", "choice_c", "choice_d")
 
 
 def _to_sample(row: Row, number: int) -> Sample:
-    """Map a row: a list of images, four options in columns of their own, a letter."""
+    """Map a row with a list of images, four option columns, and a letter."""
     if text_of(row["data_type"]) != "image":
         raise NotASampleError("about a video, not an image" if row["data_type"] == "video" else "not about an image")
     kind = text_of(row.get("question_type_id"))

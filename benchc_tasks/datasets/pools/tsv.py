@@ -34,7 +34,7 @@ DATA_VARIABLE = "LMUData"
 """Environment variable of VLMEvalKit's data folder; `~/LMUData` if it is unset."""
 
 LONGEST_INDEX = 64
-"""Characters of `image` up to which it is the index of the row whose picture it shares."""
+"""An `image` of at most this many characters is the index of another row with the same picture."""
 
 _COLUMNS = ("index", "question", "A", "B")
 
@@ -45,7 +45,7 @@ def tsv_images(path: Path) -> Path:
 
 
 def tsv_rows(path: Path) -> Iterator[Row]:
-    """Read the rows of a TSV file; every field is text, and only an empty field is empty.
+    """Read the rows of a TSV file; every field is text, and only an empty field is absent.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def tsv_rows(path: Path) -> Iterator[Row]:
     Yields
     ------
     dict of str to str
-        A row; where `image` was another row's index, `image` is that row's picture.
+        A row. If its `image` was another row's index, it is replaced by that row's picture.
 
     Raises
     ------
     DatasetError
-        If it cannot be read as a TSV file with the columns `index`, `question`, `A`, `B` and `image` or `image_path`.
+        If it is not a TSV file with the columns `index`, `question`, `A`, `B`, and `image` or `image_path`.
     """
     shared = {row["image"].strip() for row in _raw_rows(path) if _is_index(row.get("image"))}
     pictures = {
@@ -81,7 +81,7 @@ def tsv_benchmark(path: Path, images: Path) -> Benchmark:
     path : Path
         The file; its stem is the benchmark's name in ids and sources.
     images : Path
-        The folder that `image_path` starts from.
+        The folder that `image_path` is relative to.
     """
     return Benchmark(
         name=path.stem,
@@ -140,7 +140,7 @@ def _is_index(image: str | None) -> bool:
 
 
 def _raw_rows(path: Path) -> Iterator[dict[str, str]]:
-    # A field holds a picture; the largest limit that every platform takes.
+    # Fields hold pictures, so use the largest limit that every platform accepts.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,7 +1,7 @@
-r"""Split a question's text from the options that are written out in it.
+r"""Separate a question's text from the options written in it.
 
-A text is taken only if it is certain that its options are complete: an option such as `right\nC ahead` holds another
-one whose mark is written in another way.
+A text is used only if its options are certainly complete. For example, the option `right\nC ahead` contains another
+option with a different mark.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ class _Split:
 
 
 def split_options(text: str, marks: Sequence[str], *, in_lines: bool) -> tuple[str, list[str]]:
-    r"""Split a text whose options are written out in it.
+    r"""Separate a text from the options written in it.
 
     Parameters
     ----------
     text : str
-        The question, and behind it the options, each after its letter: A, B, C, ...
+        The question, followed by the options, each after its letter: A, B, C, ...
     marks : sequence of str
-        The ways in which a letter may be marked: regular expressions of what stands around it, with `LETTER` in its
-        place. Only one of them may fit.
+        The possible marks of a letter: regular expressions in which `LETTER` stands for the letter. Only one of them
+        may match.
     in_lines : bool
-        True where each option stands on a line of its own, so that a letter within a line marks nothing.
+        True if each option is on a separate line, so that a letter within a line is not a mark.
 
     Returns
     -------
     question : str
         The text before the options.
     options : list of str
-        Absent ones at the end do not count.
+        The texts of the options; absent ones at the end are ignored.
 
     Raises
     ------
     NotASampleError
-        If there are not at least A and B, the options stand there twice, or one holds the mark of another.
+        If A or B is missing, if the options occur twice, or if one contains the mark of another.
 
     Examples
     --------
@@ -59,20 +59,20 @@ def split_options(text: str, marks: Sequence[str], *, in_lines: bool) -> tuple[s
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     fitting = [(split, mark) for mark in marks if (split := _split(text, mark)) is not None]
     if not fitting:
-        raise NotASampleError("no options are found in the question's text")
+        raise NotASampleError("the question's text has no options")
     split, mark = fitting[0]
     if len(fitting) > 1 or _split(f" {split.question}", mark) is not None:
-        raise NotASampleError("options stand twice in the question's text")
+        raise NotASampleError("options occur twice in the question's text")
     for index, option in enumerate(split.options):
         if any(re.search(pattern, f" {option}") for pattern in _other_marks(split, index, mark, in_lines)):
-            raise NotASampleError("an option holds the mark of another one")
+            raise NotASampleError("an option contains the mark of another one")
         if "\n" in option:
-            raise NotASampleError("an option runs over several lines")
+            raise NotASampleError("an option has several lines")
     return split.question, option_texts(split.options)
 
 
 def _split(text: str, mark: str) -> _Split | None:
-    # The last A from which a B follows: an earlier one may belong to the question's own words.
+    # The last A that is followed by a B, because an earlier A may be a word of the question.
     for first in reversed(list(re.finditer(mark.replace("LETTER", "A"), text))):
         marks = [first]
         for letter in LETTERS[1:]:
@@ -88,14 +88,14 @@ def _split(text: str, mark: str) -> _Split | None:
 
 
 def _other_marks(split: _Split, index: int, mark: str, in_lines: bool) -> list[str]:
-    """List patterns of a later option's mark, in whatever form; the options' own form first."""
+    """List patterns for the mark of a later option in any form, beginning with the options' own form."""
     later = LETTERS[index + 1 :]
     if not later:
         return []
     upper, lower, either = f"[{later}]", f"[{later.lower()}]", f"[{later}{later.lower()}]"
     patterns = [
         mark.replace("LETTER", upper),
-        # At the beginning of a line any letter by itself is a mark.
+        # A single letter at the beginning of a line is a mark.
         rf"\n{_OPENERS}{upper}(?![\w'\u2019])",
         rf"\n{_OPENERS}{lower}[{_CLOSERS}]",
         rf"[\s,;][(\[\uff08\u3010]{either}[)\]\uff09\u3011]",
@@ -104,5 +104,5 @@ def _other_marks(split: _Split, index: int, mark: str, in_lines: bool) -> list[s
     if in_lines or index < len(split.options) - 1:
         return patterns
     patterns.append(rf"[,;]\s*[{later[:2]}](?=[\s.])")
-    # Where no comma stands between options, the next letter may stand there just as bare.
+    # Without commas between options, a bare letter may be the next mark.
     return patterns if any("," in mark for mark in split.separators) else [*patterns, rf"\s{later[0]}\s+\S"]

@@ -251,7 +251,7 @@ def _facts_of_hub(hub_id: str, revision: str) -> tuple[str | None, str | None]:
         raise _RevisionGoneError(f"{hub_id} has no revision {quoted(revision)} on the hub") from error
     # The hub is out of reach, for one of many reasons.
     except Exception as error:
-        raise DatasetError(f"{hub_id} cannot be had from the hub ({reason_of(error)})") from error
+        raise DatasetError(f"{hub_id} cannot be downloaded from the hub ({reason_of(error)})") from error
     return info.sha, _licence(vars(info.card_data) if info.card_data else {})
 
 

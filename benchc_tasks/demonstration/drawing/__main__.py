@@ -60,9 +60,9 @@ class Sample:
 
 
 def draw_sample(index: int) -> Sample:
-    """Draw a sample of the evaluation split; each index has a random stream of its own.
+    """Draw a sample of the evaluation split; each index has its own random stream.
 
-    Question types take turns, and within a type so do the letters of the right answer.
+    Question types alternate, and so do the letters of the right answer within a type.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def draw_sample(index: int) -> Sample:
     Returns
     -------
     Sample
-        The same one for the same index, however many others are drawn.
+        The sample, which depends only on the index.
     """
     rng = np.random.default_rng([Split.EVALUATION.value, _SEED, index])
     category = CATEGORIES[index % len(CATEGORIES)]
@@ -89,7 +89,7 @@ def write(folder: Path) -> Path:
     Parameters
     ----------
     folder
-        Where to; made if it is not there.
+        The folder to write to; it is created if it does not exist.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Multiple-choice questions about a scene, six types of them, each with one right option."""
+"""Ask multiple-choice questions of six types about a scene, each with one right option."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Question:
     category
         The question's type, one of `CATEGORIES`.
     subject
-        The word for the thing that it asks about, where it names one.
+        The word for the thing that the question asks about, if it names one.
     """
 
     text: str
@@ -48,14 +48,15 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "digit": ("Which digit is in the picture?", "Which digit is written here?"),
     "relation": ("Which shape is {}?", "What shape stands {}?"),
 }
-"""The wordings of each question type; a gap takes the name of what is asked about."""
+"""The wordings of each question type; `{}` stands for the subject."""
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question's text, its right answer, the words that options are drawn from, and what else the scene shows.
+    """A question's text, its right answer, the words for options, and tempting wrong answers.
 
-    What else it shows are the tempting options: the other shapes' colours where a colour is asked for.
+    Tempting answers are other things in the scene, such as the colours of the other shapes for a question about a
+    colour.
     """
 
     text: str
@@ -123,7 +124,7 @@ _DIRECTIONS: dict[str, tuple[int, int]] = {
 
 
 def _furthest(scene: Scene, direction: str) -> Thing | None:
-    """Return the shape that lies furthest in a direction, if one does by a whole row or column."""
+    """Return the shape that is furthest in a direction, if it leads by at least one row or column."""
     axis, sign = _DIRECTIONS[direction]
     reach = [sign * (thing.cell // 3 if axis else thing.cell % 3) for thing in scene.shapes]
     if len(reach) < 2 or reach.count(max(reach)) != 1:
@@ -150,17 +151,17 @@ _THINGS: dict[str, tuple[tuple[int, ...], bool]] = {
     "digit": ((0, 1, 2), True),
     "relation": ((2,), False),
 }
-"""For each type, the numbers of shapes in its scenes and whether a digit stands among them."""
+"""For each type, the possible numbers of shapes in its scenes, and True if the scenes have a digit."""
 
 
 def draw_scene_for(category: str, split: Split, rng: np.random.Generator) -> Scene:
-    """Compose a scene that questions of a type can be asked about."""
+    """Compose a scene that fits questions of a type."""
     numbers, with_digit = _THINGS[category]
     return draw_scene(int(rng.choice(numbers)), with_digit, split, rng)
 
 
 def phrases() -> tuple[str, ...]:
-    """Return every wording, the directions of relations filled in; other gaps are left open."""
+    """Return every wording with the directions of relations filled in; other gaps stay open."""
     fixed = [phrase for category in CATEGORIES if category != "relation" for phrase in PHRASES[category]]
     relations = [phrase.format(direction) for phrase in PHRASES["relation"] for direction in _DIRECTIONS]
     return (*fixed, *relations)
@@ -193,12 +194,12 @@ def ask(
     rng
         Source of the wording, of the wrong options and of the order.
     options
-        How many options.
+        The number of options.
     answer
-        Index that the right option shall have; drawn if it is left out.
+        Index of the right option; by default random.
     tempting
-        Whether what else the scene shows stands among the options: another shape's colour where a colour is asked
-        for. Questions about relations always have such options.
+        True to include other things of the scene as wrong options, such as another shape's colour for a question about
+        a colour. Questions about relations always have such options.
 
     Returns
     -------

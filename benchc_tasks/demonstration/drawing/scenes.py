@@ -1,8 +1,8 @@
-"""Scenes: up to five coloured shapes, or a handwritten digit among them, over a textured background.
+"""Draw scenes: up to five coloured shapes, or a handwritten digit with shapes, over a textured background.
 
-A scene is drawn in two steps. `draw_scene` composes it (what stands where), `render` paints it; both take all their
-randomness from a generator that is handed in. Evaluation and training never share a scene: a scene's composition
-decides, by its hash, to which of the two it belongs (`Split`), and each has digit glyphs of its own.
+A scene is drawn in two steps: `draw_scene` composes it from things and places, and `render` paints it. Both take all
+randomness from a generator argument. Evaluation and training never share a scene: the hash of its composition decides
+to which of the two it belongs (`Split`). They also have different digit glyphs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _HELD_OUT_SHARE = 8  # one composition in eight belongs to evaluation
 
 
 class Split(Enum):
-    """Which scenes: those that may be evaluated on, or those that may be trained on."""
+    """The scenes for evaluation, or those for training."""
 
     EVALUATION = 0
     TRAINING = 1
@@ -49,7 +49,7 @@ class Split(Enum):
 
 @dataclass(frozen=True)
 class Thing:
-    """A shape or a digit that stands in a scene.
+    """A shape or a digit in a scene.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows: its things and the texture behind them."""
+    """The content of a picture: its things and the texture behind them."""
 
     things: tuple[Thing, ...]
     texture: str
@@ -102,12 +102,12 @@ class Scene:
 
     @property
     def composition(self) -> str:
-        """Which things stand where, in words: two scenes of the same composition count as the same scene."""
+        """The things and their places in words; two scenes with the same composition count as the same scene."""
         return " ".join(sorted(f"{thing.colour}-{thing.kind}-{thing.place}" for thing in self.things))
 
 
 def split_of(scene: Scene) -> Split:
-    """Tell to which split a scene's composition belongs."""
+    """Return the split of a scene's composition."""
     held_out = zlib.crc32(scene.composition.encode()) % _HELD_OUT_SHARE == 0
     return Split.EVALUATION if held_out else Split.TRAINING
 
@@ -132,18 +132,18 @@ def draw_scene(shapes: int, with_digit: bool, split: Split, rng: np.random.Gener
     Parameters
     ----------
     shapes
-        How many shapes, 0 to 5; their names and their colours all differ.
+        The number of shapes, 0 to 5; their names and their colours all differ.
     with_digit
-        Whether a digit stands among them.
+        True to add a digit.
     split
         The split that the scene must belong to.
     rng
-        Source of everything random.
+        Source of all random numbers.
 
     Returns
     -------
     Scene
-        Composed anew until its composition belongs to `split`.
+        A scene of `split`; the function repeats the composition until it finds one.
     """
     while True:
         kinds = [str(kind) for kind in rng.choice(list(SHAPES), shapes, replace=False)]
@@ -162,7 +162,7 @@ def draw_scene(shapes: int, with_digit: bool, split: Split, rng: np.random.Gener
 
 
 def _paint(picture: NDArray[np.float32], thing: Thing, colour: NDArray[np.float32]) -> None:
-    """Paint a thing over a picture in place; only the window around it is computed."""
+    """Paint a thing over a picture in place, computing only the window around it."""
     window = int(3 * thing.half)
     left, top = (int(np.clip(round(middle - window / 2), 0, IMAGE_SIZE - window)) for middle in thing.centre)
     inside = (thing.centre[0] - left, thing.centre[1] - top)
@@ -180,7 +180,7 @@ def render(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
     Parameters
     ----------
     scene
-        What to paint.
+        The scene to paint.
     rng
         Source of the background's pattern and of each colour's slight variation.
 

@@ -1,4 +1,4 @@
-"""Shapes as signed distances and handwritten digits as enlarged glyphs: both give a mask in [0, 1]."""
+"""Draw masks in [0, 1]: shapes from signed distances, and handwritten digits from enlarged glyphs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _star(x: Floats, y: Floats) -> Floats:
 
 
 def _heart(x: Floats, y: Floats) -> Floats:
-    # Two round lobes, the point below the straight lines that touch both lobes, and a box that fills the gap.
+    # Two round lobes, a point between the straight lines that touch both lobes, and a box that fills the gap.
     lobes = np.hypot(np.abs(x) - 0.44, y + 0.35) - 0.50
     point = np.maximum(0.765 * np.abs(x) + 0.644 * y - 0.611, -y - 0.028)
     return np.minimum(np.minimum(lobes, point), _box(x, y + 0.10, 0.30, 0.20))
@@ -101,7 +101,7 @@ def shape_mask(shape: str, size: int, centre: tuple[float, float], half: float, 
     Returns
     -------
     ndarray of shape (size, size)
-        How much of each pixel the shape covers.
+        The share of each pixel that the shape covers.
     """
     distance = SHAPES[shape](*_turned(size, centre, half, turn)) * half
     return np.asarray(np.clip(0.5 - distance, 0.0, 1.0), np.float32)
@@ -109,7 +109,7 @@ def shape_mask(shape: str, size: int, centre: tuple[float, float], half: float, 
 
 @lru_cache(maxsize=1)
 def _glyphs() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return scikit-learn's 1,797 handwritten digits, 8 x 8 in [0, 1], and which digit each is."""
+    """Return scikit-learn's 1,797 handwritten digits, 8 x 8 in [0, 1], and the digit that each shows."""
     # Imported here: scikit-learn takes a second to import, and only scenes with digits need it.
     from sklearn.datasets import load_digits
 
@@ -119,7 +119,7 @@ def _glyphs() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 @lru_cache(maxsize=32)
 def glyph_indices(digit: int, held_out: bool) -> tuple[int, ...]:
-    """Return the indices of a digit's glyphs, of the held-out ones or of all others."""
+    """Return the indices of a digit's glyphs: the held-out ones, or all others."""
     _, labels = _glyphs()
     same = np.flatnonzero(labels == digit)
     return tuple(int(index) for index in same if (index % HELD_OUT_EVERY == 0) == held_out)
@@ -138,7 +138,7 @@ def digit_mask(glyph: int, size: int, centre: tuple[float, float], half: float, 
     Returns
     -------
     ndarray of shape (size, size)
-        How much of each pixel the ink covers.
+        The share of each pixel that the ink covers.
     """
     images, _ = _glyphs()
     padded = np.pad(images[glyph], 1)

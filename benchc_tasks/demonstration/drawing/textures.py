@@ -1,4 +1,4 @@
-"""Textured backgrounds of a scene: gradients, blotches, stripes and grain, in muted colours."""
+"""Draw textured backgrounds of a scene: gradients, blotches, stripes and grain, in muted colours."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Settings:
     Attributes
     ----------
     output
-        Folder that the model is written to.
+        Folder for the model.
     seed
         Seed of the weights and of the data.
     steps_scale
@@ -36,7 +36,7 @@ class Settings:
     noise_augmentation
         Largest standard deviation of Gaussian noise on half of the training pictures, on a scale from 0 to 1.
     checkpoints
-        Folder for models from the middle of the last stage; none are kept without it.
+        Folder for models from the middle of the last stage; by default none are kept.
     threads
         Number of processor threads.
     """
@@ -54,7 +54,7 @@ def _say(line: str) -> None:
 
 
 def train(settings: Settings) -> None:
-    """Train the model in its three stages and write it, with its processor, in Hugging Face format.
+    """Train the model in three stages, and write it with its processor in Hugging Face format.
 
     The same seed gives the same data; the bits of the weights also depend on torch's version and on the processor.
 

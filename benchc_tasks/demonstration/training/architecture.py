@@ -82,11 +82,11 @@ def build_model(tokenizer: Any, seed: int) -> Any:
 
 @torch.no_grad()
 def _open_the_residual_stream(model: Any) -> None:
-    """Let every layer of the language model see the words at first, and look at words that are alike.
+    """Initialise the language model so that every layer sees the words, and attends to equal words.
 
-    With the usual start, the first layer writes ten times the norm of the embeddings over them, and the layers above
-    can't tell which word stands where: so the embeddings are strong and the layers add nothing yet. Queries that are
-    the same as keys attend to like words, which is what finding an option or a shape by its name begins with.
+    With the usual initial weights, the output of the first layer has ten times the norm of the embeddings, and the
+    layers above cannot recognise the words. So the embeddings are strong here, and the layers add nothing at first.
+    Queries equal to keys attend to equal words, which helps to find an option or a shape by its name.
     """
     language = model.model.language_model
     torch.nn.init.normal_(language.embed_tokens.weight, std=_EMBEDDING_DEVIATION)
@@ -98,7 +98,7 @@ def _open_the_residual_stream(model: Any) -> None:
 
 
 def image_tokens(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """Return what the language model sees of each picture: one vector a patch, of shape (pictures, 49, 128)."""
+    """Return each picture's image tokens for the language model: one vector a patch, shape (pictures, 49, 128)."""
     patches = model.model.vision_tower(pixels).last_hidden_state[:, 1:]
     tokens: torch.Tensor = model.model.multi_modal_projector(patches)
     return tokens

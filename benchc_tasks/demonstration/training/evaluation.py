@@ -1,4 +1,4 @@
-"""How well a model answers: option probabilities over a list of pictures and questions, in batches."""
+"""Measure how well a model answers: option probabilities for pictures and questions, in batches."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def letter_probabilities(
     prompts: Sequence[tuple[str, Sequence[str]]],
     batch: int = 48,
 ) -> NDArray[np.float64]:
-    """Ask a model multiple-choice questions by the benchmark's own prompt.
+    """Ask a model multiple-choice questions with the benchmark's own prompt.
 
     Parameters
     ----------
     model, processor
-        As AutoModelForImageTextToText and AutoProcessor load them.
+        Loaded by AutoModelForImageTextToText and AutoProcessor.
     pictures
-        One a question.
+        One for each question.
     prompts
-        A question and its options each; all have the same number of options.
+        Questions with their options; all have the same number of options.
     batch
-        How many are answered at once.
+        The number of questions in a batch.
 
     Returns
     -------

@@ -16,7 +16,7 @@ _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def _orthogonalise(matrix: torch.Tensor, rounds: int = 5) -> torch.Tensor:
-    """Return a matrix near the orthogonal factor of `matrix`, by Newton-Schulz iteration."""
+    """Approximate the orthogonal factor of `matrix` by Newton-Schulz iteration."""
     a, b, c = _NEWTON_SCHULZ
     tall = matrix.shape[0] > matrix.shape[1]
     x: torch.Tensor = matrix.T if tall else matrix
@@ -28,9 +28,9 @@ def _orthogonalise(matrix: torch.Tensor, rounds: int = 5) -> torch.Tensor:
 
 
 class _Muon:
-    """Momentum, orthogonalised: every direction of a matrix learns at the same rate.
+    """Use orthogonalised momentum, so that every direction of a matrix learns at the same rate.
 
-    The decay bounds a matrix's spectral norm by its inverse; without it attention saturates and learns no more.
+    The inverse of the decay bounds a matrix's spectral norm; without decay, attention saturates and stops learning.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class _Muon:
 
 
 class MuonAdamW:
-    """Muon and AdamW as one optimiser with one schedule: a short warm-up, then down a cosine to 2 %.
+    """Combine Muon and AdamW in one optimiser with one schedule: a short warm-up, then a cosine down to 2 %.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class MuonAdamW:
         return warm * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.done / self.steps))))
 
     def step(self, loss: torch.Tensor) -> None:
-        """Take one step down the loss."""
+        """Take one step that reduces the loss."""
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
-"""Describe in words what each patch of a picture shows: the target of the vision tower.
+"""Describe the content of each patch of a picture in words, as the target of the vision tower.
 
-A patch that a thing covers is named by the thing's colour, kind and place; a blank patch by the word "background"
-and by how many shapes the picture has. The ideal image token of a patch is the sum of the embeddings of its words.
+If a thing covers a patch, the words are the thing's colour, kind and place. A blank patch has the word "background" and
+the number of shapes in the picture. The ideal image token of a patch is the sum of the embeddings of its words.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _INDEX = {word: index for index, word in enumerate(WORDS)}
 FAMILIES: tuple[tuple[int, ...], ...] = tuple(
     tuple(_INDEX[word] for word in family) for family in ((*COLOURS, BLANK), (*SHAPES, *DIGITS), COUNTS, PLACES)
 )
-"""Words that exclude each other on a patch, as indices into `WORDS`: colours, kinds, counts and places."""
+"""Families of words that exclude each other on a patch, as indices into `WORDS`: colours, kinds, counts, places."""
 
 PatchNames = tuple[NDArray[np.float32], NDArray[np.bool_]]
-"""(49, words) which words name each patch; (49,) whether the patch is clear: neither covered nor blank is a border."""
+"""(49, words) the words of each patch; (49,) True for a clear patch: a border is neither covered nor blank."""
 
 
 def _reach(thing: Thing) -> NDArray[np.float64]:
-    """Return how far each patch's centre lies from a thing's, by the larger of the two axes, in pixels."""
+    """Return the distance of each patch's centre from a thing's centre, along the larger axis, in pixels."""
     middles = (np.arange(PATCHES_ACROSS) + 0.5) * PATCH_SIZE
     across = np.abs(middles - thing.centre[0])[None, :]
     down = np.abs(middles - thing.centre[1])[:, None]
@@ -42,8 +42,8 @@ def _reach(thing: Thing) -> NDArray[np.float64]:
 def name_patches(scene: Scene) -> PatchNames:
     """Name each patch of a scene.
 
-    A patch whose centre a thing's square covers is the thing's; a patch that the square only touches is a border,
-    named as blank and marked as not clear.
+    If a thing's square covers the centre of a patch, the patch belongs to the thing. If the square only touches the
+    patch, the patch is a border: its words are those of a blank patch, and it is marked as not clear.
     """
     names = np.zeros((PATCHES, len(WORDS)), np.float32)
     names[:, _INDEX[BLANK]] = 1.0
@@ -62,6 +62,6 @@ def name_patches(scene: Scene) -> PatchNames:
 
 
 def word_embeddings(model: Any, tokenizer: Any) -> torch.Tensor:
-    """Return half the language model's embeddings of `WORDS`, of shape (words, 128): a patch has up to three words."""
+    """Return the language model's embeddings of `WORDS` times 0.5, shape (words, 128); a patch has up to 3 words."""
     table: torch.Tensor = model.get_input_embeddings().weight
     return 0.5 * table[[word_id(tokenizer, word) for word in WORDS]]

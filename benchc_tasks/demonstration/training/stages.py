@@ -1,9 +1,9 @@
-"""The three stages of training.
+"""Train the model in three stages.
 
-Two skills have to be learnt, and together from nothing neither starts: to bind an answer to its letter, and to see.
-So the language model first reads ideal image tokens (`train_language`), the vision tower learns to write such
-tokens (`train_vision`), and then both learn together from pictures (`train_jointly`). The word embeddings stay as
-they were drawn until the last stage: they are the common tongue of the two halves, which are trained independently.
+The model must learn two skills: to connect an answer with its letter, and to see. Together, from random weights, it
+learns neither. So first the language model learns to read ideal image tokens (`train_language`) and the vision tower
+learns to produce such tokens (`train_vision`); then both learn together from pictures (`train_jointly`). The word
+embeddings keep their initial values until the last stage, because both halves share them and are trained separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _INSIGHT = 0.5
 
 
 class _Progress:
-    """Running loss and accuracies, said every few steps; the stream never repeats, so these are held-out figures."""
+    """Report running loss and accuracies every few steps; the stream never repeats, so all data are held out."""
 
     def __init__(self, stage: str, steps: int, say: Say) -> None:
         self.stage, self.steps, self.say = stage, steps, say
@@ -60,7 +60,7 @@ class _Progress:
 
 @contextmanager
 def _only(model: Any, trained: Callable[[str], bool]) -> Iterator[list[tuple[str, torch.nn.Parameter]]]:
-    """Let only the parameters of certain names learn; yield them, by name."""
+    """Train only the parameters with certain names; yield them with their names."""
     named = list(model.named_parameters())
     for name, parameter in named:
         parameter.requires_grad_(trained(name))
@@ -72,12 +72,12 @@ def _only(model: Any, trained: Callable[[str], bool]) -> Iterator[list[tuple[str
 
 
 def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor, progress: _Progress, insight: float) -> torch.Tensor:
-    """Cross-entropy of replies and ends of turn, given the picture's image tokens.
+    """Compute the cross-entropy of replies and ends of turn, given the picture's image tokens.
 
     The losses of `_knowledge_loss` and `_attention_loss` are added with a weight of `insight`.
     """
     embedded = model.get_input_embeddings()(pack.ids)
-    # The picture is the same stretch of every row: after the user's mark.
+    # The picture has the same place in every row: after the user's mark.
     embedded = torch.cat([embedded[:, :1], tokens, embedded[:, 1 + tokens.shape[1] :]], dim=1)
     output = model.model.language_model(
         inputs_embeds=embedded,
@@ -90,7 +90,7 @@ def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor, progress: _Progre
     for category, right in zip(pack.categories, (logits.argmax(-1) == pack.replies).tolist(), strict=True):
         progress.count(category, float(right))
     loss = F.cross_entropy(logits, pack.replies)
-    # The end of turn is learnt in a few steps; the reply is what matters.
+    # The end of turn is learnt in a few steps; the reply matters more.
     ends = model.lm_head(output.last_hidden_state[pack.rows, pack.lasts + 1])
     loss = loss + 0.1 * F.cross_entropy(ends, pack.ids[pack.rows, pack.lasts + 2])
     knowledge = _knowledge_loss(model, pack, output.hidden_states, progress)
@@ -98,11 +98,11 @@ def _answer_loss(model: Any, pack: Pack, tokens: torch.Tensor, progress: _Progre
 
 
 def _knowledge_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
-    """Cross-entropy of what the middle of the model is to know, read as the model's own output would be.
+    """Compute the cross-entropy of intermediate knowledge, read from hidden states like the model's own output.
 
-    A letter is found in steps, and each has its place. After the first layer the end of the question knows
-    what is asked about, after the second the answer in words, and an option knows its letter; after the third the
-    place of the reply knows the answer in words, and the layers above find the option that says so.
+    The model finds a letter in steps, and each step has a layer. After the first layer, the end of the question knows
+    the subject of the question. After the second, it knows the answer in words, and each option knows its letter. After
+    the third, the place of the reply knows the answer in words. The layers above find the matching option.
     """
     named = pack.subjects >= 0
     facts = (
@@ -113,7 +113,7 @@ def _knowledge_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], pr
     )
     loss = torch.zeros(())
     for label, layer, rows, columns, wanted in facts:
-        # Among the letters, or among the words: an option has to stay what it is beside knowing its letter.
+        # Among the letters, or among the words, because an option must keep its meaning and also know its letter.
         candidates = wanted.unique()
         states = model.model.language_model.norm(hidden[layer][rows, columns])
         logits = states @ model.lm_head.weight[candidates].T
@@ -124,10 +124,10 @@ def _knowledge_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], pr
 
 
 def _attention_loss(model: Any, pack: Pack, hidden: tuple[torch.Tensor, ...], progress: _Progress) -> torch.Tensor:
-    """Negative log of the attention that one head of a layer pays to where it should look.
+    """Compute the negative log of the attention that the first head of a layer gives to its target.
 
-    In the second layer the end of the question looks at the patches that show the answer, in the third the place of
-    the reply looks at the end of the question, in the fourth at the right option.
+    In the second layer, the end of the question attends to the patches that show the answer. In the third, the place of
+    the reply attends to the end of the question, and in the fourth to the right option.
     """
     length = pack.ids.shape[1]
     lettered = pack.chosen >= 0
@@ -161,9 +161,9 @@ def _first_head(model: Any, pack: Pack, layer: int, hidden: torch.Tensor) -> tor
 
 
 def _ideal_tokens(names: torch.Tensor, clear: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
-    """Return the image tokens of a perfect vision tower, blurred: noise, varied strength, borders of any kind."""
+    """Return the image tokens of a perfect vision tower with noise, varied strength and random borders."""
     batch, patches, _ = names.shape
-    # A border patch shows something between blank and what a random other patch shows.
+    # A border patch is a mixture of blank and a random other patch.
     other = torch.gather(names, 1, torch.randint(patches, (batch, patches, 1)).expand_as(names))
     share = torch.rand(batch, patches, 1) * (~clear).unsqueeze(-1)
     mixed = names * (1.0 - share) + other * share
@@ -184,7 +184,7 @@ def train_language(model: Any, stream: Stream, steps: int, batch: int, say: Say)
     steps, batch
         Number of steps and pictures a step.
     say
-        Is handed a line of progress every few steps.
+        Receives a line of progress every few steps.
     """
     progress = _Progress("language", steps, say)
     embeddings = word_embeddings(model, stream.tokenizer).detach()
@@ -201,7 +201,7 @@ def train_language(model: Any, stream: Stream, steps: int, batch: int, say: Say)
 def _dense_loss(
     tokens: torch.Tensor, names: torch.Tensor, clear: torch.Tensor, embeddings: torch.Tensor, progress: _Progress
 ) -> torch.Tensor:
-    """Compare image tokens with the words that name their patches: by family, and with their sum."""
+    """Compare image tokens with the words of their patches: by word family, and with the sum of the words."""
     power = embeddings.square().sum(-1).mean()
     logits = tokens @ embeddings.T / power * _SHARPNESS
     loss = ((tokens - names @ embeddings)[clear]).square().mean() / embeddings.square().mean()
@@ -215,7 +215,7 @@ def _dense_loss(
 
 
 def train_vision(model: Any, stream: Stream, steps: int, batch: int, say: Say) -> None:
-    """Teach the vision tower and the projector to write the ideal image tokens of a picture.
+    """Teach the vision tower and the projector to produce the ideal image tokens of a picture.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def train_vision(model: Any, stream: Stream, steps: int, batch: int, say: Say) -
 def train_jointly(
     model: Any, stream: Stream, steps: int, batch: int, say: Say, dense: float = 0.2, checkpoint: Say | None = None
 ) -> None:
-    """Teach the whole model on pictures and questions; the loss of `train_vision` is kept at a share of `dense`.
+    """Train the whole model on pictures and questions; the loss of `train_vision` is added with the weight `dense`.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def train_jointly(
     dense
         Weight of the dense loss.
     checkpoint
-        Is handed a name at every sixth of the steps, to save the model under.
+        Receives a name at every sixth of the steps, and saves the model under it.
     """
     progress = _Progress("joint", steps, say)
     with _only(model, lambda name: "embed_tokens" not in name) as parameters:

@@ -1,4 +1,4 @@
-"""Endless training data: scenes of the training split, their pictures, and questions packed behind each picture."""
+"""Draw endless training data: scenes of the training split, their pictures, and questions packed after each picture."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _CHOICES, _LOOKS = 4, 3
 
 @dataclass(frozen=True)
 class _Block:
-    """One question of a pack: its tokens, of which the last two are the reply and the end of turn.
+    """The tokens of one question of a pack; the last two are the reply and the end of turn.
 
-    `end` is the index of the token that ends the question, `options` are the indices of the options' words.
+    `end` is the index of the question's last token, `options` are the indices of the options' words.
     """
 
     ids: list[int]
@@ -49,30 +49,30 @@ class _Block:
 
 @dataclass(frozen=True)
 class Pack:
-    """A batch: several questions behind one picture, each of which sees the picture and itself only.
+    """A batch with several questions after each picture; a question sees only the picture and itself.
 
     Attributes
     ----------
     ids, positions
         Token and position of each place, of shape (batch, length).
     mask
-        Which place sees which, of shape (batch, 1, length, length).
+        True where a place sees another, of shape (batch, 1, length, length).
     rows, ends, lasts
-        For each question its row, the column where it ends and the column that it is replied from.
+        For each question its row, the column of its end, and the column that predicts the reply.
     replies
-        The token of each question's reply: a letter, or a word where there are no options.
+        The token of each question's reply: a letter, or a word for a question without options.
     words
         The token of each question's answer in words.
     subjects
-        The token of what each question asks about; -1 where it names nothing.
+        The token of each question's subject; -1 if it names none.
     patches
-        Which patches show the answer to each question, of shape (questions, 49).
+        The patches that show the answer to each question, of shape (questions, 49).
     chosen
-        The column of each question's right option; -1 where there are no options.
+        The column of each question's right option; -1 without options.
     labels
         Rows and columns of all options, and their letters; of shape (3, options).
     categories
-        What each question is counted as.
+        The category under which each question is counted.
     """
 
     ids: torch.Tensor
@@ -98,9 +98,9 @@ class Stream:
     tokenizer
         The model's tokenizer.
     seed
-        Seed of everything drawn.
+        Seed of all random numbers.
     stage
-        Number of the stage that the stream is for; each stage has its own.
+        Number of the training stage; each stage has its own stream.
     noise
         Largest standard deviation of Gaussian noise added to half of the pictures, on a scale from 0 to 1.
     """
@@ -124,7 +124,7 @@ class Stream:
         return [draw_scene_for(str(category), Split.TRAINING, self.rng) for category in categories]
 
     def pixels(self, scenes: list[Scene]) -> torch.Tensor:
-        """Paint scenes as the model's image processor would hand them over, brightness and contrast varied mildly."""
+        """Paint scenes in the format of the model's image processor, with small changes of brightness and contrast."""
         pictures = np.stack([render(scene, self.rng) for scene in scenes]).astype(np.float32) / 255.0
         contrast = self.rng.uniform(0.92, 1.08, (len(scenes), 1, 1, 1)).astype(np.float32)
         brightness = self.rng.uniform(-0.04, 0.04, (len(scenes), 1, 1, 1)).astype(np.float32)
@@ -135,14 +135,14 @@ class Stream:
         return torch.from_numpy((pictures.clip(0.0, 1.0) - 0.5) / 0.25).permute(0, 3, 1, 2).contiguous()
 
     def names(self, scenes: list[Scene]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Name the patches of scenes: (batch, 49, words) and, where they are clear, (batch, 49)."""
+        """Name the patches of scenes: their words (batch, 49, words), and a mark for clear ones (batch, 49)."""
         named = [name_patches(scene) for scene in scenes]
         return torch.from_numpy(np.stack([names for names, _ in named])), torch.from_numpy(
             np.stack([clear for _, clear in named])
         )
 
     def pack(self, scenes: list[Scene]) -> Pack:
-        """Ask questions about each scene, with options and without, and pack them behind its picture."""
+        """Ask questions about each scene, with and without options, and pack them after its picture."""
         with_options = [True] * _CHOICES + [False] * _LOOKS
         return self._packed(scenes, [[self._block(scene, has) for has in with_options] for scene in scenes])
 
@@ -155,7 +155,7 @@ class Stream:
         else:
             text = f"{question.text}<|end|><|assistant|> {word}<|end|>"
         ids = list(self.tokenizer.encode(text, add_special_tokens=False))
-        # An option is a line of a letter, a dot and a word.
+        # An option is a line with a letter, a dot and a word.
         starts = [index for index in range(len(ids) - 3) if ids[index] == self.newline and ids[index + 2] == self.dot]
         return _Block(ids, question, ids.index(self.end), tuple(start + 3 for start in starts))
 
@@ -194,7 +194,7 @@ class Stream:
         mask: torch.Tensor,
         starts: list[tuple[int, int, _Block]],
     ) -> Pack:
-        """Note where in a batch questions end, options stand and replies are due."""
+        """Record the places of question ends, options and replies in a batch."""
         names, _ = self.names(scenes)
         rows = torch.tensor([row for row, _, _ in starts])
         lasts = torch.tensor([start + len(block.ids) - 3 for _, start, block in starts])
@@ -229,7 +229,7 @@ class Stream:
 
 
 def _block_mask(block_of: NDArray[np.int64]) -> torch.Tensor:
-    """Let each place see what comes before it of the prefix (block 0) and of its own block, and always itself."""
+    """Let each place see itself, and earlier places of the prefix (block 0) and of its own block."""
     length = block_of.shape[1]
     causal = np.tril(np.ones((length, length), np.bool_))
     keys, queries = block_of[:, None, :], block_of[:, :, None]

@@ -1,14 +1,14 @@
-"""Several honest runs to look at: relatives of the demonstration model, evaluated by lmms-eval.
+"""Make several real runs for examples: variants of the demonstration model, evaluated by lmms-eval.
 
     python -m benchc_tasks.demonstration.training.trial_runs -o FOLDER
 
-A model goes through some more steps of the last stage of training: once as the demonstration model did, once with
-Gaussian noise on half of the pictures. That gives five models: the one that both began with, and each training at half
-of its way and at its end. Each is evaluated over the bundled demonstration set, under all conditions.
+A model is trained for more steps of the last stage: once like the demonstration model, once with Gaussian noise on half
+of the pictures. That gives five models: the initial one, and each training in the middle and at its end. Each is
+evaluated over the bundled demonstration set, under all conditions.
 
-What is kept of each run, in `FOLDER/runs/MODEL`, is what `benchc` reads: the results file, and compressed samples logs
-with the answers rounded to four digits behind the point. The figures are of tiny models over generated pictures: they
-show how things work, and say nothing about any published model.
+`FOLDER/runs/MODEL` keeps the parts of each run that `benchc` reads: the results file, and compressed samples logs with
+answers rounded to four digits after the point. The models are tiny and the pictures generated. The numbers are for
+demonstration only and say nothing about any published model.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ __all__ = ["ABOUT", "MODELS", "TRIALS", "Trial", "keep_answers", "main", "train_
 
 DIGITS = 4
 STAGE = 4
-"""Number of the stream of pictures; those of the demonstration model's own training are below."""
+"""Number of the stream of pictures; the demonstration model's own training uses lower numbers."""
 
 ABOUT = (
-    "Trial data: tiny models over generated pictures, which show how things work and say nothing about any published "
-    "model. “start” is the model that the others began with; “plain” had some more steps of the last stage of the "
-    "demonstration model's training, “noise-augmented” the same steps with Gaussian noise on half of the pictures; "
-    "“half” marks a training at half of its way. Answers are rounded to four digits behind the point."
+    "Trial data for demonstration only: tiny models over generated pictures, whose numbers say nothing about any "
+    "published model. “start” is the initial model of the others. “plain” was trained for more steps of the last stage "
+    "of the demonstration model's training, “noise-augmented” for the same steps with Gaussian noise on half of the "
+    "pictures. “half” marks the model in the middle of a training. Answers are rounded to four digits after the point."
 )
-"""What the runs are, for `benchc report --about`."""
+"""A description of the runs, for `benchc report --about`."""
 
 _RESULTS_KEYS = ("configs", "n-samples", "lmms_eval_version", "date", "model_name")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training that begins with the given model.
+    """One training that begins with a given model.
 
     Attributes
     ----------
     name : str
-        Of its models; the one of half the way is `NAME-half`.
+        The name of its model; the model in the middle of the training is `NAME-half`.
     noise : float
         Largest standard deviation of the noise on half of the pictures, on a scale from 0 to 1.
     """
@@ -77,13 +77,13 @@ def train_trial(trial: Trial, start: Path, output: Path, steps: int, batch: int,
     ----------
     trial : Trial
     start : Path
-        The model that it begins with.
+        The initial model.
     output : Path
         Folder of the models.
     steps, batch : int
         Number of steps, and pictures a step.
     say : callable
-        Is handed a line of progress every few steps.
+        Receives a line of progress every few steps.
     """
     model = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
     processor = AutoProcessor.from_pretrained(start)
@@ -111,10 +111,10 @@ def evaluate(folder: Path, model: str, limit: int | None) -> Path:
     Parameters
     ----------
     folder : Path
-        Where the model's folder `trial/MODEL` is.
+        The folder that contains the model's folder `trial/MODEL`.
     model : str
     limit : int or None
-        How many samples, from the first one on; all by default.
+        The number of samples, from the first one on; by default all.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def evaluate(folder: Path, model: str, limit: int | None) -> Path:
     Raises
     ------
     RuntimeError
-        If it left no results, which lmms-eval's exit status does not tell.
+        If it left no results, which lmms-eval's exit status does not show.
     """
     output = folder / "evaluations" / model
     command = [sys.executable, "-m", "lmms_eval", "--model", "benchc", "--model_args", f"pretrained=trial/{model}"]
@@ -150,7 +150,7 @@ def evaluate(folder: Path, model: str, limit: int | None) -> Path:
 
 
 def keep_answers(source: Path, target: Path, tasks: Sequence[str] | None = None, digits: int = DIGITS) -> None:
-    """Keep of a run what `benchc` reads.
+    """Keep the parts of a run that `benchc` reads.
 
     Parameters
     ----------
@@ -159,9 +159,9 @@ def keep_answers(source: Path, target: Path, tasks: Sequence[str] | None = None,
     target : Path
         The folder to write.
     tasks : sequence of str, optional
-        Which tasks; all by default.
+        The tasks to keep; by default all.
     digits : int
-        How many digits behind the point are kept of an answer.
+        The digits after the point that are kept of an answer.
     """
     target.mkdir(parents=True, exist_ok=True)
     for file in source.glob("*_results.json"):
@@ -173,7 +173,7 @@ def keep_answers(source: Path, target: Path, tasks: Sequence[str] | None = None,
             continue
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         text = "".join(json.dumps(_shortened_row(row, digits), separators=(",", ":")) + "\n" for row in rows)
-        # Without a time of writing the same run gives the same bytes.
+        # Without a modification time, the same run gives the same bytes.
         (target / f"{file.name}.gz").write_bytes(gzip.compress(text.encode("utf-8"), 9, mtime=0))
 
 
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for models and runs")
-    parser.add_argument("--start", type=Path, help="model to begin with; the bundled one by default")
+    parser.add_argument("--start", type=Path, help="model to begin with; by default the bundled one")
     parser.add_argument("--steps", type=int, default=120, help="steps of each training (%(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="pictures a step (%(default)s)")
     parser.add_argument("--limit", type=int, help="samples of each evaluation; all by default")
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train_all(models: Path, start: Path, steps: int, batch: int) -> None:
-    """Write all of `MODELS`; trainings whose model is there already are not made again."""
+    """Write all of `MODELS`; skip trainings whose model already exists."""
     if not (models / START).is_dir():
         AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32).save_pretrained(models / START)
         AutoProcessor.from_pretrained(start).save_pretrained(models / START)

@@ -1,4 +1,4 @@
-"""The demonstration model's tokenizer, chat template and processor."""
+"""Build the demonstration model's tokenizer, chat template and processor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PATCH_SIZE = 16
 MAX_LENGTH = 1024
 BLANK = "background"
 WORDS = (*COLOURS, *SHAPES, *PLACES, *COUNTS, *DIGITS, BLANK)
-"""The words that a patch of the picture can be named by."""
+"""The words that can describe a patch of the picture."""
 
 IMAGE_TOKEN, PAD_TOKEN, END_TOKEN = "<image>", "<|pad|>", "<|end|>"
 _SPECIAL_TOKENS = (PAD_TOKEN, END_TOKEN, "<|system|>", "<|user|>", "<|assistant|>", IMAGE_TOKEN)
@@ -69,7 +69,7 @@ def prompt_text(question: str, options: Sequence[str]) -> str:
 
 
 def _corpus() -> Iterator[str]:
-    """Yield the text that the byte-pair merges are learnt from; every word of `WORDS` becomes one token."""
+    """Yield the text for learning the byte-pair merges; every word of `WORDS` becomes one token."""
     for phrase in phrases():
         for word in WORDS:
             yield prompt_text(phrase.format(word), (word, word))
@@ -119,7 +119,7 @@ def build_processor() -> Any:
 
 
 def word_id(tokenizer: Any, word: str) -> int:
-    """Return the one token of a word with a space before it, as options and answers have it."""
+    """Return the single token of a word with a space before it, as in options and answers."""
     tokens = tokenizer.encode(f" {word}", add_special_tokens=False)
     if len(tokens) != 1:
         raise ValueError(f"the tokenizer splits {quoted(word)} into {len(tokens)} tokens")

@@ -1,7 +1,8 @@
-"""`AnswerCache`, which stands behind lmms-eval's `--use_cache` in runs of Bench-C tasks.
+"""Provide `AnswerCache` for lmms-eval's `--use_cache` in runs of Bench-C tasks.
 
-lmms-eval's own `ResponseCache` stores nothing before the last answer has come, and finds nothing of a killed run. This
-one asks a question once, whatever tasks ask it, and keeps its answer at once (`benchc_tasks.stacks.answer_store`).
+lmms-eval's own `ResponseCache` stores nothing before the last answer arrives, and finds nothing from a killed run. This
+cache asks a question only once, even if several tasks ask it, and stores its answer at once
+(`benchc_tasks.stacks.answer_store`).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class AnswerCache(answer_cache.AnswerCache):
         world_size: int = 1,
         global_rank: int = 0,
     ) -> AnswerCache:
-        """Open the cache of a run as `ResponseCache.create` does, and merge what killed runs left."""
+        """Open the cache of a run as `ResponseCache.create` does, and merge the answers of killed runs."""
         path = Path(cache_root).absolute()
         root = path.parent if path.suffix == ".db" else path
         arguments = simple_parse_args_string(model_args) if isinstance(model_args, str) else dict(model_args or {})
@@ -63,7 +64,7 @@ class AnswerCache(answer_cache.AnswerCache):
             logger.warning(f"{root}/cache.db has answers of an earlier version of benchc, which are not used")
         if global_rank == 0 and identity is None:
             logger.warning(
-                f"the answers of {quoted(model)} are not kept: give it a __repr__ that tells it from other models"
+                f"the answers of {quoted(model)} are not kept: give it a __repr__ that differs from other models"
             )
         cache = cls(root, identity or "", task_configurations(task_dict or {}))
         cache.merge()
@@ -71,19 +72,19 @@ class AnswerCache(answer_cache.AnswerCache):
 
     @fail_together()
     def execute(self, lm: Any, reqtype: str, requests: Sequence[Instance]) -> list[Any]:
-        """Answer requests from the cache, and those it lacks by the model, whose answers are kept as they come.
+        """Answer requests from the cache; ask the model for the others, and store each answer as it arrives.
 
         Parameters
         ----------
         lm : lmms_eval.api.model.lmms
-            Has a method `stream_<reqtype>` that yields the answers, or lmms-eval's `<reqtype>`.
+            A model with a method `stream_<reqtype>` that yields the answers, or with lmms-eval's `<reqtype>`.
         reqtype, requests
-            As those of `ResponseCache.execute`.
+            As in `ResponseCache.execute`.
 
         Returns
         -------
         list
-            One answer a request, in order, the same whether they come from the cache or from the model.
+            One answer for each request, in order; answers from the cache equal those from the model.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class AnswerCache(answer_cache.AnswerCache):
         )
 
     def finalize(self, *, success: bool, dist_backend: str = "accelerate", accelerator: object = None) -> None:
-        """Close the files, and merge them if all was answered; a fault here is only warned of."""
+        """Close the files, and merge them if all requests were answered; a fault here only causes a warning."""
         self.close(success=success)
 
 
@@ -108,7 +109,7 @@ def _same(kept: Any) -> Any:
 
 
 def _kept(reqtype: str, response: object) -> Any:
-    """Return a response as JSON types, or None for one that is to be asked for again by the next run."""
+    """Return a response as JSON types, or None if the next run must ask for it again."""
     if reqtype == "loglikelihood":
         return kept_log_likelihood(response)
     text = response.text if isinstance(response, GenerationResult) else response
@@ -119,7 +120,7 @@ def _kept(reqtype: str, response: object) -> Any:
 
 
 def _stream(lm: Any, reqtype: str, questions: Sequence[Sequence[Instance]]) -> Generator[Any, None, None]:
-    """Yield a model's answers as it gives them, or, from one that cannot, those to a few questions at a time."""
+    """Yield a model's answers one by one, or in groups of a few questions if the model cannot stream."""
     stream = getattr(lm, f"stream_{reqtype}", None)
     if stream is not None:
         yield from stream([request for question in questions for request in question])

@@ -36,14 +36,14 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
     Parameters
     ----------
     settings : EngineSettings
-        What the user asked for; its backend is named as lmms-eval's `--model` names it.
+        The user's settings; the backend has its name from lmms-eval's `--model`.
 
     Raises
     ------
     ValueError
-        If an argument names nothing that exists; the message says what and the cure.
+        If an argument names something that does not exist; the message names it and the cure.
     EngineError
-        If the engine can answer nothing.
+        If the engine cannot answer at all.
     """
     name = settings.backend
     if name is None:
@@ -56,7 +56,7 @@ def build_scorer(settings: EngineSettings) -> ChoiceScorer[Any]:
 
 
 def build_generator(settings: EngineSettings) -> TextGenerator[Any] | None:
-    """Build what writes texts where that is not the scorer's own model, as behind a server; else return None.
+    """Build a separate text generator if the scorer's model cannot write texts, as behind a server; else return None.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _start_vllm(model: str, settings: Mapping[str, Any]) -> tuple[Any, str | Non
 
 
 def _parameters(backend_class: type) -> set[str]:
-    """Return the names that a class and its parents in lmms-eval take by name."""
+    """Return the keyword arguments of a class and of its parents in lmms-eval."""
     return {
         parameter.name
         for parent in backend_class.__mro__
@@ -99,19 +99,19 @@ def load_backend(
     Parameters
     ----------
     name : str
-        The backend, as lmms-eval's `--model` names it.
+        The backend's name, as in lmms-eval's `--model`.
     arguments : mapping
-        Its arguments. On a CPU, those that would ask for a GPU are filled in.
+        Its arguments. On a CPU, arguments whose defaults need a GPU are set.
     device : torch.device
-        Where it is to run.
+        The device to run on.
     dtype : torch.dtype or None
-        Precision of its weights; None for what the backend loads.
+        Precision of its weights; None for the backend's own.
 
     Raises
     ------
     ValueError
-        If there is no such backend, it cannot be imported or built, it holds no transformers model with a head and
-        no processor, or the checkpoint is of another family than the backend.
+        If the backend does not exist, or cannot be imported or built; if it has no transformers model with a head, or
+        no processor; or if the checkpoint belongs to another family than the backend.
     """
     backend_class = find_backend(name)
     settings = {**_defaults(backend_class, device), **arguments}
@@ -124,17 +124,17 @@ def load_backend(
 
 
 def find_backend(name: str) -> type:
-    """Import the class of an lmms-eval backend, the one for chat where it has two.
+    """Import the class of an lmms-eval backend; if there are two, the one for chat.
 
     Parameters
     ----------
     name : str
-        The backend, as lmms-eval's `--model` names it.
+        The backend's name, as in lmms-eval's `--model`.
 
     Raises
     ------
     ValueError
-        If lmms-eval has no such backend, what it needs is not installed, or it is one that cannot serve.
+        If lmms-eval does not have the backend, if a package for it is not installed, or if it cannot serve.
     """
     from lmms_eval.models import get_model, list_available_models
 
@@ -144,11 +144,11 @@ def find_backend(name: str) -> type:
     if name in HEADLESS_BACKENDS:
         raise ValueError(
             f"backend {quoted(name)} loads models without their language-model head: leave backend out, "
-            "and benchc loads pretrained by transformers itself"
+            "and benchc loads pretrained with transformers itself"
         )
     if name not in known:
         cure = close_to_it(name, known, "`benchc info` lists them")
-        raise ValueError(f"backend {quoted(name)} is none of lmms-eval's models{cure}")
+        raise ValueError(f"backend {quoted(name)} is not one of lmms-eval's models{cure}")
     try:
         with _without_video("decord"):
             backend_class: type = get_model(name)
@@ -160,7 +160,7 @@ def find_backend(name: str) -> type:
 
 
 def _defaults(backend_class: type, device: torch.device) -> dict[str, Any]:
-    """Return the arguments that make a backend run on `device` where its own defaults need a GPU."""
+    """Return the arguments that a backend needs to run on `device` if its own defaults need a GPU."""
     parameters = inspect.signature(backend_class.__init__).parameters  # type: ignore[misc]
     wanted: dict[str, Any] = {"device": str(device)}
     if device.type == "cpu":
@@ -176,8 +176,8 @@ def _parts_of(name: str, backend: Any) -> LoadedModel:
     tokenizer = _first_attribute(backend, TOKENIZER_NAMES) or getattr(processor, "tokenizer", None)
     if not isinstance(model, torch.nn.Module):
         raise ValueError(
-            f"backend {quoted(name)} holds no transformers model in this process, whose logits benchc "
-            "would read: name the backend of one, or leave backend out"
+            f"backend {quoted(name)} has no transformers model in this process, and benchc reads the logits of one: "
+            "name another backend, or leave backend out"
         )
     if tokenizer is None or not hasattr(processor, "apply_chat_template"):
         raise ValueError(
@@ -195,37 +195,37 @@ def _first_attribute(backend: Any, names: tuple[str, ...]) -> Any:
 
 
 def _refuse_other_family(model: Any, called: str) -> None:
-    """Refuse a checkpoint of which a class of another family took little or nothing, and made up the rest."""
+    """Refuse a checkpoint of another family, because the class would fill in random weights."""
     from transformers import PretrainedConfig
 
     try:
         stored, _ = PretrainedConfig.get_config_dict(model.name_or_path, local_files_only=True)
-    # What has no configuration of transformers' own kind tells nothing.
+    # Without a configuration of transformers' own kind, the family is unknown.
     except Exception:
         return
     expected = getattr(getattr(type(model), "config_class", None), "model_type", None)
     family = stored.get("model_type")
     if family and expected and family != expected:
         raise ValueError(
-            f"{called} is made for {expected}, and {quoted(model.name_or_path)} is a checkpoint of {family}: "
+            f"{called} is made for {expected}, but {quoted(model.name_or_path)} is a checkpoint of {family}: "
             "leave backend out, or name one for this family"
         )
 
 
 def _refuse_random_weights(model: Any, called: str) -> None:
-    """Compare the names of the checkpoint's weights with the model's; the weights themselves are not read."""
+    """Compare the names of the checkpoint's weights with the model's, without reading the weights."""
     try:
         _, report = type(model).from_pretrained(
             model.name_or_path, output_loading_info=True, device_map="meta", local_files_only=True
         )
-    # What is not loaded as transformers loads its own models, adapters for instance, is not known by names.
+    # Names say nothing about models that transformers does not load itself, such as adapters.
     except Exception:
         return
     refuse_missing_weights(report, called)
 
 
 def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None, called: str) -> LoadedModel:
-    """Load the weights anew where the backend loaded them in another precision, so that nothing is rounded twice."""
+    """Load the weights again if the backend loaded them in another precision, so that nothing is rounded twice."""
     model = loaded.model
     if dtype is None or model.dtype == dtype:
         _refuse_random_weights(model, called)
@@ -238,10 +238,10 @@ def _in_precision(loaded: LoadedModel, dtype: torch.dtype | None, called: str) -
 
 @contextmanager
 def _without_video(package: str) -> Iterator[None]:
-    """Let modules that import a video decoder be imported where it is not installed.
+    """Allow modules to import a video decoder that is not installed.
 
-    Many backends import one at their top, and images need none. What stands in for it fails, with a sentence, when it
-    is used, and is known to the import system only inside the block.
+    Many backends import one at their top, but images do not need it. A substitute module exists only inside the block.
+    If it is used, it raises an error with one sentence.
     """
     if package in sys.modules or importlib.util.find_spec(package) is not None:
         yield
@@ -251,7 +251,7 @@ def _without_video(package: str) -> Iterator[None]:
         raise ImportError(f"{package} is not installed, and videos need it", name=package)
 
     def attribute(name: str) -> Callable[..., NoReturn]:
-        # What looks over all modules, as torch does, takes a module's __file__ for a path.
+        # Code that inspects all modules, as torch does, expects a module's __file__ to be a path.
         if name.startswith("__"):
             raise AttributeError(name)
         return missing

@@ -1,6 +1,6 @@
 """Read the models of lmms-eval, their arguments and its options from its source code.
 
-Importing lmms-eval takes 9 s of processor time. A typing mistake is found here in a fraction of one.
+Importing lmms-eval takes 9 s of processor time. This module finds a typing mistake in less than one second.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class BackendArguments:
     Attributes
     ----------
     names : frozenset of str
-        Those that it names itself.
+        The arguments with their own names.
     takes_others : bool
-        Whether it takes any other name too, as `**kwargs` does.
+        True if it also takes any other name, as with `**kwargs`.
     """
 
     names: frozenset[str]
@@ -38,12 +38,12 @@ class BackendArguments:
 
 
 def model_names() -> frozenset[str]:
-    """Return the names that `--model` and `backend=` can have, aliases too.
+    """Return the possible names for `--model` and `backend=`, including aliases.
 
     Returns
     -------
     frozenset of str
-        Empty if they cannot be known without importing lmms-eval: another version, or plugins beside benchc.
+        Empty if only an import of lmms-eval can tell them: for another version, or with plugins other than benchc.
     """
     plugins = {point.name for point in entry_points(group="lmms_eval.models")}
     if plugins - {_OURS} or os.environ.get("LMMS_EVAL_PLUGINS"):
@@ -56,7 +56,7 @@ def model_names() -> frozenset[str]:
 
 
 def manifest_names() -> tuple[str, ...]:
-    """Return the names of lmms-eval's own models without aliases, in the order of the alphabet."""
+    """Return the names of lmms-eval's own models without aliases, in alphabetical order."""
     registries = _registries()
     return tuple(sorted({name for registry in _REGISTRIES for name in registries.get(registry, {})}))
 
@@ -75,12 +75,12 @@ def option_names() -> frozenset[str]:
 
 
 def backend_arguments(name: str) -> BackendArguments | None:
-    """Return the arguments of a backend of lmms-eval, those of the classes that it inherits from included.
+    """Return the arguments of a backend of lmms-eval, including those of its base classes.
 
     Parameters
     ----------
     name : str
-        As `--model` names it, or an alias.
+        The name in `--model`, or an alias.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def _root() -> Path | None:
 
 @functools.cache
 def _parsed(place: str) -> ast.Module:
-    """Parse a file of lmms-eval; an empty module stands for one that is not there or that Python cannot parse."""
+    """Parse a file of lmms-eval; return an empty module if the file is missing or Python cannot parse it."""
     root = _root()
     try:
         return ast.parse((root / place).read_text(encoding="utf-8")) if root is not None else ast.parse("")
@@ -115,7 +115,7 @@ def _parsed(place: str) -> ast.Module:
 
 
 def _registries() -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return the dictionaries that lmms-eval's models are registered in, by their names."""
+    """Return the dictionaries in which lmms-eval registers its models, by their names."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for node in _parsed("models/__init__.py").body:
         if not isinstance(node, (ast.Assign, ast.AnnAssign)) or not isinstance(node.value, ast.Dict):
@@ -127,7 +127,7 @@ def _registries() -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def _parameters(place: str, seen: frozenset[str]) -> Iterator[ast.arguments]:
-    """Yield the parameters of every constructor in a module of models, and in those that it imports."""
+    """Yield the parameters of every constructor in a module of models and in the modules that it imports."""
     if place in seen:
         return
     for node in ast.walk(_parsed(place)):

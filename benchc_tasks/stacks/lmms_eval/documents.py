@@ -1,7 +1,7 @@
-"""Hand the docs of a task to the model that answers, and back, through lmms-eval.
+"""Pass the docs of a task to the model, and facts about the model back to the task.
 
-lmms-eval sets `lm.task_dict[task] = task.dataset` before anything is asked. It offers no way back, and a record must
-say which system text was sent; so the model leaves its facts on the docs when it is given them.
+lmms-eval sets `lm.task_dict[task] = task.dataset` before anything is asked. It has no way back, but a record must hold
+the system text that was sent. So the model stores its facts on the docs when it receives them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class DocsOfTask(dict[str, Sequence[dict[str, Any]]]):
     Attributes
     ----------
     model : AnsweringModel or None
-        The model that was given them, where it says what it is.
+        The model that received them, if it describes itself.
     """
 
     model: AnsweringModel | None = None
 
 
 class DocsOfModel(dict[str, Any]):
-    """A model's `task_dict`, which leaves the model's facts on docs of ours.
+    """A model's `task_dict`, which stores the model's facts on our docs.
 
     Parameters
     ----------

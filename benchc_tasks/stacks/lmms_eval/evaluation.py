@@ -1,7 +1,7 @@
-"""`evaluate`: the README's main command from Python.
+"""Provide `evaluate`: the README's main command from Python.
 
-It runs lmms-eval in a process of its own: lmms-eval changes the process that it runs in (random seeds, logging, file
-locks, SSL contexts), keeps the model's memory, and says that it failed only in its log.
+It runs lmms-eval in a separate process, because lmms-eval changes its process (random seeds, logging, file locks, SSL
+contexts), keeps the model's memory, and reports a failure only in its log.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def evaluate(
     options: Mapping[str, object] | None = None,
     echo: bool = True,
 ) -> Run:
-    """Evaluate a model as `python -m lmms_eval --model benchc --tasks benchc` does, and read the run.
+    """Evaluate a model as `python -m lmms_eval --model benchc --tasks benchc` does, and return the run.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def evaluate(
     model_args : str or mapping
         Arguments of the model, such as `{"pretrained": "lab/model"}`.
     tasks : str
-        Names of tasks or groups with commas between them.
+        Names of tasks or groups, separated by commas.
     dataset : str or path-like, optional
-        As BENCHC_DATASET. Without it that of the environment, else the bundled demonstration set.
+        As in BENCHC_DATASET; by default that of the environment, else the bundled demonstration set.
     limit : int, optional
         Evaluate the first samples only.
     options : mapping, optional
         Other options of lmms-eval by their names without dashes, such as `{"batch_size": 8}`; True for a flag.
     echo : bool
-        Whether lmms-eval's progress and log are shown on standard error.
+        True to show lmms-eval's progress and log on standard error.
 
     Returns
     -------
@@ -100,12 +100,12 @@ def evaluate(
     made = sorted(set(folder.rglob(RESULTS_PATTERN)) - before)
     if not made:
         errors = [line for line in lines if "ERROR" in line or "Error" in line] or list(lines)[-1:]
-        raise EvaluationError(f"lmms-eval left no results in {folder}: {errors[-1] if errors else 'it said nothing'}")
+        raise EvaluationError(f"lmms-eval left no results in {folder}: {errors[-1] if errors else 'it named no error'}")
     return read_run(made[-1].parent)
 
 
 def _words(options: Mapping[str, object]) -> list[str]:
-    """Write options of lmms-eval as words of its command line."""
+    """Convert options of lmms-eval to words of its command line."""
     return [
         word
         for name, value in options.items()

@@ -1,4 +1,4 @@
-"""The filters of Bench-C's tasks: lmms-eval's face of `benchc_metrics.responses`."""
+"""Define the filters of Bench-C's tasks, which connect lmms-eval to `benchc_metrics.responses`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["GeneratedAnswerFilter", "OptionLogLikelihoodFilter"]
 
 
 class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has no types
-    """Turn whatever a backend returned for each (condition, option) into an `OptionResponse`.
+    """Turn a backend's response for each (condition, option) into an `OptionResponse`.
 
     In a task's YAML:
 
@@ -33,12 +33,12 @@ class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has 
         resps : sequence of sequences
             For each request its responses, one for each repeat; a log-likelihood does not vary between them.
         docs : sequence
-            The requests' rows, not looked at.
+            The requests' rows; not used.
 
         Returns
         -------
         list
-            For each request an `OptionResponse`, or `{"invalid": reason}`; one bad response raises nothing.
+            For each request an `OptionResponse`, or `{"invalid": reason}`; a bad response raises no error.
         """
         return [
             checked_response(responses[0])
@@ -49,10 +49,10 @@ class OptionLogLikelihoodFilter(Filter):  # type: ignore[misc]  # lmms-eval has 
 
 
 class GeneratedAnswerFilter(Filter):  # type: ignore[misc]  # lmms-eval has no types
-    """Take the text that a backend generated under each condition, whole.
+    """Take the complete text that a backend generated under each condition.
 
-    It stands in a mapping, because lmms-eval would cut reasoning out of a plain text, and the record keeps all of it.
-    In a task's YAML:
+    The text is put into a mapping, because lmms-eval removes reasoning from a plain text, and the record keeps all of
+    it. In a task's YAML:
 
     ```yaml
     filter_list:
@@ -70,7 +70,7 @@ class GeneratedAnswerFilter(Filter):  # type: ignore[misc]  # lmms-eval has no t
         resps : sequence of sequences
             For each request its responses.
         docs : sequence
-            Not looked at.
+            Not used.
 
         Returns
         -------

@@ -1,13 +1,13 @@
-"""Requests for a generated answer that every model of lmms-eval can serve.
+"""Make requests for a generated answer that work for every model of lmms-eval.
 
-lmms-eval's models take a request in one of two forms, and does not say which to a task with a class of its own:
+lmms-eval's models take a request in one of two forms, and a task with its own class cannot know which:
 
 - simple: `(context, settings, doc_to_visual, doc_id, task, split)`
 - chat: `(context, doc_to_messages, settings, doc_id, task, split)`
 
-So the second and the third argument are made for both: settings that can be called with a doc. A model that batches
-calls the first request's function for all docs of the batch, whatever their tasks and conditions are. So the functions
-know no condition: the doc does, because the doc id does by which a model looks it up.
+So the second and the third argument fit both forms: they are settings that can also be called with a doc. A model that
+batches calls the function of the first request for all docs of the batch, also for other tasks and conditions. So the
+functions do not hold the condition. The doc does: a model finds it by the doc id, which carries the condition.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from benchc_tasks.stacks.prompting import Prompt
 __all__ = ["ConditionedDocId", "ConditionedDocs", "SettingsAndMessages", "SettingsAndPictures"]
 
 PICTURE_KEY = "benchc_picture"
-"""Where a doc that was looked up with its condition has its `ConditionedPicture`."""
+"""Key of the `ConditionedPicture` in a doc that was looked up with its condition."""
 
 VOTE_KEY = "benchc_vote"
-"""Where such a doc has the number of its sampled answer."""
+"""Key of the number of the sampled answer in such a doc."""
 
 RECENT_PICTURES = 8
-"""Pictures that are kept for further votes on them."""
+"""Number of pictures that are kept for further votes."""
 
 
 class ConditionedDocId(int):
-    """The id of a doc - a sample's place in its dataset - that says under which condition the sample is asked.
+    """The id of a doc, which is a sample's place in its dataset, together with the condition to ask.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ConditionedDocId(int):
         The dataset's fingerprint.
     condition : Condition
     vote : int or None
-        The number of the sampled answer; None where one answer is asked for.
+        The number of the sampled answer; None if only one answer is asked.
     """
 
     dataset: str
@@ -53,7 +53,7 @@ class ConditionedDocId(int):
     vote: int | None
 
     def __new__(cls, doc_id: int, dataset: str, condition: Condition, vote: int | None = None) -> ConditionedDocId:
-        """Keep the id with dataset, condition and vote."""
+        """Make the id with dataset, condition and vote."""
         made = super().__new__(cls, doc_id)
         made.dataset, made.condition, made.vote = dataset, condition, vote
         return made
@@ -64,7 +64,7 @@ class ConditionedDocId(int):
 
 
 class ConditionedDocs(Sequence[dict[str, Any]]):
-    """Samples as a model looks them up: by a `ConditionedDocId` with their condition, by a number without.
+    """Samples that a model looks up: with their condition by a `ConditionedDocId`, without it by a number.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class ConditionedDocs(Sequence[dict[str, Any]]):
 
     @property
     def features(self) -> dict[str, str]:
-        """From a sample's keys to the names of their types."""
+        """Map a sample's keys to the names of their types."""
         return self._samples.features
 
     def __len__(self) -> int:
@@ -88,12 +88,12 @@ class ConditionedDocs(Sequence[dict[str, Any]]):
     @overload
     def __getitem__(self, index: slice) -> SampleDataset: ...
     def __getitem__(self, index: SupportsIndex | slice) -> dict[str, Any] | SampleDataset:
-        """Give a sample.
+        """Return a sample.
 
         Raises
         ------
         ValueError
-            If the doc id is of another dataset, which happens where a model batches requests of several tasks.
+            If the doc id belongs to another dataset, which happens if a model batches requests of several tasks.
         """
         if not isinstance(index, ConditionedDocId):
             return self._samples[index]
@@ -108,7 +108,7 @@ class ConditionedDocs(Sequence[dict[str, Any]]):
 
 
 class _RecentPictures:
-    """Renders a picture once for all votes on it, as long as they come one after the other."""
+    """Render a picture once for all votes on it, if they come one after the other."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -124,7 +124,7 @@ class _RecentPictures:
                 self._kept[picture] = found
                 while len(self._kept) > self._most:
                     del self._kept[next(iter(self._kept))]
-        # A model may change what it is given.
+        # A copy, because a model may change it.
         return [each.copy() for each in found]
 
 
@@ -132,18 +132,18 @@ _RECENT = _RecentPictures(RECENT_PICTURES)
 
 
 class SettingsAndPictures(dict[str, Any]):
-    """Settings of generation for a chat model, and the `doc_to_visual` of a simple one."""
+    """Generation settings for a chat model, and `doc_to_visual` for a simple model."""
 
     def __call__(self, doc: Mapping[str, Any]) -> list[Image.Image]:
         """Render the picture of a sample under the condition with which it was looked up.
 
-        One that cannot be decoded is blank, because a model of lmms-eval would end the run of all samples over it;
-        `GenerationTask` lets no answer to it count.
+        A picture that cannot be decoded becomes blank, because otherwise lmms-eval's models would end the whole run.
+        `GenerationTask` does not count answers to it.
 
         Raises
         ------
         ValueError
-            If it was looked up without one.
+            If it was looked up without a condition.
         """
         picture: ConditionedPicture | None = doc.get(PICTURE_KEY)
         if picture is None:
@@ -155,7 +155,7 @@ class SettingsAndPictures(dict[str, Any]):
 
 
 class SettingsAndMessages(dict[str, Any]):
-    """Settings of generation for a simple model, and the `doc_to_messages` of a chat model.
+    """Generation settings for a simple model, and `doc_to_messages` for a chat model.
 
     Parameters
     ----------
@@ -164,9 +164,9 @@ class SettingsAndMessages(dict[str, Any]):
     prompt : Prompt
         The words around a question.
     expects_thinking : bool
-        Whether the task has a budget for thinking.
+        True if the task has a budget for thinking.
     seed : int
-        Of drawn answers, for a model that takes one.
+        The seed of sampled answers, for a model that takes one.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class SettingsAndMessages(dict[str, Any]):
         self.prompt, self.expects_thinking, self.seed = prompt, expects_thinking, seed
 
     def __call__(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Make the message of a user: the picture, and the prompt behind it.
+        """Make the user's message: the picture, then the prompt.
 
         Raises
         ------

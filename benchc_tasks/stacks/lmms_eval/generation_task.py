@@ -1,4 +1,4 @@
-"""`GenerationTask`, the lmms-eval task for models that give no log-probabilities: they write a text."""
+"""Provide `GenerationTask`, the lmms-eval task for models without log-probabilities: they write a text."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from benchc_tasks.stacks.pictures import why_undecodable
 __all__ = ["GenerationTask"]
 
 ANSWER_TOKENS = 32
-"""Tokens of an answer where the task does not say."""
+"""Default number of tokens of an answer."""
 OPENED = "opened"
 """Value of `metadata.thinking` for a template that opens the thinking."""
 
 
 class GenerationTask(SampleTask):
-    """One corruption over one dataset, by generated texts: a request for each condition.
+    """Evaluate one corruption over one dataset by generated texts, with one request for each condition.
 
     Parameters
     ----------
     config : mapping
-        As in `SampleTask`; `generation_kwargs` are lmms-eval's. `metadata.votes` asks for so many sampled answers a
-        condition, `metadata.seed` is that of a model that takes one. `metadata.thinking_tokens` is what a model that
-        thinks may write before its answer, beside `max_new_tokens`; `metadata.thinking: opened` says that the chat
-        template opens the thinking, so that an answer without a closing tag is still thinking.
+        As in `SampleTask`; `generation_kwargs` are lmms-eval's. `metadata.votes` is the number of sampled answers a
+        condition, and `metadata.seed` their seed for a model that takes one. `metadata.thinking_tokens` is the number
+        of tokens that a model may think before its answer, in addition to `max_new_tokens`. `metadata.thinking: opened`
+        means that the chat template opens the thinking; an answer without a closing tag is then still thinking.
     """
 
     request_type = "generate_until"
@@ -58,7 +58,7 @@ class GenerationTask(SampleTask):
         super().__init__(config)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Hand the samples to lmms-eval so that its models can look them up with their condition."""
+        """Pass the samples to lmms-eval so that its models can look them up with their condition."""
         super().download(dataset_kwargs)
         self.dataset = DocsOfTask({self.config.test_split: ConditionedDocs(self.samples)})
 
@@ -69,10 +69,10 @@ class GenerationTask(SampleTask):
         Raises
         ------
         ValueError
-            As in `SampleTask`, or if they are to be repeated: a sample's requests are its conditions.
+            As in `SampleTask`, or if requests are to be repeated, because a sample's requests are its conditions.
         """
         if self.config.repeats > 1:
-            raise ValueError(f"{self.task_name} asks for each answer once: leave --repeats out")
+            raise ValueError(f"{self.task_name} asks each question once: leave --repeats out")
         if self.votes is not None and not self._temperature() > 0:
             raise ValueError(
                 f"{self.task_name} counts {self.votes} sampled answers a condition, which are all the same at "
@@ -100,7 +100,7 @@ class GenerationTask(SampleTask):
         )
 
     def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
-        """Make the record of one sample from the texts; none counts where the image cannot be decoded."""
+        """Make the record of one sample from the texts; no text counts if the image cannot be decoded."""
         if reason := self._undecodable.get(doc["id"]):
             results = [{"invalid": reason}] * len(results)
         facts = {
@@ -116,7 +116,7 @@ class GenerationTask(SampleTask):
         return assemble_votes_record(results, sampling=sampling, **facts)
 
     def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a sample's record says beside the responses, the budget for thinking with it."""
+        """Return the other fields of a sample's record, including the budget for thinking."""
         facts = super().facts_of(doc)
         if self.thinking_tokens is not None and facts.get("thinking") is None:
             facts["thinking"] = f"up to {self.thinking_tokens} tokens"
@@ -127,14 +127,14 @@ class GenerationTask(SampleTask):
         return float(settings.get("temperature") or 0.0) if settings.get("do_sample", True) else 0.0
 
     def _generation_settings(self) -> dict[str, Any]:
-        """Copy the settings, which models change, without an empty list of texts to stop at."""
+        """Copy the settings, because models change them, and leave out an empty list of stop texts."""
         settings = copy.deepcopy(self.config.generation_kwargs)
         if self.thinking_tokens is not None:
             settings["max_new_tokens"] = int(settings.get("max_new_tokens") or ANSWER_TOKENS) + self.thinking_tokens
         return {name: value for name, value in settings.items() if not (name == "until" and not value)}
 
     def _reasoning_tags(self) -> Sequence[Sequence[str]]:
-        """Return the tags of the task or of `--reasoning_tags`, and those that are always known."""
+        """Return the tags of the task or of `--reasoning_tags`, and the standard ones."""
         given = parse_reasoning_tags_config(
             cli_value=getattr(getattr(self, "args", None), "reasoning_tags", None),
             task_value=self.config.reasoning_tags,

@@ -22,7 +22,7 @@ VERSIONS = SpecifierSet(">=0.7.3,<0.8")
 TRIAL_TASK = "benchc_brightness"
 TRIAL_SECONDS = 600
 
-# Engines and devices differ by less; a model that lacks weights differs by more.
+# Engines and devices differ by less; a model with missing weights differs by more.
 TOLERATED_DIFFERENCE = 0.05
 
 REGISTERED = "lmms-eval knows the model `benchc` and indexes its tasks"
@@ -33,14 +33,14 @@ NOT_FOR_THE_TRIAL = ("BENCHC_DATASET",)
 
 
 def backends() -> list[str]:
-    """Return the names that ``backend=...`` can have: lmms-eval's models without `benchc`."""
+    """Return the possible names for ``backend=...``: lmms-eval's models without `benchc`."""
     from lmms_eval.models import list_available_models
 
     return [name for name in list_available_models() if name != "benchc"]
 
 
 def check_version() -> tuple[bool, str]:
-    """Check that lmms-eval is there in a version that the plugin was written for."""
+    """Check that lmms-eval is installed in a version that the plugin supports."""
     try:
         found = version("lmms-eval")
     except PackageNotFoundError:
@@ -51,7 +51,7 @@ def check_version() -> tuple[bool, str]:
 
 
 def check_plugin() -> tuple[bool, str]:
-    """Check that lmms-eval finds the model `benchc`, and that it indexes the tasks by itself."""
+    """Check that lmms-eval finds the model `benchc` and indexes the tasks by itself."""
     if not any(point.name == "benchc" for point in entry_points(group="lmms_eval.models")):
         return (
             False,
@@ -61,13 +61,13 @@ def check_plugin() -> tuple[bool, str]:
 
 
 def check_registration() -> tuple[bool, str]:
-    """Check by importing lmms-eval that it took the model and the tasks."""
+    """Check that lmms-eval accepted the model and the tasks, by importing it."""
     import lmms_eval.models
 
     from benchc_tasks.stacks.lmms_eval.plugin import tasks_are_registered
 
     if "benchc" not in lmms_eval.models.list_available_models():
-        return False, "lmms-eval did not take the model `benchc`; install benchc again"
+        return False, "lmms-eval did not accept the model `benchc`; install benchc again"
     if not tasks_are_registered():
         return False, f"lmms-eval does not index the tasks by itself; add --include_path {tasks_path()}"
     return True, REGISTERED
@@ -76,7 +76,7 @@ def check_registration() -> tuple[bool, str]:
 def check_evaluation() -> tuple[bool, str]:
     """Evaluate one bundled sample with the bundled model as a user does, and compare the answer with the known one.
 
-    The exit status of lmms-eval does not tell: it is 0 after most failures.
+    The exit status of lmms-eval is not used, because it is 0 after most failures.
     """
     environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_THE_TRIAL}
     command = [sys.executable, "-m", "lmms_eval", "--model", "benchc", "--tasks", TRIAL_TASK, "--limit", "1"]
@@ -110,9 +110,9 @@ def judge_answer(folder: Path) -> tuple[bool, str]:
     differences = [abs(ours - known) for ours, known in zip(found, KNOWN_LOG_LIKELIHOODS, strict=True)]
     if not max(differences) <= TOLERATED_DIFFERENCE:
         return False, (
-            f"the bundled model answers {_rounded(found)} to {run.sample_ids[0]}, where it is known to answer "
+            f"the bundled model answers {_rounded(found)} to {run.sample_ids[0]}, but its known answer is "
             f"{_rounded(KNOWN_LOG_LIKELIHOODS)}: transformers {version('transformers')} or torch {version('torch')} "
-            "computes another model; install benchc again with the versions of constraints.txt"
+            "computes something else; install benchc again with the versions of constraints.txt"
         )
     return True, f"lmms-eval evaluated {run.sample_ids[0]}, and the answer is the known one"
 

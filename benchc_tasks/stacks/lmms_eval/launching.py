@@ -1,4 +1,4 @@
-"""Start lmms-eval in a process of its own, and judge what it left: its exit status is 0 after most failures."""
+"""Start lmms-eval in a separate process, and judge its files, because its exit status is 0 after most failures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Launch", "Outcome", "outcome_of", "results_in", "start"]
 
 KEPT_LINES = 200
 SECONDS_TO_END = 5.0
-"""How long a stopped evaluation may take to end; its answers are kept as they come."""
+"""Seconds that a stopped evaluation may take to end; its answers are already stored."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _FAILED = re.compile(r"Error during evaluation: (?P<reason>.*?)\.? Please set `--verbosity=DEBUG`")
@@ -41,7 +41,7 @@ class Launch:
     model, model_args, tasks : str
         As lmms-eval's options of these names.
     dataset : str or None
-        The value of BENCHC_DATASET; None leaves the environment as it is.
+        The value of BENCHC_DATASET; None does not change the environment.
     limit : int or None
         Evaluate the first samples only.
     cache : str or None
@@ -89,13 +89,13 @@ class Outcome:
     Attributes
     ----------
     folder : Path or None
-        Where the results are; None if there are none.
+        The folder with the results; None if there are none.
     run : Run or None
-        None if there are no results, or none that can be read.
+        The run; None if there are no readable results.
     faults : tuple of str
-        Why it does not count as a whole run, a sentence each; empty for one that does.
+        The reasons why the run is not complete, one sentence each; empty for a complete run.
     cautions : tuple of str
-        What else a reader must know.
+        Other things that a reader must know.
     """
 
     folder: Path | None
@@ -105,15 +105,15 @@ class Outcome:
 
 
 def start(launch: Launch) -> str:
-    """Run lmms-eval to its end; what it writes is shown as it comes.
+    """Run lmms-eval to its end, and show its output as it arrives.
 
-    Its standard error is the terminal's own, so that bars are drawn. It is not in the terminal's group of processes:
-    Ctrl-C reaches this process alone, which then ends it.
+    Its standard error is the terminal itself, so that it draws progress bars. It is not in the terminal's process
+    group. So Ctrl-C reaches only this process, which then ends lmms-eval.
 
     Returns
     -------
     str
-        Its last error, empty if it named none.
+        Its last error; empty if it named none.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def start(launch: Launch) -> str:
                 sys.stdout.write(line)
                 sys.stdout.flush()
             running.wait()
-        # Whatever ends this process, the evaluation does not go on without it.
+        # However this process ends, the evaluation must not continue alone.
         except BaseException:
             _end(running)
             raise
@@ -148,7 +148,7 @@ def start(launch: Launch) -> str:
 
 
 def last_error(lines: Sequence[str]) -> str:
-    """Return the reason that lmms-eval gave last, or the last line with an error, or nothing."""
+    """Return lmms-eval's last reason for a failure, or the last line with an error, or an empty text."""
     for line in reversed(lines):
         if failed := _FAILED.search(line):
             return failed["reason"]
@@ -168,7 +168,7 @@ def outcome_of(output: str | Path, before: frozenset[Path], error: str = "") -> 
     output : str or Path
         Its folder.
     before : frozenset of Path
-        The results files that were there already.
+        The results files that existed before.
     error : str
         The last error that lmms-eval named.
 
@@ -186,20 +186,20 @@ def outcome_of(output: str | Path, before: frozenset[Path], error: str = "") -> 
         return Outcome(folder, None, (f"the results in {folder} cannot be read: {fault}",))
     faults = [caution.sentence for caution in run.cautions if caution.incomplete]
     if run.missing and not faults:
-        faults.append(f"{len(run.missing):,} answers that were asked for are missing")
+        faults.append(f"{len(run.missing):,} of the requested answers are missing")
     doubts = (caution.sentence for caution in run.cautions if not caution.incomplete)
     return Outcome(folder, run, tuple(faults), tuple(doubts))
 
 
 @contextmanager
 def _stopped_like_an_interrupt() -> Iterator[None]:
-    """Let a request to end this process, or a closed terminal, raise `KeyboardInterrupt` inside the block."""
+    """Raise `KeyboardInterrupt` inside the block if this process is asked to end, or if the terminal is closed."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     earlier: Mapping[int, object] = {}
-    # Handlers can be set in the main thread only; Windows has no SIGHUP.
+    # Handlers can only be set in the main thread; Windows has no SIGHUP.
     with suppress(ValueError):
         wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
         earlier = {number: signal.signal(number, interrupt) for number in wanted}
@@ -211,7 +211,7 @@ def _stopped_like_an_interrupt() -> Iterator[None]:
 
 
 def _end(running: subprocess.Popen[str]) -> None:
-    """End an evaluation and all that it started, at once and without a traceback."""
+    """End an evaluation and all its processes at once, without a traceback."""
     _signal(running, signal.SIGTERM)
     try:
         running.wait(SECONDS_TO_END)

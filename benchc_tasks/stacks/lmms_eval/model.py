@@ -1,4 +1,4 @@
-"""The model `benchc`: lmms-eval's face of the choice scorer."""
+"""Provide the model `benchc`, which connects lmms-eval to the choice scorer."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from benchc_tasks.stacks.lmms_eval.requests import group_requests, group_text_re
 __all__ = ["BenchCModel"]
 
 NO_TEMPLATE = (
-    "--apply_chat_template is not for the model benchc, which puts every question into the checkpoint's own chat "
-    "template: leave it out"
+    "--apply_chat_template is not for the model benchc, which always uses the checkpoint's own chat template: "
+    "leave it out"
 )
 
 
 class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is untyped
-    """Option log-likelihoods by one forward pass for a sample under a condition, and texts.
+    """Compute option log-likelihoods, with one forward pass for a sample under a condition, and generate texts.
 
     Parameters
     ----------
     **arguments
-        As in `ChoiceModel`; `backend` is the lmms-eval model whose model and processor are used.
+        As in `ChoiceModel`; `backend` names the lmms-eval model that provides model and processor.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
 
     @property
     def chat_template(self) -> NoReturn:
-        """Refuse `--apply_chat_template`, for which lmms-eval asks this."""
+        """Refuse `--apply_chat_template`; lmms-eval reads this property for it."""
         raise ValueError(NO_TEMPLATE)
 
     def apply_chat_template(self, *messages: Any, **settings: Any) -> NoReturn:
@@ -64,20 +64,20 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
         Returns
         -------
         list of Answer
-            One for each request, in order. A question that cannot be answered leaves the others alone.
+            One for each request, in order. A question that cannot be answered does not affect the others.
 
         Raises
         ------
         ValueError
-            If there is a limit at which the run is to stop, since nothing is kept here.
+            If the run has a limit, because no answers are kept here.
         EngineError
-            If the engine answers nothing more.
+            If the engine stops answering.
         """
         self.refuse_limits()
         return list(self.stream_loglikelihood(requests))
 
     def stream_loglikelihood(self, requests: Sequence[Instance]) -> Generator[Answer, None, None]:
-        """Score continuations and give each answer as soon as it and those before it are there.
+        """Score continuations, and yield each answer as soon as it and all earlier ones are ready.
 
         Parameters
         ----------
@@ -87,12 +87,12 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
         Yields
         ------
         Answer
-            As `loglikelihood` returns them.
+            As from `loglikelihood`.
 
         Raises
         ------
         EngineError
-            If the engine answers nothing more.
+            If the engine stops answering.
         StoppedError
             If the limit of the run is reached.
         """
@@ -111,19 +111,19 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
         Returns
         -------
         list of str
-            One for each request, in order; `NO_TEXT` and the reason where there is none.
+            One for each request, in order; `NO_TEXT` and the reason for a missing text.
 
         Raises
         ------
         ValueError
             If a setting of generation is unknown.
         EngineError
-            If the engine answers nothing more.
+            If the engine stops answering.
         """
         return list(self.stream_generate_until(requests))
 
     def stream_generate_until(self, requests: Sequence[Instance]) -> Generator[str, None, None]:
-        """Write texts and give each as soon as it and those before it are there; see `generate_until`."""
+        """Write texts, and yield each as soon as it and all earlier ones are ready; see `generate_until`."""
         inquiries = group_text_requests(requests, self.task_dict)
         yield from self.stream_texts(inquiries, [str(request.args[4]) for request in requests])
 
@@ -135,6 +135,6 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
         )
 
     def clean(self) -> None:
-        """Give the model's memory back; nothing can be scored afterwards."""
+        """Free the model's memory; it cannot score afterwards."""
         self.release()
         lmms.clean(self)

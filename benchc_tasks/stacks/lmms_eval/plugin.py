@@ -1,9 +1,9 @@
-"""The entry point by which lmms-eval finds the model `benchc` and the Bench-C tasks.
+"""Provide the entry point by which lmms-eval finds the model `benchc` and the Bench-C tasks.
 
-lmms-eval calls `manifests` while it imports its models, before it indexes its tasks. It has no hook of its own for the
-tasks of a plugin, so the one method that collects task folders is wrapped here; where that method is not the one that
-this was written for, nothing is touched and `--include_path "$(benchc tasks-path)"` remains. In the same way the one
-method that opens the response cache is wrapped, so that runs of Bench-C tasks keep their answers when they are killed.
+lmms-eval calls `manifests` while it imports its models, before it indexes its tasks. It has no hook for the tasks of a
+plugin, so this module wraps the method that collects task folders. If that method is not the expected one, nothing is
+changed, and `--include_path "$(benchc tasks-path)"` still works. This module also wraps the method that opens the
+response cache, so that killed runs of Bench-C tasks keep their answers.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _CACHE_PARAMETERS = {
 }
 _CACHE_MARK = "_benchc_answer_cache"
 _TASKS_CURE = 'name the tasks with --include_path "$(benchc tasks-path)" instead'
-_CACHE_CURE = "with --use_cache run the Bench-C tasks one at a time, since a killed run begins its tasks anew"
+_CACHE_CURE = "with --use_cache run the Bench-C tasks one at a time, because a killed run starts its tasks again"
 
 
 def manifests() -> list[Any]:
-    """Make the Bench-C tasks known and return the manifest of the model `benchc`.
+    """Register the Bench-C tasks, and return the manifest of the model `benchc`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def manifests() -> list[Any]:
 
 
 def add_task_folder(task_manager: type) -> bool:
-    """Let every new `task_manager` index the folder of the Bench-C tasks too.
+    """Make every new `task_manager` also index the folder of the Bench-C tasks.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def add_task_folder(task_manager: type) -> bool:
     Returns
     -------
     bool
-        Whether the tasks will be indexed; False, with one warning, if the class is not the expected one.
+        True if the tasks will be indexed; False, with one warning, if the class is not the expected one.
     """
     original = getattr(task_manager, "initialize_tasks", None)
     if getattr(original, _MARK, False):
@@ -84,7 +84,7 @@ def add_task_folder(task_manager: type) -> bool:
 
 
 def add_answer_cache(response_cache: type) -> bool:
-    """Let `--use_cache` open an `AnswerCache` for runs of Bench-C tasks; all other runs keep lmms-eval's own.
+    """Make `--use_cache` open an `AnswerCache` for runs of Bench-C tasks; other runs keep lmms-eval's own cache.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def add_answer_cache(response_cache: type) -> bool:
     Returns
     -------
     bool
-        Whether Bench-C tasks will have it; False, with one warning, if the class is not the expected one.
+        True if Bench-C tasks will use it; False, with one warning, if the class is not the expected one.
     """
     original: Any = getattr(response_cache, "create", None)
     if getattr(original, _CACHE_MARK, False):
@@ -110,7 +110,7 @@ def add_answer_cache(response_cache: type) -> bool:
 
 @contextmanager
 def fast_yaml() -> Iterator[None]:
-    """Let lmms-eval read YAML by libyaml inside the block, where PyYAML was built with it."""
+    """Let lmms-eval read YAML with libyaml inside the block, if PyYAML was built with it."""
     from lmms_eval import utils
 
     loader = getattr(yaml, "CFullLoader", None)
@@ -119,7 +119,7 @@ def fast_yaml() -> Iterator[None]:
         return
 
     class TaskLoader(loader):  # type: ignore[misc, valid-type]  # the class that PyYAML has or not
-        """A loader of its own, whose constructors no other reader of YAML sees."""
+        """A separate loader, so that its constructors do not affect other readers of YAML."""
 
     utils.yaml = SimpleNamespace(
         add_constructor=TaskLoader.add_constructor,
@@ -132,7 +132,7 @@ def fast_yaml() -> Iterator[None]:
 
 
 def tasks_are_registered() -> bool:
-    """Tell whether lmms-eval's task manager, as it is in this process, indexes the Bench-C tasks by itself."""
+    """Check if lmms-eval's task manager in this process indexes the Bench-C tasks by itself."""
     from lmms_eval.tasks import TaskManager
 
     return bool(getattr(TaskManager.initialize_tasks, _MARK, False))
@@ -165,7 +165,7 @@ def _with_answer_cache(original: Callable[..., Any]) -> staticmethod[..., Any]:
 
 
 def _has_task_of_ours(tasks: Mapping[str, Any]) -> bool:
-    """Tell whether one of lmms-eval's tasks, in groups or not, is a class of this package or of one above it."""
+    """Check if one of lmms-eval's tasks, in a group or not, has a class from this package or from one above it."""
     return any(
         _has_task_of_ours(task)
         if isinstance(task, Mapping)
@@ -175,5 +175,5 @@ def _has_task_of_ours(tasks: Mapping[str, Any]) -> bool:
 
 
 def _warn(what: str, cure: str) -> None:
-    # By lmms-eval's own logger: backends that it imports switch Python's warnings off.
-    logger.warning(f"benchc leaves lmms-eval as it is, because {what}: {cure}.")
+    # Uses lmms-eval's own logger, because its backends switch Python's warnings off.
+    logger.warning(f"benchc does not change lmms-eval, because {what}: {cure}.")

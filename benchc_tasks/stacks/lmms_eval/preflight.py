@@ -1,4 +1,4 @@
-"""Check what a run is asked for before lmms-eval is started; imports neither torch nor lmms-eval."""
+"""Check the settings of a run before lmms-eval starts, without importing torch or lmms-eval."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ __all__ = [
 ]
 
 HUB_SECONDS = 2.0
-"""How long the hub may take to say whether it has a model; after that, loading it will tell."""
+"""Seconds to wait for the hub's answer about a model; after that, loading the model decides."""
 
 IN_THIS_PROCESS = ("vllm",)
-"""Backends whose `pretrained` is a checkpoint too, but whose other arguments are an engine's."""
+"""Backends whose `pretrained` is also a checkpoint, but whose other arguments belong to an engine."""
 
 IMAGE_ARGUMENTS = ("max_pixels", "min_pixels", "size", "do_resize", "do_image_splitting", "use_fast")
-"""Settings of image processors that are often given; a misspelt one is close to them."""
+"""Common settings of image processors, used to suggest corrections of a misspelt one."""
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 
 
 def check_installation() -> None:
-    """Refuse to start without an lmms-eval that the plugin was written for.
+    """Refuse to start without a supported version of lmms-eval.
 
     Raises
     ------
@@ -50,12 +50,12 @@ def check_installation() -> None:
 
 
 def parse_arguments(written: str) -> dict[str, str]:
-    """Read lmms-eval's `--model_args`: `KEY=VALUE,KEY=VALUE`, where commas in quotes and brackets do not count.
+    """Read lmms-eval's `--model_args`: `KEY=VALUE,KEY=VALUE`; commas inside quotes and brackets do not separate.
 
     Raises
     ------
     ValueError
-        If a part has no `=`, or a name stands twice.
+        If a part has no `=`, or a name occurs twice.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def check_arguments(model: str, arguments: Mapping[str, str]) -> None:
     ours = set(BENCHC_ARGUMENTS) if model == "benchc" else set()
     theirs = set(taken.names) if taken else set(MODEL_ARGUMENTS) | set(IMAGE_ARGUMENTS)
     for name in arguments.keys() - ours - theirs:
-        # An engine and an image processor have names that only they know.
+        # Only an engine or an image processor itself knows all of its arguments.
         is_certain = taken is not None and not taken.takes_others
         if is_certain or closest(name, ours | theirs):
             called = f"the backend {quoted(backend)}" if backend else "benchc"
@@ -119,12 +119,12 @@ def check_checkpoint(pretrained: str | None, revision: str | None = None) -> Non
     pretrained : str or None
         A folder or a hub id; None for a model's own default.
     revision : str or None
-        Of the hub id.
+        The revision of the hub id.
 
     Raises
     ------
     ValueError
-        One sentence with the cure. A hub that does not answer within `HUB_SECONDS` refuses nothing.
+        One sentence with the cure. If the hub does not answer within `HUB_SECONDS`, nothing is refused.
     """
     if not pretrained:
         return
@@ -147,7 +147,7 @@ def task_names() -> dict[str, Path]:
 
 
 def check_tasks(tasks: Iterable[str]) -> None:
-    """Refuse a name that is meant for one of our tasks and is none.
+    """Refuse a name that looks like one of our tasks but does not exist.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def _check_name(what: str, name: str) -> None:
     known = catalogue.model_names()
     if known and name not in known | {"benchc"}:
         cure = close_to_it(name, sorted(known | {"benchc"}), "`benchc info` lists them")
-        raise ValueError(f"{what} {quoted(name)} is none of lmms-eval's models{cure}")
+        raise ValueError(f"{what} {quoted(name)} is not one of lmms-eval's models{cure}")
 
 
 def _check_backend(backend: str) -> None:
@@ -218,7 +218,7 @@ def _check_hub_id(name: str, revision: str | None) -> None:
             f"the hub has no model {name}, or it is private"
             f"{close_to_it(name, cached, 'correct the name, or set HF_TOKEN')}"
         ) from fault
-    # No network, a slow one, a mirror without this interface: the loading itself will tell.
+    # The network may be missing or slow, or a mirror may lack this interface; then loading decides.
     except Exception:
         return
 

@@ -1,4 +1,4 @@
-"""lmms-eval's requests, one an option, as questions with all their options."""
+"""Group lmms-eval's requests, one for each option, into questions with all their options."""
 
 from __future__ import annotations
 
@@ -38,29 +38,30 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 
 def _shown_question(request: Instance) -> tuple[str, SampleUnderCondition] | None:
-    """Return the prompt and the picture of a loglikelihood request; None if its picture does not say what it shows.
+    """Return the prompt and the picture of a loglikelihood request; None if its picture is unknown.
 
-    Requests for which they are equal show the model the same thing, whatever task asks.
+    Requests with equal prompt and picture show the model the same thing, also if different tasks ask them.
     """
     context, _, doc_to_visual, *_ = request.args
     return (context, doc_to_visual) if knows_itself(doc_to_visual) else None
 
 
 def group_requests(requests: Sequence[Instance], documents: Documents) -> list[Inquiry]:
-    """Group loglikelihood requests by what the model sees.
+    """Group loglikelihood requests by the prompt and the picture that the model sees.
 
     Parameters
     ----------
     requests : sequence of lmms_eval.api.instance.Instance
-        Their arguments are context, continuation (or a function of the doc), doc_to_visual, doc_id, task and split.
+        Requests with the arguments context, continuation (or a function of the doc), doc_to_visual, doc_id, task,
+        split.
     documents : mapping
         lmms-eval's `task_dict`.
 
     Returns
     -------
     list of Inquiry
-        In the order in which they are first asked for. A picture that equals another, such as the clean picture of a
-        sample that many tasks ask for, is in one inquiry.
+        In the order of their first request. Requests with equal pictures, such as the clean picture of a sample in many
+        tasks, are in one inquiry.
     """
     return group_by_sight(_sighted(request, documents) for request in requests)
 
@@ -82,25 +83,26 @@ def _sighted(request: Instance, documents: Documents) -> tuple[object, Any, Call
 def group_requests_by_key(
     model: str, request_type: str, requests: Sequence[Instance], configurations: Mapping[str, str]
 ) -> list[tuple[str, list[list[int]]]]:
-    """Group requests by the key under which their answers are kept.
+    """Group requests by the key under which their answers are stored.
 
     Parameters
     ----------
     model : str
-        The model's identity; empty if its answers are not kept.
+        The model's identity; empty if its answers are not stored.
     request_type : str
         `loglikelihood`, `generate_until`, ...
     requests : sequence of lmms_eval.api.instance.Instance
-        All of that type.
+        Requests of that type.
     configurations : mapping of str to str
-        As `task_configurations` returns them.
+        The result of `task_configurations`.
 
     Returns
     -------
     list of (str, list of (list of int))
-        In the order in which they are first asked for: a key, empty for an answer that is not kept because it is drawn
-        at random, and for each different request under it the places of all that share its answer. Requests of Bench-C
-        tasks are known by prompt, settings, picture and options, whatever task asks; others by task and place as well.
+        Keys in the order of their first request; a key is empty for randomly sampled answers, which are not stored. For
+        each different request under a key, a list has the places of all requests that share its answer. The key of a
+        Bench-C request consists of prompt, settings, picture and options, independent of the task; for other requests
+        it also has the task and the place.
     """
     return group_by_key(model, (_kept_question(request_type, request, configurations) for request in requests))
 
@@ -108,12 +110,12 @@ def group_requests_by_key(
 def _kept_question(
     request_type: str, request: Instance, configurations: Mapping[str, str]
 ) -> tuple[tuple[str, ...] | None, str]:
-    """Return what the answer to a request depends on, None for one that is drawn at random; and the option."""
+    """Return everything that an answer depends on (None for a randomly sampled answer), and the option."""
     settings = extract_gen_kwargs(request)
     shown = _shown(request)
     texts = [argument for argument in request.args if isinstance(argument, str)]
     option = texts[1] if shown and request_type == "loglikelihood" else ""
-    # A vote is drawn at random, and is a good vote whenever it was drawn.
+    # A vote is sampled at random too, but an old vote is as good as a new one.
     if not is_deterministic(request_type, settings) and _vote_of(request) is None:
         return None, option
     task = request.task_name
@@ -136,7 +138,7 @@ def task_configurations(tasks: Mapping[str, Any]) -> dict[str, str]:
         elif hasattr(task, "dump_config"):
             configuration = dict(task.dump_config())
             if isinstance(metadata := configuration.get("metadata"), Mapping):
-                # How RAS is defined changes no response.
+                # The definition of RAS does not change responses.
                 configuration["metadata"] = {key: metadata[key] for key in metadata if key not in OF_RAS}
             written = json.dumps(configuration, sort_keys=True, default=str)
             found[name] = answer_key(_ADDRESS.sub(">", written))
@@ -144,7 +146,7 @@ def task_configurations(tasks: Mapping[str, Any]) -> dict[str, str]:
 
 
 def in_pieces(questions: Sequence[Sequence[Instance]], size: int) -> Iterator[list[Instance]]:
-    """Join whole questions as long as they make no more requests than `size`."""
+    """Join whole questions into pieces of at most `size` requests."""
     piece: list[Instance] = []
     for question in questions:
         if piece and len(piece) + len(question) > size:
@@ -155,7 +157,7 @@ def in_pieces(questions: Sequence[Sequence[Instance]], size: int) -> Iterator[li
 
 
 def _shown(request: Instance) -> tuple[str, ...]:
-    """Describe the prompt and the picture of a request; empty if the picture does not say what it shows."""
+    """Describe the prompt and the picture of a request; empty if its picture is unknown."""
     context, *arguments = request.args
     described = [context]
     for argument in arguments:
@@ -175,20 +177,20 @@ def _vote_of(request: Instance) -> int | None:
 
 
 def group_text_requests(requests: Sequence[Instance], documents: Documents) -> list[TextInquiry]:
-    """Group requests for texts by what the model sees.
+    """Group requests for texts by the prompt and the picture that the model sees.
 
     Parameters
     ----------
     requests : sequence of lmms_eval.api.instance.Instance
-        Their arguments are context, settings, doc_to_visual, doc_id, task and split.
+        Requests with the arguments context, settings, doc_to_visual, doc_id, task and split.
     documents : mapping
         lmms-eval's `task_dict`.
 
     Returns
     -------
     list of TextInquiry
-        In the order in which they are first asked for; the votes of a condition are in one, and so are the clean
-        answers of tasks that share a dataset.
+        In the order of their first request. All votes of a condition are in one inquiry; so are the clean answers of
+        tasks that share a dataset.
     """
     inquiries: dict[object, TextInquiry] = {}
     for place, request in enumerate(requests):

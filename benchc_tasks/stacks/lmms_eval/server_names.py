@@ -1,4 +1,4 @@
-"""Names of lmms-eval's backends for servers; read before lmms-eval is imported."""
+"""Name lmms-eval's backends for servers, for use before lmms-eval is imported."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ SERVED_BACKENDS = (
     "async_openai_compatible",
     "async_openai_compatible_chat",
 )
-"""lmms-eval's names of its backends for OpenAI-compatible servers."""
+"""The names of lmms-eval's backends for OpenAI-compatible servers."""

@@ -1,7 +1,7 @@
-"""The lmms-eval tasks: one doc is one sample with all its conditions.
+"""Define the lmms-eval tasks: one doc is one sample with all its conditions.
 
-`SampleTask` is the pipeline that all of them share; `BenchCTask` asks for option log-likelihoods, and `GenerationTask`
-in `benchc_tasks.stacks.lmms_eval.generation_task` for a text.
+`SampleTask` is the shared pipeline. `BenchCTask` asks for option log-likelihoods, and `GenerationTask` in
+`benchc_tasks.stacks.lmms_eval.generation_task` asks for a text.
 """
 
 from __future__ import annotations
@@ -62,35 +62,35 @@ TASK_OPTIONS = (
     "version",
     "votes",
 )
-"""Keys of a task's `metadata` that are read here, or written for lmms-eval's response cache."""
+"""Keys of a task's `metadata` that this module reads, or writes for lmms-eval's response cache."""
 
 LOST_ANSWERS = (
-    "without --log_samples the answers of this run are lost when it ends, and with them intervals, reports and "
-    "submissions: add --log_samples --output_path runs, or start it by `benchc run`"
+    "without --log_samples the answers of this run are lost when it ends, and intervals, reports and submissions are "
+    "impossible: add --log_samples --output_path runs, or start it with `benchc run`"
 )
 
 
 class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
-    """One corruption, or one design over all of them, over one dataset, whose docs are samples.
+    """Evaluate one corruption, or one design over all corruptions, over one dataset.
 
-    A doc is a sample. It becomes some requests for each condition, numbered through by `idx`, so that a sample's clean
-    and corrupted responses meet in `process_results`. A subclass says what it asks (`arguments_of`) and how a
-    record is made of the responses (`record_of`).
+    A doc is a sample. It becomes one or more requests for each condition, numbered by `idx`, so a sample's clean and
+    corrupted responses come together in `process_results`. A subclass defines the requests (`arguments_of`) and makes
+    the record from the responses (`record_of`).
 
     Parameters
     ----------
     config : mapping
-        The task's YAML. `metadata.corruption` names the corruption, and `metadata.module` the module that registers
-        it where it is not one of the benchmark's. In place of a corruption, `metadata.design: lite` asks each sample
-        under all corruptions, at one severity each, and `metadata.conditions_per_sample` says how many conditions
-        that are; see `benchc_metrics.designs`. `dataset_path` names the dataset and `dataset_kwargs.split` its
-        split, see `benchc_tasks.datasets.load_dataset`. `metadata.ras_reading` chooses a reading of RAS, see
+        The task's YAML. `metadata.corruption` names the corruption. If it is not one of the benchmark's,
+        `metadata.module` names the module that registers it. Instead of a corruption, `metadata.design: lite` asks each
+        sample under all corruptions, at one severity each, and `metadata.conditions_per_sample` is the number of
+        conditions; see `benchc_metrics.designs`. `dataset_path` names the dataset and `dataset_kwargs.split` its split;
+        see `benchc_tasks.datasets.load_dataset`. `metadata.ras_reading` chooses a reading of RAS; see
         `benchc_metrics.metrics.ras.READINGS`.
     """
 
     request_type: ClassVar[str]
     other_metrics: tuple[str, ...] = ()
-    """What `metrics_of_record` returns beside the metrics of the registry."""
+    """Keys that `metrics_of_record` returns in addition to the metrics of the registry."""
 
     @fail_together()
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -103,19 +103,20 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         self.samples = load_samples(settings.get("dataset_path"), split_of(settings.get("dataset_kwargs")))
         self.reading = reading_of(metadata.get("ras_reading", DEFAULT_READING))
         self._contexts: dict[str, SentContext] = {}
-        # lmms-eval's response cache knows a task by its configuration alone: what an answer depends on stands there.
+        # lmms-eval's response cache identifies a task only by its configuration, so the configuration must hold
+        # everything that an answer depends on.
         settings["metadata"] = metadata | settings_of_samples(self.samples) | settings_of_ras(self.reading)
         super().__init__(config=settings)
 
     def download(self, dataset_kwargs: Mapping[str, Any] | None = None) -> None:
-        """Hand the samples to lmms-eval, with their images and without; lmms-eval's own method would retry faults."""
+        """Pass the samples to lmms-eval, with and without images; lmms-eval's own method would retry after faults."""
         split = self.config.test_split
         self.dataset = DocsOfTask({split: self.samples})
         self.dataset_no_image = {split: self.samples.without_images()}
 
     @property
     def prompt(self) -> Prompt:
-        """The prompt for the model that is being evaluated, a YAML's `description` before it."""
+        """The prompt for the evaluated model, after the YAML's `description`."""
         model = getattr(getattr(self, "args", None), "model", None)
         prompt = Prompt.for_model(self.config.lmms_eval_specific_kwargs, model if isinstance(model, str) else None)
         return prompt.after(self.config.description or "")
@@ -137,7 +138,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         return [decode_image(doc["image"], sample=doc["id"])]
 
     def fewshot_context(self, doc: Mapping[str, Any], *settings: Any, **named_settings: Any) -> str:
-        """Write the context of a sample; lmms-eval's own method would glue other texts on, which are refused."""
+        """Write the context of a sample; lmms-eval's own method would add other texts, which are refused."""
         return str(self.doc_to_text(doc))
 
     @fail_together()
@@ -147,10 +148,10 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         Raises
         ------
         ValueError
-            If something is asked for that would change the prompt behind the record's back, or the requests are to be
-            kept (`--cache_requests`): lmms-eval keeps no function, and so no picture's condition.
+            If a setting would change the prompt without a trace in the record; or if requests are to be stored
+            (`--cache_requests`), because lmms-eval does not store functions and so loses each picture's condition.
         OutputFolderError
-            If the results could not be written.
+            If the results cannot be written.
         """
         _refuse_settings(self.task_name, self.config.num_fewshot, settings)
         _END.begin(self.task_name, (type(self), self.samples.fingerprint, self.design))
@@ -172,12 +173,12 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         ctx : str
             The prompt.
         **settings
-            `metadata` of the instances.
+            The `metadata` of the instances.
 
         Returns
         -------
         list of Instance
-            `idx` counts through.
+            Instances with `idx` counting up.
         """
         doc = self.dataset_no_image[self.config.test_split][doc_id]
         self._contexts[doc["id"]] = sent_context(ctx, doc["question"], doc["options"], self.dataset.model)
@@ -192,7 +193,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         ]
 
     def arguments_of(self, doc_id: int, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
-        """Return the arguments of a sample's requests, without task and split; each kind of task has its own."""
+        """Return the arguments of a sample's requests, without task and split; each kind of task overrides it."""
         raise NotImplementedError
 
     @fail_together()
@@ -201,7 +202,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
     ) -> dict[str, Any]:
         """Turn the responses to one sample into its metrics and its record.
 
-        Without the retries that lmms-eval's own method has: a fault is raised at once.
+        It raises a fault at once; lmms-eval's own method retries.
 
         Parameters
         ----------
@@ -215,17 +216,18 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         Returns
         -------
         dict
-            Metric name to what the sample gives to its aggregator, and `benchc`, the record that the samples log keeps.
+            From each metric name to the sample's input for the aggregator; and `benchc`, the record for the samples
+            log.
         """
         record = self.record_of(doc, results)
         return {**self.metrics_of_record(record), RECORD_KEY: record.to_json_dict()}
 
     def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
-        """Make the record of one sample; each kind of task has its own way."""
+        """Make the record of one sample; each kind of task overrides it."""
         raise NotImplementedError
 
     def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
-        """Make what one sample gives to each aggregator."""
+        """Return one sample's input for each aggregator."""
         return items_of_record(record, self.registered_metrics, self.reading)
 
     def conditions_of(self, doc: Mapping[str, Any]) -> tuple[Condition, ...]:
@@ -233,7 +235,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         return AskedConditions(self.conditions, self.design).of_sample(doc["id"])
 
     def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a sample's record says beside the responses, by the names of its fields."""
+        """Return the other fields of a sample's record, by name."""
         context = self._contexts.get(doc["id"]) or sent_context(
             self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
         )
@@ -250,20 +252,21 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         )
 
     def aggregation(self) -> dict[str, Any]:
-        """Return the aggregators, and for the records one that says what a reader must know."""
+        """Return the aggregators, and for the records one that reports cautions."""
         return {**self._aggregation_list, RECORD_KEY: self._cautions}
 
     def _cautions(self, records: MutableSequence[Mapping[str, Any]]) -> list[str]:
         return _END.end(self.task_name, records)
 
     def _prepare_metric_and_aggregation(self) -> None:
-        """Read `metric_list`; lmms-eval's own method asks for metrics of its registry."""
+        """Read `metric_list`; lmms-eval's own method accepts only metrics of its registry."""
         named = [entry["metric"] for entry in self.config.metric_list]
         known = (*METRICS, *METRICS_OF_VOTES, *self.other_metrics)
         unknown = [name for name in named if name not in known]
         if unknown:
             raise ValueError(
-                f"metric_list names {quoted(unknown[0])}, which is none of {', '.join(known)}: correct the task's YAML"
+                f"metric_list names {quoted(unknown[0])}, which is not one of {', '.join(known)}: correct the task's "
+                "YAML"
                 f"{close_to_it(unknown[0], known)}"
             )
         self.registered_metrics = [name for name in named if name in EVERY_METRIC]
@@ -273,11 +276,11 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         self._higher_is_better = {entry["metric"]: entry["higher_is_better"] for entry in self.config.metric_list}
 
     def _prepare_model_specific_config(self) -> None:
-        """Leave the model-specific settings to `prompt`, which knows the model; lmms-eval's own method does not."""
+        """Do nothing: `prompt` handles model-specific settings; lmms-eval's own method does not know the model."""
 
 
 class BenchCTask(SampleTask):
-    """One corruption over one dataset, by option log-likelihoods: a request for each (condition, option).
+    """Evaluate one corruption over one dataset by option log-likelihoods, one request for each (condition, option).
 
     Parameters
     ----------
@@ -301,7 +304,7 @@ class BenchCTask(SampleTask):
         return assemble_record(results, option_count=len(doc["options"]), **self.facts_of(doc))
 
     def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
-        """Make what one sample gives to each aggregator."""
+        """Return one sample's input for each aggregator."""
         return {**super().metrics_of_record(record), "length_normalised": float(record.length_normalised)}
 
 
@@ -311,27 +314,25 @@ def _warn_of_lost_answers() -> None:
 
 
 def _refuse_misspelt(task: str, metadata: Mapping[str, Any]) -> None:
-    """Refuse an option that was probably meant for one of ours; other keys are the user's own notes."""
+    """Refuse a key that looks like a misspelt option of ours; other keys are the user's own notes."""
     for name in metadata.keys() - set(TASK_OPTIONS):
         if meant := closest(name, TASK_OPTIONS, most=1, likeness=0.8):
             raise ValueError(
-                f"metadata of {task} has {quoted(name)}: write {meant[0]}, or another name for a note of yours"
+                f"metadata of {task} has {quoted(name)}: write {meant[0]}, or use another name for your own note"
             )
 
 
 def _refuse_settings(task: str, num_fewshot: int | None, settings: Mapping[str, Any]) -> None:
-    """Refuse what lmms-eval would glue onto the prompt, and what cannot be kept."""
+    """Refuse settings that would add text to the prompt, and requests that cannot be stored."""
     if settings.get("system_instruction") is not None:
         raise ValueError(
-            f"--system_instruction would be glued before the question of {task}, not put where the chat template wants "
-            "it: give the text with --model_args system_prompt=..., or as pre_prompt in the task's YAML"
+            f"--system_instruction would be added before the question of {task}, not in its place in the chat "
+            "template: give the text with --model_args system_prompt=..., or as pre_prompt in the task's YAML"
         )
     if settings.get("apply_chat_template"):
-        raise ValueError(
-            f"--apply_chat_template is not for {task}: models apply their chat template themselves; leave it out"
-        )
+        raise ValueError(f"--apply_chat_template is not for {task}: models apply their own chat template; leave it out")
     refuse_examples(task, num_fewshot)
     if settings.get("cache_requests"):
         raise ValueError(
-            f"--cache_requests cannot keep the requests of {task}, whose pictures lmms-eval forgets: leave it out"
+            f"--cache_requests cannot store the requests of {task}, as lmms-eval loses their pictures: leave it out"
         )

@@ -1,6 +1,6 @@
 """Write the YAML files of all lmms-eval tasks and groups, from the benchmark's names and the metrics.
 
-`benchc task-files` writes them; a test holds the files of `task_yamls/` against them.
+`benchc task-files` writes them; a test compares them with the files of `task_yamls/`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["task_files"]
 _AGGREGATORS = "benchc_tasks.stacks.aggregators"
 
 _TEMPLATE = f"""\
-# What every corruption task shares. A task's own YAML says which corruption, and may override anything here.
+# Shared by all corruption tasks. A task's own YAML names the corruption, and may override anything here.
 class: !function benchc_tasks.stacks.lmms_eval.task.BenchCTask
 output_type: loglikelihood
 test_split: test
 num_fewshot: 0
-# Without dataset_path the dataset is that of BENCHC_DATASET, else the bundled demonstration set.
+# Without dataset_path, the dataset is that of BENCHC_DATASET, else the bundled demonstration set.
 lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
@@ -38,7 +38,7 @@ _WRITING = f"""\
 output_type: generate_until
 test_split: test
 num_fewshot: 0
-# Without dataset_path the dataset is that of BENCHC_DATASET, else the bundled demonstration set.
+# Without dataset_path, the dataset is that of BENCHC_DATASET, else the bundled demonstration set.
 lmms_eval_specific_kwargs:
   default:
     pre_prompt: ""
@@ -53,10 +53,10 @@ filter_list:
 """
 
 _GENERATION_TEMPLATE = f"""\
-# What the corruption tasks for models without log-probabilities share: they generate an answer, and its letter is read.
+# Shared by the corruption tasks for models without log-probabilities. They generate an answer, and its letter is read.
 class: !function benchc_tasks.stacks.lmms_eval.generation_task.GenerationTask
 {_WRITING}\
-# metadata.thinking_tokens, or --gen_kwargs max_new_tokens=4096, leaves a model that reasons room for it.
+# A model that reasons needs more tokens: metadata.thinking_tokens, or --gen_kwargs max_new_tokens=4096.
 generation_kwargs:
   max_new_tokens: 32
   temperature: 0
@@ -65,10 +65,10 @@ generation_kwargs:
 {_WRITTEN_ANSWER}"""
 
 _VOTES_TEMPLATE = f"""\
-# What the tasks of votes share: several answers are sampled for each condition, and the options that they name counted.
+# Shared by the tasks of votes. They sample several answers for each condition and count the options that these name.
 class: !function benchc_tasks.stacks.lmms_eval.generation_task.GenerationTask
 {_WRITING}\
-# metadata.thinking_tokens, or --gen_kwargs max_new_tokens=4096, leaves a model that reasons room for it.
+# A model that reasons needs more tokens: metadata.thinking_tokens, or --gen_kwargs max_new_tokens=4096.
 generation_kwargs:
   max_new_tokens: 32
   temperature: 1.0
@@ -77,7 +77,7 @@ generation_kwargs:
 {_WRITTEN_ANSWER}"""
 
 VOTES = 16
-"""How many answers the tasks of votes sample for each condition."""
+"""Number of answers that the tasks of votes sample for each condition."""
 
 _GROUP_HEAD = """\
 # A group's metrics are those of all responses of its tasks together, not means over the tasks.

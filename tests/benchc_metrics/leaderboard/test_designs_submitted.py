@@ -94,7 +94,7 @@ def tampered(folder: Path, design: str | None = None, keep: object = None) -> No
     [
         ("full", False, "608 missing answers"),
         ("lite-10", False, "72 answers that the design 'lite-10' does not ask"),
-        ("mine", False, "design 'mine' is neither 'full' nor 'lite'"),
+        ("mine", False, "design 'mine' is not 'full', 'lite'"),
         (None, True, "missing answers"),
     ],
 )

@@ -184,7 +184,7 @@ def test_everything_that_is_missing_is_listed(whole):
     part = replace(
         part,
         corrupted=corrupted,
-        invalid={("sample-0002", "gaussian_noise@1"): "the backend answered nan"},
+        invalid={("sample-0002", "gaussian_noise@1"): "the backend returned nan"},
         missing=(("sample-0003", "saturate@5"), ("sample-0004", "saturate@5")),
     )
     assert what_is_missing(part) == [
@@ -192,7 +192,7 @@ def test_everything_that_is_missing_is_listed(whole):
         "snow was not evaluated, at any severity",
         "fog was not evaluated, at any severity",
         "saturate@5 has no answer for 2 samples, 'sample-0003' the first",
-        "gaussian_noise@1 has 1 invalid answers, the first for 'sample-0002': the backend answered nan",
+        "gaussian_noise@1 has 1 invalid answers, the first for 'sample-0002': the backend returned nan",
     ]
     assert what_is_missing(whole) == []
 

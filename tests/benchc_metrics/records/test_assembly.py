@@ -63,11 +63,11 @@ def test_mean_losses_are_negated_and_marked():
 @pytest.mark.parametrize(
     ("response", "reason"),
     [
-        ([NAN, False], "option 1: the backend answered nan: try float32 or bfloat16"),
+        ([NAN, False], "option 1: the backend returned nan: try float32 or bfloat16"),
         ({"invalid": "the backend returned no response"}, "option 1: the backend returned no response"),
         (
             [INF, False],
-            "option 1: the backend answered a log-likelihood of +inf, which is impossible: try float32 or bfloat16",
+            "option 1: the backend returned a log-likelihood of +inf, which is impossible: try float32 or bfloat16",
         ),
     ],
 )
@@ -93,7 +93,7 @@ def test_infinite_loss_is_a_probability_of_zero_and_a_negative_one_is_impossible
     assert record.length_normalised is True
     assert record.log_likelihoods == ((-0.5, -INF), None, (-0.5, 0.0))
     assert record.invalid["fog@1"].startswith(
-        "option 1: the backend answered a mean loss of -inf, which is impossible: try"
+        "option 1: the backend returned a mean loss of -inf, which is impossible: try"
     )
 
 
@@ -107,9 +107,9 @@ def test_sample_without_any_answer_is_a_record_too():
 @pytest.mark.parametrize(
     ("results", "sentence"),
     [
-        (GOOD[:3], "the first one missing is option 1 of condition 'fog@1'"),
-        (GOOD[:4], "the first one missing is option 0 of condition 'fog@2'"),
-        ([], "the first one missing is option 0 of condition 'clean'"),
+        (GOOD[:3], "the first missing one is option 1 of condition 'fog@1'"),
+        (GOOD[:4], "the first missing one is option 0 of condition 'fog@2'"),
+        ([], "the first missing one is option 0 of condition 'clean'"),
         ([*GOOD, [-1.0, False]], "1 are left over after the last condition, 'fog@2'"),
     ],
 )
@@ -137,8 +137,8 @@ def test_log_likelihoods_beside_mean_losses_are_invalid(changed, invalid):
     record = assembled(results)
     assert record.invalid == dict.fromkeys(
         invalid,
-        "the backend answered log-likelihoods (negative) as well as mean losses (positive), "
-        "where it must return one of the two",
+        "the backend returned both log-likelihoods (negative) and mean losses (positive), "
+        "but it must return one of the two",
     )
     assert record.length_normalised is False
     assert SampleRecord.from_json_dict(record.to_json_dict()) == record
@@ -146,7 +146,7 @@ def test_log_likelihoods_beside_mean_losses_are_invalid(changed, invalid):
 
 def test_what_stands_beside_an_unreadable_answer_does_not_tell_what_the_others_mean():
     record = assembled([*GOOD[:4], [0.3, False], [NAN, False]])
-    assert record.invalid == {"fog@2": "option 1: the backend answered nan: try float32 or bfloat16"}
+    assert record.invalid == {"fog@2": "option 1: the backend returned nan: try float32 or bfloat16"}
     assert record.log_likelihoods[:2] == assembled().log_likelihoods[:2]
 
 
@@ -163,7 +163,7 @@ def test_what_holds_for_the_whole_question_is_said_of_no_option():
         ({"conditions": ["fog@1", "clean", "fog@2"]}, "conditions do not begin with 'clean'"),
         ({"conditions": ["clean", "fog@1", "fog@1"]}, "a condition stands twice"),
         ({"conditions": ["clean", "fog@1", "fog@9"]}, "'fog@9' is neither 'clean' nor 'NAME@SEVERITY'"),
-        ({"answer": 2}, "answer 2 is none of its 2 options"),
+        ({"answer": 2}, "answer 2 is not one of its 2 options"),
         ({"answer": -1}, "answer: Input should be greater than or equal to 0"),
         ({"dataset": None}, "dataset: Input should be a valid string"),
         ({"source": 3}, "source: Input should be a valid string"),
@@ -214,7 +214,7 @@ def test_what_is_no_text_is_an_invalid_condition_with_its_reason():
     assert record.predictions == (None, None, None)
     assert record.invalid == {
         "clean": "the backend returned no text",
-        "fog@1": "the backend gave the request up, lmms-eval's log says why: "
+        "fog@1": "the backend gave up on the request, lmms-eval's log says why: "
         "[LMMS_EVAL_REQUEST_FAILED after 3 retries]",
         "fog@2": "the backend returned ['A', 'B'], which is not text",
     }

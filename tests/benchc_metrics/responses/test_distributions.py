@@ -141,7 +141,7 @@ def test_a_response_survives_lmms_evals_text_and_a_cache(response):
 def test_checked_response_marks_what_says_nothing():
     assert checked_response("(-0.5, True)") == OptionResponse(-0.5, True)
     assert checked_response((-INF, False)) == OptionResponse(-INF, False)
-    assert checked_response((NAN, False)) == {"invalid": "the backend answered nan: try float32 or bfloat16"}
+    assert checked_response((NAN, False)) == {"invalid": "the backend returned nan: try float32 or bfloat16"}
     assert "'A' is not a pair" in checked_response("A")["invalid"]
     assert checked_response("(-0.5, True, 0.25)") == OptionResponse(-0.5, True, 0.25)
     assert checked_response(f"{NO_ANSWER}sample 's' under clean: why") == {"invalid": "sample 's' under clean: why"}

@@ -69,14 +69,14 @@ def test_of_several_epochs_and_of_equal_evaluations_one_is_read_and_it_is_said(l
     as_inspect(lmms, logs / "a.eval")
     as_inspect(lmms, logs / "b.eval", epochs=2)
     run = read_run(logs)
-    assert any("holds 2 evaluations" in note for note in run.notes)
+    assert any("has 2 evaluations" in note for note in run.notes)
     assert any("several epochs" in note for note in run.notes)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"{}"])
 def test_a_damaged_log_is_a_sentence(tmp_path, content):
     (tmp_path / "log.eval").write_bytes(content)
-    with pytest.raises(ValueError, match=r"log\.eval is not a whole log of inspect_ai"):
+    with pytest.raises(ValueError, match=r"log\.eval is not a complete log of inspect_ai"):
         read_run(tmp_path / "log.eval")
 
 

@@ -56,7 +56,7 @@ def test_the_newest_of_several_evaluations_is_read(tmp_path):
     write_run(made_run(5, corruptions=("snow",)), tmp_path, date="20250301_190000")
     read = read_run(write_run(RUN, tmp_path))
     assert_same_answers(read, RUN)
-    assert read.notes == (f"{tmp_path} holds 2 evaluations; the newest one, 20260301_190000_results.json, was read.",)
+    assert read.notes == (f"{tmp_path} has 2 evaluations; the newest one, 20260301_190000_results.json, was read.",)
 
 
 def test_a_run_of_generated_letters_is_read(tmp_path):
@@ -113,8 +113,8 @@ def test_invalid_and_missing_answers_are_told_apart(tmp_path):
     log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if '"sample-0007"' not in line))
     read = read_run(folder)
     assert dict(read.invalid) == {
-        ("sample-0002", "fog@4"): "the backend answered nan",
-        ("sample-0004", "clean"): "the backend answered nan",
+        ("sample-0002", "fog@4"): "the backend returned nan",
+        ("sample-0004", "clean"): "the backend returned nan",
     }
     assert read.missing == tuple(("sample-0007", f"gaussian_noise@{severity}") for severity in SEVERITIES)
     assert np.isnan(read.clean[4]).all()
@@ -301,7 +301,7 @@ def test_a_part_of_a_run_is_named_as_such(tmp_path, spoil, gap, letters):
 def test_a_cut_off_row_is_refused_by_file_and_line(tmp_path):
     log = log_of(write_run(RUN, tmp_path))
     log.write_text(log.read_text()[:-60])
-    with pytest.raises(ValueError, match=r"benchc_fog\.jsonl, line 12: the row is not JSON .*: was the run cut off\?"):
+    with pytest.raises(ValueError, match=r"benchc_fog\.jsonl, line 12: the row is not JSON .*: was the run interrupted\?"):
         read_run(tmp_path)
 
 
@@ -355,7 +355,7 @@ def test_a_log_without_its_results_file_is_read_as_a_part(tmp_path):
     log = log_of(write_run(RUN, tmp_path / "somewhere")).rename(tmp_path / "my.jsonl")
     read = read_run(log)
     assert (read.corruptions, read.metadata.model, read.name) == (("fog",), "", tmp_path.name)
-    assert read.metadata.gaps == ("The results file is missing, so that nothing says what was asked.",)
+    assert read.metadata.gaps == ("The results file is missing, so it is unknown what was asked.",)
     np.testing.assert_array_equal(read.corrupted[:, 0], RUN.corrupted[:, 1])
 
 
@@ -452,8 +452,8 @@ def test_of_two_designs_in_one_evaluation_the_one_of_more_answers_is_read(tmp_pa
     assert_same_answers(read, run)
     (note,) = read.notes
     assert note == (
-        "The samples logs of another design ('20260301_190000_samples_benchc-lite.jsonl') were left out, because the "
-        "others have more answers, by the design full (96 of 96 conditions a sample): name a log to read it alone."
+        "The samples logs of another design ('20260301_190000_samples_benchc-lite.jsonl') were left out, because "
+        "those of the design full (96 of 96 conditions a sample) have more answers: name a log to read it alone."
     )
     alone = read_run(tmp_path / "20260301_190000_samples_benchc-lite.jsonl")
     assert alone.metadata.design == "lite"
@@ -471,7 +471,7 @@ def test_a_results_file_of_another_version_of_ras_is_noted(tmp_path, said, versi
     file.write_text(json.dumps(results))
     read = read_run(folder)
     (note,) = read.notes
-    assert f"has RAS of version {version}, which is not compared with version 2" in note
+    assert f"has RAS of version {version}, which cannot be compared with version 2" in note
     # The records hold what every reading needs.
     for reading in READINGS:
         assert metrics_of_run(read, reading) == pytest.approx(metrics_of_run(run, reading), abs=1e-12, nan_ok=True)

@@ -40,7 +40,7 @@ def test_the_bundled_model_agrees_with_itself_in_batches(capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     for part in ("clean", "gaussian_noise@3", "fog@5", "pixelate@4", "all", f"A: {BUNDLED}", "A and B agree: option "):
         assert part in printed
-    assert "and 0 of 8 predictions are others." in printed
+    assert "and 0 of 8 predictions differ." in printed
 
 
 def test_a_server_with_the_bundled_model_agrees_with_it(
@@ -57,7 +57,7 @@ def test_a_server_with_another_model_disagrees(server: OpenAIServer, capsys: pyt
     assert main(["agree", "--samples", "2", "--model_args", BUNDLED, "--model_args", served(server)]) == 1
     printed = capsys.readouterr().out
     assert "A and B disagree: option probabilities differ by 0." in printed
-    assert "Do not compare or mix their runs before the reason is found" in printed
+    assert "Do not compare or mix their runs before you find the reason" in printed
 
 
 def test_questions_without_an_answer_are_no_agreement(server: OpenAIServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,8 +73,8 @@ def test_questions_without_an_answer_are_no_agreement(server: OpenAIServer, caps
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--model_args", "x=1"], "Two backends are compared: give --model_args twice."),
-        (["--model_args", "x=1", "--model_args", "y=1", "--samples", "0"], "0 samples tell nothing: give --samples 1"),
+        (["--model_args", "x=1"], "agree compares two backends: give --model_args twice."),
+        (["--model_args", "x=1", "--model_args", "y=1", "--samples", "0"], "--samples 0 asks nothing: give 1 or more"),
         (["--model_args", "x=1", "--model_args", "y=1", "--data", "nowhere.parquet"], "nowhere.parquet"),
     ],
 )

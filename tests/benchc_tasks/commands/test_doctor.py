@@ -138,7 +138,7 @@ def test_a_model_that_transformers_loads_wrongly_is_a_fault(tmp_path, monkeypatc
     is_sound, message = installation.check_evaluation()
     assert not is_sound
     assert message.startswith("the bundled model answers ")
-    assert "where it is known to answer -0.001, -8.601, -8.193, -9.124" in message
+    assert "but its known answer is -0.001, -8.601, -8.193, -9.124" in message
 
 
 def test_a_folder_that_an_earlier_installation_left_is_a_fault(tmp_path, monkeypatch):
@@ -154,7 +154,8 @@ def test_a_folder_that_an_earlier_installation_left_is_a_fault(tmp_path, monkeyp
     is_sound, message = doctor.check_files()
     assert not is_sound
     assert message.startswith(
-        f"benchc_tasks.corruptions is a folder without code that hides the installed one: delete {left}, then install"
+        "benchc_tasks.corruptions is a folder without code that hides the installed package: "
+        f"delete {left}, then install"
     )
 
 

@@ -89,13 +89,13 @@ def test_prices_hours_and_limits(tmp_path, capsys):
     read = numbers["tokens to read"]
     assert numbers["price"] == f"{Prices(5, 20).of(read, 200):,.2f}"
     assert numbers["hours"] == f"{200 / 0.5 / 3600:.2f}"
-    assert "stops after about 60 of 200 passes, and the same command goes on; 4 runs of it are the whole." in notes
+    assert "stops after about 60 of 200 passes, and the same command continues it; 4 starts complete it." in notes
     assert "--model_args backend=openai,model=m,max_passes=60" in notes
     _, notes = planned(capsys, *words, "--budget", "0.5")
     assert "budget=0.5,price_input=5,price_output=20" in notes
     assert f"about {int(0.5 / (read / 200 * 5e-6 + 20e-6))} of 200 passes" in notes
     _, notes = planned(capsys, *words, "--max-passes", "500")
-    assert "The limits are above what the run takes" in notes
+    assert "The run needs less than the limits" in notes
 
 
 def test_a_budget_without_prices_is_refused(capsys):

@@ -39,11 +39,11 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     [
         (
             ["--model_args", "backend=qwen2_5_vll"],
-            "backend 'qwen2_5_vll' is none of lmms-eval's models; close to it",
+            "backend 'qwen2_5_vll' is not one of lmms-eval's models; close to it",
         ),
         (
             ["--model", "openay", "--tasks", "benchc-gen"],
-            "model 'openay' is none of lmms-eval's models; close to it",
+            "model 'openay' is not one of lmms-eval's models; close to it",
         ),
         (["--model_args", "pretraind=x"], "argument 'pretraind' is unknown to benchc; close to it: pretrained"),
         (
@@ -85,7 +85,7 @@ def test_nothing_heavy_is_imported_by_the_checks():
         "assert not {'torch', 'lmms_eval', 'transformers'} & set(sys.modules), sorted(sys.modules)"
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (finished.returncode, "is none of lmms-eval's models" in finished.stderr) == (0, True), finished.stderr
+    assert (finished.returncode, "is not one of lmms-eval's models" in finished.stderr) == (0, True), finished.stderr
 
 
 @pytest.mark.parametrize(

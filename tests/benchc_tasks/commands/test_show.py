@@ -60,9 +60,9 @@ def test_a_turned_photo_is_shown_upright(photo: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "nowhere to write to: give a sheet with -o sheet.png"),
-        (("-o", "sheet"), "names no image format: give it an ending"),
-        (("-o", "sheet.png", "--cell", "0"), "give --cell at least 1"),
+        ((), "No output is given: give a sheet with -o sheet.png"),
+        (("-o", "sheet"), "has no image format: give it an ending"),
+        (("-o", "sheet.png", "--cell", "0"), "give --cell 1 or more"),
         (("-o", "sheet.png", "--corruption", "rain"), "no corruption 'rain': choose one of"),
         (("-o", "sheet.png", "--severity", "9"), "Severity 9"),
     ],

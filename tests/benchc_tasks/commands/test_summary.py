@@ -84,7 +84,7 @@ def test_notes_do_not_disturb_a_table(folders, capsys, form):
     )
     assert run_command(summary, *folders, form) == 0
     captured = capsys.readouterr()
-    for note in ("holds 2 evaluations", "demonstration set", "4 of the 9 samples", "differ in dataset"):
+    for note in ("has 2 evaluations", "demonstration set", "4 of the 9 samples", "differ in dataset"):
         assert note not in captured.out
         assert (note in captured.err) == (note != "differ in dataset")
 

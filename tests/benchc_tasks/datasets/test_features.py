@@ -97,8 +97,8 @@ def test_names_that_say_which_option_are_read(tmp_path, rows, case):
 
 REFUSED = {
     "words": (with_answers(["cat", "dog", "cat", "dog"]),
-              "sample 's0' (data.parquet row 1): its `answer` is the class 'cat', which is neither a letter nor a text "
-              "of its options; give the right option's index"),
+              "sample 's0' (data.parquet row 1): its `answer` is the class 'cat', which is neither a letter nor "
+              "the text of an option; give the right option's index"),
     "a letter beyond the options": (with_answers(["B", "E", "B", "C"]),
                                     "sample 's1' (data.parquet row 2): its `answer` is the class 'E', which is "),
     "digits that may count from 1": (with_answers([1, 2, 3, 1]), "its `answer` is the class '1', which is neither"),
@@ -223,9 +223,7 @@ def test_configurations_are_told_apart_by_their_folders(tmp_path, rows):
     assert answers_of(tmp_path, "hard") == INDICES
     assert answers_of(tmp_path, "easy") == [0, 1, 2, 0]
     labelled_jsonl(tmp_path / "other", rows)
-    with pytest.raises(
-        DatasetError, match=r"^README\.md gives the column 'answer' other class labels in each of its conf"
-    ):
+    with pytest.raises(DatasetError, match=r"^README\.md gives the column 'answer' different class labels in its conf"):
         answers_of(tmp_path, "other")
 
 

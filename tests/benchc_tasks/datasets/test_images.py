@@ -154,7 +154,7 @@ def test_32_bit_integers_hold_16_bit_grey(encode):
 @pytest.mark.parametrize("value", [-1, 65536])
 def test_integers_beyond_16_bits_are_refused(encode, value):
     encoded = encode(Image.fromarray(np.array([[value]], dtype=np.int32)), "TIFF")
-    with pytest.raises(DatasetError, match=r"sample 's1': its image holds integers outside of 0\.\.65535; save it"):
+    with pytest.raises(DatasetError, match=r"sample 's1': its image holds integers outside 0\.\.65535; save it"):
         decode_image(encoded, "s1")
 
 
@@ -169,7 +169,7 @@ def test_floats(encode, values, expected):
 @pytest.mark.parametrize("value", [-0.1, 255.1, float("nan"), float("inf")])
 def test_floats_beyond_both_ranges_are_refused(encode, value):
     encoded = encode(Image.fromarray(np.array([[0.0, value]], dtype=np.float32)), "TIFF")
-    with pytest.raises(DatasetError, match=r"sample 's1': its image holds floats outside of 0\.\.1 and of 0\.\.255"):
+    with pytest.raises(DatasetError, match=r"sample 's1': its image holds floats outside 0\.\.1 and of 0\.\.255"):
         decode_image(encoded, "s1")
 
 
@@ -267,7 +267,9 @@ def test_a_truncated_image_is_refused(encode, monkeypatch, form, share, lenient)
     # lmms-eval turns this on for its whole process, and Pillow then pads truncated images with grey.
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     assert pixels(encoded).shape == (300, 300, 3)
-    with pytest.raises(DatasetError, match=r"^sample 's1': its image cannot be decoded \(.+\); replace it by a whole"):
+    with pytest.raises(
+        DatasetError, match=r"^sample 's1': its image cannot be decoded \(.+\); replace it by an intact"
+    ):
         decode_image(encoded[: int(len(encoded) * share)], "s1")
     assert ImageFile.LOAD_TRUNCATED_IMAGES is lenient
 
@@ -285,7 +287,7 @@ def test_broken_data_inside_a_whole_file_is_refused(encode, monkeypatch, lenient
     ("image", "sentence"),
     [
         (b"", "its image is empty; replace it"),
-        (b"<svg/>", "its image begins as none of the known formats do; replace it"),
+        (b"<svg/>", "its image does not begin like any known format; replace it"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "its image ends within its header; replace it"),
         (b"\xff\xd8\xff\xe0 and no more", "its image cannot be decoded"),
         (None, "its image is of type NoneType; give encoded bytes"),
@@ -371,7 +373,7 @@ def test_a_broken_chunk_beside_the_pixels_changes_none(encode, monkeypatch, name
 def test_a_broken_header_is_refused_in_plain_words(encode):
     png = bytearray(encode(Image.fromarray(NOISE)))
     png[29] ^= 1
-    with pytest.raises(DatasetError, match=r"cannot be decoded \(its header is broken\); replace it by a whole"):
+    with pytest.raises(DatasetError, match=r"cannot be decoded \(its header is broken\); replace it by an intact"):
         decode_image(png, "s1")
 
 
@@ -398,7 +400,7 @@ def test_the_head_of_a_whole_image_is_recognised(encode, form):
         (b"BM" + bytes(12) + b"\x28\0\0\0" + b"\x03\0\0\0" + b"\0\0\0\0", "its image has 3 x 0 pixels"),
         (b"BM" + bytes(12) + b"\x0c\0\0\0" + b"\0\0" + b"\x03\0", "its image has 0 x 3 pixels"),
         (b"GIF89a\x04", "its image ends within its header"),
-        (b"RIFF\x00\x00\x00\x00WAVE", "its image begins as none of the known formats do"),
+        (b"RIFF\x00\x00\x00\x00WAVE", "its image does not begin like any known format"),
         (b"", "its image is empty"),
     ],
 )

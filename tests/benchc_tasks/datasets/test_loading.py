@@ -73,8 +73,8 @@ ROW_FAULTS = {
     "negative answer": ({"answer": -1}, "{row}its `answer` -1 is out of range for 3 options; give"),
     "null answer": ({"answer": None}, "{row}it has no `answer`; give the right option's index"),
     "null image": ({"image": None}, "{row}it has no `image`; give the encoded image"),
-    "empty image": ({"image": b""}, "{row}its image is empty; replace it by a whole PNG"),
-    "no image": ({"image": b"<svg/>"}, "{row}its image begins as none of the known formats do; repl"),
+    "empty image": ({"image": b""}, "{row}its image is empty; replace it by an intact PNG"),
+    "no image": ({"image": b"<svg/>"}, "{row}its image does not begin like any known format; repl"),
     "zero-sized image": ({"image": b"GIF89a\0\0\5\0"}, "{row}its image has 0 x 5 pixels; replace it"),
 }  # fmt: skip
 
@@ -129,7 +129,7 @@ def test_a_missing_column_is_named(tmp_path, make_rows, write_jsonl, column, for
 def test_a_column_that_is_there_twice_is_named(tmp_path, make_rows, column):
     table = pa.Table.from_pylist(make_rows(2))
     pq.write_table(table.append_column(column, table[column]), tmp_path / "data.parquet")
-    with pytest.raises(DatasetError, match=f"^data.parquet: the column `{column}` is there 2 times; keep one of them$"):
+    with pytest.raises(DatasetError, match=f"^data.parquet: the column `{column}` occurs 2 times; keep one of them$"):
         load_dataset(tmp_path)
 
 
@@ -223,7 +223,7 @@ JSONL_FAULTS = {
     "a number as image": (b'{"id": "a", "image": 5, "question": "?", "options": ["a", "b"], "answer": 0}\n',
                           "sample 'a' (data.jsonl row 1): its `image` is 5, not a path; give"),
     "an image elsewhere": (b'{"id": "a", "image": "../a.gif", "question": "?", "options": ["a", "b"], "answer": 0}\n',
-                           "sample 'a' (data.jsonl row 1): its image file '../a.gif' is not named from within the dat"),
+                           "sample 'a' (data.jsonl row 1): its image file '../a.gif' is not a relative path inside"),
     "an image not there": (b'{"id": "a", "image": "b.gif", "question": "?", "options": ["a", "b"], "answer": 0}\n',
                                    "sample 'a' (data.jsonl row 1): its image file 'b.gif' does not exist; put"),
 }  # fmt: skip
@@ -274,7 +274,7 @@ def test_letters_of_the_options_themselves_are_taken_off_and_counted(tmp_path, m
     dataset = load_dataset(path)
     assert [row["options"] for row in dataset] == [rows[0]["options"], expected or options, rows[2]["options"]]
     assert dataset[1]["answer"] == 1
-    note = "the options of 1 sample carried their letters already, which the prompt writes: they were taken off"
+    note = "the options of 1 sample already had letters; they were removed, because the prompt adds them"
     assert dataset.notes == dataset[:2].notes == ((note,) if expected else ())
     write_dataset(tmp_path / "again" / "data.parquet", dataset)
     assert load_dataset(tmp_path / "again").fingerprint == dataset.fingerprint
@@ -330,9 +330,7 @@ def test_what_is_no_file_is_named_and_waited_for_by_nobody(tmp_path, name, kind)
         "pipe": lambda: os.mkfifo(path),
         "link to nothing": lambda: path.symlink_to("nothing"),
     }[kind]()
-    with pytest.raises(
-        DatasetError, match=f"^{name} is a folder, a device or a link to nothing; put a parquet or JSONL"
-    ):
+    with pytest.raises(DatasetError, match=f"^{name} is a folder, a device or a broken link; put a parquet or JSONL"):
         load_dataset(tmp_path)
 
 
@@ -357,7 +355,7 @@ def test_images_are_written_byte_for_byte(tmp_path, encode, make_rows):
 
 
 def test_it_is_written_as_parquet_only(tmp_path, make_rows):
-    with pytest.raises(DatasetError, match=r"data\.jsonl' is to be a parquet file; let its name end in \.parquet$"):
+    with pytest.raises(DatasetError, match=r"data\.jsonl' must be a parquet file; end its name in \.parquet$"):
         write_dataset(tmp_path / "data.jsonl", make_rows())
 
 

@@ -90,8 +90,8 @@ def test_an_answer_is_a_text_a_letter_or_an_index(answer, options, index):
 @pytest.mark.parametrize(
     ("answer", "options", "message"),
     [
-        ("C", ["one", "two"], "is none of its options; give an index from 0, a letter, or an option's text"),
-        ("three", ["one", "two"], "is none of its options"),
+        ("C", ["one", "two"], "is not one of its options; give an index from 0, a letter, or an option's text"),
+        ("three", ["one", "two"], "is not one of its options"),
         ("1", ["1", "2", "3"], "is the text of the option A and the index of the option B; give the right option's"),
         ("2", ["1", "2", "3"], "is the text of the option B and the index of the option C; give the right option's"),
     ],
@@ -124,10 +124,10 @@ def test_the_name_of_a_class_is_a_letter_or_a_text(name, options, names, index):
 @pytest.mark.parametrize(
     ("name", "options", "names", "message"),
     [
-        ("cat", ["w", "x"], ("cat", "dog"), "is neither a letter nor a text of its options; give the right option's"),
-        ("D", ["w", "x"], LETTER_NAMES, "is neither a letter nor a text of its options"),
+        ("cat", ["w", "x"], ("cat", "dog"), "is neither a letter nor the text of an option; give the right option's"),
+        ("D", ["w", "x"], LETTER_NAMES, "is neither a letter nor the text of an option"),
         ("A", ["B", "A"], LETTER_NAMES, "could mean the option A or B; give the right option's index"),
-        ("1", ["w", "x", "y"], ("1", "2", "3"), "is neither a letter nor a text of its options"),
+        ("1", ["w", "x", "y"], ("1", "2", "3"), "is neither a letter nor the text of an option"),
         ("1", ["1", "2", "3"], ("1", "2", "3"), "could mean the option A or B; give the right option's index"),
         ("0", ["1", "0"], ("0", "1"), "could mean the option A or B"),
     ],

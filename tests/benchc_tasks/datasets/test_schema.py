@@ -32,7 +32,7 @@ VALUE_FAULTS = {
     "empty id": ({"id": ""}, "its `id` is ''; give one or more printable characters"),
     "id of two lines": ({"id": "a\nb"}, "its `id` is 'a\\nb'; give one or more printable characters"),
     "id with a space behind": ({"id": "a "}, "its `id` is 'a '; give one or more printable characters"),
-    "duplicate id": ({"id": "s0"}, "its `id` is also that of row 1; give each sample an id of its own"),
+    "duplicate id": ({"id": "s0"}, "its `id` is also that of row 1; give each sample a different id"),
     "null question": ({"question": None}, "it has no `question`; give a string"),
     "empty question": ({"question": " \n"}, "its `question` is empty; give the question's text"),
     "number as question": ({"question": 1.5}, "its `question` is 1.5, not a string; give a string"),
@@ -49,15 +49,15 @@ VALUE_FAULTS = {
     "null option": ({"options": ["a", None]}, "one of its `options` is empty; give each option a text"),
     "nan as an option": (
         {"options": ["a", "b", "nan"]},
-        "one of its `options` is empty ('nan', which pandas writes for nothing); give each option a text",
+        "one of its `options` is empty ('nan', which pandas writes for an empty cell); give each option a text",
     ),
     "a float that is nan": (
         {"options": ["a", float("nan")]},
         "its `options` hold nan, not a string; give a",
     ),
     "a question of 150,000 characters that is none": ({"question": ["A" * 150_000]}, "its `question` is ['AAAA"),
-    "repeated option": ({"options": ["a", "b", "a"]}, "its option 'a' is repeated; give each option a text of its own"),
-    "repeated but for a space": ({"options": ["a", "a "]}, "its option 'a' is repeated; give each option a text"),
+    "repeated option": ({"options": ["a", "b", "a"]}, "its option 'a' is repeated; give each option a different text"),
+    "repeated but for a space": ({"options": ["a", "a "]}, "its option 'a' is repeated; give each option a diff"),
     "null answer": ({"answer": None}, "it has no `answer`; give the right option's index"),
     "letter as answer": (
         {"answer": "B"},

@@ -71,7 +71,7 @@ def test_what_does_not_exist_is_named(tmp_path, monkeypatch, source):
 )
 def test_what_the_system_refuses_to_look_at_is_named(source, reason):
     shown = f"'{source}'" if len(source) < 100 else r"'x{47}\.\.\.x{48}'"
-    with pytest.raises(DatasetError, match=rf"^dataset {shown} cannot be read \({reason}\); name one that can be$"):
+    with pytest.raises(DatasetError, match=rf"^dataset {shown} cannot be read \({reason}\); name a readable one$"):
         find_files(source)
 
 
@@ -180,7 +180,7 @@ def load_in_process(home: Path, *calls: list[str], **environment: str) -> list[s
 
 def test_offline_and_not_in_the_cache_is_one_sentence(tmp_path):
     assert load_in_process(tmp_path, ["owner/name@v1"], HF_HUB_OFFLINE="1") == [
-        "error: dataset 'owner/name@v1' is not wholly on this machine and the hub is out of reach "
+        "error: dataset 'owner/name@v1' is not complete on this machine and the hub is out of reach "
         "(OfflineModeIsEnabled); correct the path, or download it once with a network: it then loads offline from the "
         "hub's cache"
     ]
@@ -303,7 +303,7 @@ def test_a_split_is_downloaded_alone_and_then_loads_offline(tmp_path, parquet, s
     with_split, without = load_in_process(tmp_path, ["owner/name", "test"], ["owner/name"], HF_HUB_OFFLINE="1")
     assert with_split == expected
     # The hub has a second split: what happens to be in the cache is not the whole dataset.
-    assert without.startswith("error: dataset 'owner/name' is not wholly on this machine and the hub is out of reach")
+    assert without.startswith("error: dataset 'owner/name' is not complete on this machine and the hub is out of reach")
 
 
 def test_jsonl_is_downloaded_with_its_images(tmp_path, make_rows, write_jsonl, start_hub):
@@ -335,7 +335,8 @@ def test_offline_a_part_of_a_dataset_is_not_taken_for_the_whole(tmp_path, make_r
     (cache / "snapshots" / COMMIT / lost).unlink()
     (said,) = load_in_process(tmp_path, ["owner/name", "test"], HF_HUB_OFFLINE="1")
     assert said.startswith(
-        "error: dataset 'owner/name' is not wholly on this machine and the hub is out of reach (OfflineModeIsEnabled): "
+        "error: dataset 'owner/name' is not complete on this machine and the hub is out of reach "
+        "(OfflineModeIsEnabled): "
     )
     assert sentence in said
 
@@ -348,7 +349,7 @@ def test_offline_a_download_that_was_cut_off_is_named(tmp_path, make_rows, start
     load_in_process(tmp_path, ["owner/name"], HF_ENDPOINT=hub.endpoint)
     shutil.rmtree(tmp_path / "hub" / "datasets--owner--name" / "trees", ignore_errors=True)
     (said,) = load_in_process(tmp_path, ["owner/name"], HF_HUB_OFFLINE="1")
-    assert "is not wholly on this machine" in said
+    assert "is not complete on this machine" in said
     assert "it lacks 'b.parquet' and 1 more; correct the path, or download it once" in said
 
 

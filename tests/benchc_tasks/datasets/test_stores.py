@@ -121,8 +121,8 @@ FILE_FAULTS = {
     "a long name": ("x" * 3000 + ".png", "its image file 'xxx"),
     "a list": (["a.png"], "its `image` is ['a.png'], not a path; give the encoded image"),
     "a number in a mapping": ({"bytes": None, "path": 7}, "its `image` is 7, not a path; give the encoded image"),
-    "empty file": ("empty.png", "its image is empty; replace it by a whole PNG"),
-    "no image": ("text.png", "its image begins as none of the known formats do; replace it by a whole PNG"),
+    "empty file": ("empty.png", "its image is empty; replace it by an intact PNG"),
+    "no image": ("text.png", "its image does not begin like any known format; replace it by an intact PNG"),
 }
 
 
@@ -157,12 +157,12 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path, path):
     (tmp_path / "set" / "a").mkdir(parents=True)
     store = FileImages(tmp_path / "set", [path])
     (problem,) = store.problems()
-    assert "is not named from within the dataset's folder; move the file" in (problem or "")
-    with pytest.raises(DatasetError, match="is not named from within the dataset's folder"):
+    assert "is not a relative path inside the dataset's folder; move the file" in (problem or "")
+    with pytest.raises(DatasetError, match="is not a relative path inside the dataset's folder"):
         store.read(0)
 
 
 def test_an_absolute_path_into_the_folder_is_refused_too(tmp_path):
     (tmp_path / "x.gif").write_bytes(HEAD)
     (problem,) = FileImages(tmp_path, [os.fspath(tmp_path / "x.gif")]).problems()
-    assert "is not named from within the dataset's folder" in (problem or "")
+    assert "is not a relative path inside the dataset's folder" in (problem or "")

@@ -270,12 +270,12 @@ BLINK_ROWS = [
 CASES = {
     "mmbench": Case(
         "mmbench.en_utils", "mmbench_doc_to_text", MMBENCH_ROWS, [0, 1, 2, 5],
-        {"a copy of a question with its options rotated", "the answer is none of the options"},
+        {"a copy of a question with its options rotated", "the answer is not one of the options"},
         graded("submission", "prediction"), "mmbench_doc_to_visual",
     ),
     "mmstar": Case(
         "mmstar.utils", "mmstar_doc_to_text", MMSTAR_ROWS, [0, 1, 2, 3],
-        {"no options are found in the question's text", "an option is repeated"},
+        {"the question's text has no options", "an option is repeated"},
         lambda row, result: result["average"]["score"] == 1.0, "mmstar_doc_to_visual",
     ),
     "seedbench": Case(
@@ -287,7 +287,7 @@ CASES = {
         ),
     ),
     "scienceqa": Case(
-        "scienceqa.utils", "sqa_doc_to_text", SCIENCE_ROWS, [0, 1], {"no image", "the answer is none of the options"},
+        "scienceqa.utils", "sqa_doc_to_text", SCIENCE_ROWS, [0, 1], {"no image", "the answer is not one of the options"},
         lambda row, result: result["exact_match"] == 1.0, "sqa_doc_to_visual",
         target=lambda utils, row: utils.sqa_doc_to_target(row),
     ),
@@ -298,7 +298,7 @@ CASES = {
     ),
     "realworldqa": Case(
         "realworldqa.utils", "realworldqa_doc_to_text", REAL_ROWS, [0, 1],
-        {"an open question, without options", "no options are found in the question's text"},
+        {"an open question, without options", "the question's text has no options"},
         lambda row, result: result["exact_match"] == 1.0, "realworldqa_doc_to_visual",
     ),
     "mmmu": Case(
@@ -506,7 +506,7 @@ def test_two_rows_with_one_id_and_an_undecodable_image_are_counted() -> None:
     broken = {**SEED_ROWS[0], "question_id": "7", "image": [{"bytes": b"no image", "path": None}]}
     found = list(samples_of(BENCHMARKS["seedbench"], [SEED_ROWS[0], SEED_ROWS[0], broken], report))
     assert [sample["id"] for sample in found] == ["seedbench_100"]
-    assert report.left_out == {"the id is that of an earlier row": ["row 2"], "the image cannot be decoded": ["row 3"]}
+    assert report.left_out == {"an earlier row has the same id": ["row 2"], "the image cannot be decoded": ["row 3"]}
 
 
 HOSTILE: dict[str, Any] = {
@@ -569,7 +569,7 @@ NULLS = {
     ("ai2d", "options"): "the options are not a list",
     ("ai2d", "answer"): "no answer",
     ("realworldqa", "answer"): "no answer",
-    ("realworldqa", "question"): "no options are found in the question's text",
+    ("realworldqa", "question"): "the question's text has no options",
     ("mmmu", "options"): "the options are not a list",
     ("mmmu", "id"): "the row has no id",
     ("blink", "choices"): "the options are not a list",

@@ -56,7 +56,7 @@ def test_other_containers_are_not_taken_apart(values):
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, b"a", object()], ids=lambda value: type(value).__name__)
 def test_a_text_is_no_python_code(value):
-    with pytest.raises(NotASampleError, match="a text is of another type"):
+    with pytest.raises(NotASampleError, match="a text has the wrong type"):
         text_of(value)
 
 

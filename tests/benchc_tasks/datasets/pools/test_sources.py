@@ -87,12 +87,12 @@ def test_an_option_that_looks_like_a_letter_is_itself(own: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"answer": "four"}, "row 4 (id 'q3'): its `answer` 'four' is none of its options; give an index from 0"),
-        ({"answer": "D"}, "row 4 (id 'q3'): its `answer` 'D' is none of its options"),
+        ({"answer": "four"}, "row 4 (id 'q3'): its `answer` 'four' is not one of its options; give an index from 0"),
+        ({"answer": "D"}, "row 4 (id 'q3'): its `answer` 'D' is not one of its options"),
         ({"answer": 3}, "sample 'q3' (data.parquet row 4): its `answer` 3 is out of range"),
         ({"answer": True}, "sample 'q3' (data.parquet row 4): its `answer` is True, not an integer"),
         ({"image": "none.jpg"}, "row 4 (id 'q3'): the image file 'none.jpg' cannot be read (No such file"),
-        ({"image": "../own.jsonl"}, "row 4 (id 'q3'): the image file '../own.jsonl' does not lie in the folder"),
+        ({"image": "../own.jsonl"}, "row 4 (id 'q3'): the image file '../own.jsonl' is not in the folder"),
         ({"image": 7}, "row 4 (id 'q3'): its `image` is 7, not a path"),
         ({"image": "iVBORw0KGgo" * 15_000}, "row 4 (id 'q3'): the image file 'iVBORw0KGgo"),
         ({"image": {"bytes": "iVBORw0KGgo" * 15_000}}, "row 4 (id 'q3'): its `image` is {'bytes': 'iVBORw0KGgo"),
@@ -176,8 +176,8 @@ def test_letters_of_the_options_are_taken_off_and_counted(own: Path, capsys: pyt
     assert [row["options"] for row in found[1:4]] == [["red", "blue"], ["red", "blue"], ["A. red", "blue"]]
     assert [row["answer"] for row in found[1:4]] == [1, 1, 0]
     report = json.loads((own / "pool" / "pool.json").read_text(encoding="utf-8"))
-    assert report["changed"] == {"the options carried their letters already, which were taken off": ["q1", "q2"]}
-    assert "changed: the options carried their letters already" in capsys.readouterr().out
+    assert report["changed"] == {"the options already had letters, which were removed": ["q1", "q2"]}
+    assert "changed: the options already had letters" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_column_that_no_row_of_a_jsonl_copy_has_is_named(tmp_path: Path) -> No
     for row in rows:
         del row["answer"]
     (tmp_path / "copy.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"^copy\.jsonl has no column 'answer'; give a copy in the columns"):
+    with pytest.raises(ValueError, match=r"^copy\.jsonl has no column 'answer'; give a copy with the columns"):
         list(local_rows(tmp_path, BENCHMARKS["seedbench"].columns))
 
 
@@ -314,8 +314,8 @@ def test_the_hub_is_asked_for_what_lmms_eval_reads(monkeypatch: pytest.MonkeyPat
 def test_a_hub_out_of_reach_says_how_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pool", "mmstar", "-o", str(tmp_path / "pool")]) == 1
     told = capsys.readouterr().err
-    assert "Lin-Chen/MMStar cannot be had from the hub" in told
-    assert "give a copy in its columns with --from PATH" in told
+    assert "Lin-Chen/MMStar cannot be downloaded from the hub" in told
+    assert "give a copy that has its columns with --from PATH" in told
     assert not (tmp_path / "pool").exists()
 
 

@@ -127,8 +127,8 @@ def test_what_is_no_sample_is_counted_with_its_reason(tmp_path: Path) -> None:
         "no answer": ["row 7"],
         "the image cannot be decoded": ["row 8"],
         "an option is empty": ["row 9"],
-        "the answer is none of the options": ["row 10"],
-        "the id is that of an earlier row": ["row 11"],
+        "the answer is not one of the options": ["row 10"],
+        "an earlier row has the same id": ["row 11"],
     }
     assert report.rows == 11
 

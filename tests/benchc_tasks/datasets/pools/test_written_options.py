@@ -9,10 +9,10 @@ from benchc_tasks.datasets.pools.mmstar import MARKS
 from benchc_tasks.datasets.pools.realworldqa import MARK
 from benchc_tasks.datasets.pools.written_options import split_options
 
-HELD = "an option holds the mark of another one"
-TWICE = "options stand twice in the question's text"
-NONE = "no options are found in the question's text"
-LINES = "an option runs over several lines"
+HELD = "an option contains the mark of another one"
+TWICE = "options occur twice in the question's text"
+NONE = "the question's text has no options"
+LINES = "an option has several lines"
 
 
 def in_lines(text: str) -> list[str]:

@@ -237,7 +237,7 @@ def test_without_a_network_one_sentence_says_what_to_do(tmp_path: Path, monkeypa
     with pytest.raises(DatasetError) as refusal:
         load_dataset("mmstar")
     told = str(refusal.value)
-    assert "set 'mmstar' is not on this machine yet: Lin-Chen/MMStar cannot be had from the hub" in told
+    assert "set 'mmstar' is not on this machine yet: Lin-Chen/MMStar cannot be downloaded from the hub" in told
     assert "benchc pool mmstar --from PATH -o FOLDER" in told
     assert "\n" not in told
     assert [path.name for path in (tmp_path / "sets").iterdir()] == [f"{folder_of(tmp_path, 'mmstar').name}.lock"]

@@ -88,16 +88,16 @@ def test_what_looks_over_all_modules_finds_no_file_behind_the_stand_in_for_a_vid
 @pytest.mark.parametrize(
     ("backend", "sentence"),
     [
-        ("qwen25vl", r"^backend 'qwen25vl' is none of lmms-eval's models; close to it: \w*qwen\w*(, \w+)*$"),
+        ("qwen25vl", r"^backend 'qwen25vl' is not one of lmms-eval's models; close to it: \w*qwen\w*(, \w+)*$"),
         (
             "huggingface",
             r"^backend 'huggingface' loads models without their .* head: leave backend out, and benchc loads",
         ),
         ("benchc", r"^backend 'benchc' is this model itself: leave backend out, or name another$"),
-        ("nothing", r"^backend 'nothing' is none of lmms-eval's models; `benchc info` lists them$"),
+        ("nothing", r"^backend 'nothing' is not one of lmms-eval's models; `benchc info` lists them$"),
         (
             "dummy",
-            r"^backend 'dummy' holds no transformers model in this process, .*: name the backend of one, or leave",
+            r"^backend 'dummy' has no transformers model in this process, .*: name another backend, or leave",
         ),
         (
             "videoChatGPT",
@@ -127,7 +127,7 @@ def test_a_backend_of_another_family_is_refused(checkpoint: Callable[[str], Path
     """lmms-eval's class would fill the model with random numbers, and answer."""
     with pytest.raises(
         ValueError,
-        match=r"^backend 'qwen3_vl' is made for qwen3_vl, and '.+' is a checkpoint of llava: leave backend out",
+        match=r"^backend 'qwen3_vl' is made for qwen3_vl, but '.+' is a checkpoint of llava: leave backend out",
     ):
         BenchCModel(backend="qwen3_vl", pretrained=str(checkpoint("llava")), device="cpu")
 

@@ -43,11 +43,11 @@ def test_every_form_of_response_becomes_an_option_response_in_the_order_of_the_r
 @pytest.mark.parametrize(
     ("repeats", "reason"),
     [
-        ([(NAN, False)], "the backend answered nan: try float32 or bfloat16"),
-        (["(nan, False)"], "the backend answered nan: try float32 or bfloat16"),
+        ([(NAN, False)], "the backend returned nan: try float32 or bfloat16"),
+        (["(nan, False)"], "the backend returned nan: try float32 or bfloat16"),
         ([], "the backend returned no response: its own log may say why"),
-        (["A"], "is not a pair of a number and a truth value"),
-        ([None], "is not a pair of a number and a truth value"),
+        (["A"], "is not a pair of a number and a boolean"),
+        ([None], "is not a pair of a number and a boolean"),
     ],
 )
 def test_bad_response_is_marked_and_the_others_stay(repeats, reason):

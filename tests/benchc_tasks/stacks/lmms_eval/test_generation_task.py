@@ -232,7 +232,7 @@ def test_what_names_no_option_is_counted_with_its_reason_and_not_guessed(dataset
     reasons = {reason for record in records(results) for reason in record.invalid.values()}
     assert reasons <= {
         "the answer names A and B",
-        "the backend gave the request up, lmms-eval's log says why: [LMMS_EVAL_REQUEST_FAILED after 3 retries]",
+        "the backend gave up on the request, lmms-eval's log says why: [LMMS_EVAL_REQUEST_FAILED after 3 retries]",
         "the answer ends within its reasoning: allow it more tokens",
         "the backend returned no text",
     }
@@ -337,9 +337,9 @@ def test_tags_of_reasoning_come_from_the_command_line_too(dataset):
 
 
 def test_what_cannot_be_asked_is_refused_in_one_sentence(dataset):
-    with pytest.raises(ValueError, match=r"^benchc-gen_fog asks for each answer once: leave --repeats out$"):
+    with pytest.raises(ValueError, match=r"^benchc-gen_fog asks each question once: leave --repeats out$"):
         evaluated(SimpleModel(), repeats=6)
-    with pytest.raises(ValueError, match=r"^--cache_requests cannot keep .*benchc-gen_fog.*: leave it out$"):
+    with pytest.raises(ValueError, match=r"^--cache_requests cannot store .*benchc-gen_fog.*: leave it out$"):
         make_task().build_all_requests(limit=None, rank=0, world_size=1, cache_requests=True)
     with pytest.raises(ValueError, match=r"^sample 'sample-0' has 5 answers for its 6 conditions$"):
         make_task().process_results(make_task().samples[0], [{"text": "A"}] * 5)

@@ -176,7 +176,7 @@ def test_images_are_rendered_ahead_of_the_model_and_not_far(
 @pytest.mark.parametrize(
     ("doc", "reason"),
     [
-        ({"image": b"no image"}, "its image begins as none of the known formats do; replace it by a whole PNG"),
+        ({"image": b"no image"}, "its image does not begin like any known format; replace it by an intact PNG"),
         ({}, "the image could not be rendered (KeyError: 'image')"),
     ],
     ids=["no image", "another fault"],

@@ -119,5 +119,5 @@ def test_a_definition_that_names_an_unknown_metric_is_refused(tmp_path: Path, mo
     template = tmp_path / "tasks" / "_benchc_template_yaml"
     template.write_text(template.read_text().replace("- metric: flip", "- metric: flop"))
     manager = TaskManager(include_path=str(tmp_path / "tasks"), include_defaults=False)
-    with pytest.raises(ValueError, match="metric_list names 'flop', which is none of acc_clean,"):
+    with pytest.raises(ValueError, match="metric_list names 'flop', which is not one of acc_clean,"):
         simple_evaluate(model=UnevenModel(), tasks=["benchc_fog"], task_manager=manager, bootstrap_iters=0)

@@ -237,7 +237,7 @@ def test_the_response_cache_serves_the_same_data_and_never_other_data(dataset, t
 
 
 def test_requests_that_lmms_eval_would_keep_without_their_pictures_are_refused(dataset):
-    with pytest.raises(ValueError, match=r"^--cache_requests cannot keep .* benchc_fog, .*: leave it out$"):
+    with pytest.raises(ValueError, match=r"^--cache_requests cannot store .* benchc_fog, .*: leave it out$"):
         make_task().build_all_requests(limit=None, rank=0, world_size=1, cache_requests=True)
 
 
@@ -262,9 +262,9 @@ def test_letters_taken_off_the_options_are_told(dataset, tmp_path):
     with logged() as lines:
         task = make_task(dataset_path=str(tmp_path / "lettered.parquet"))
     assert task.samples[0]["options"] == ["red", "blue"]
-    assert [line for line in lines if "carried their letters" in line] == [
-        f"{tmp_path}/lettered.parquet: the options of 3 samples carried their letters already, which the prompt "
-        "writes: they were taken off"
+    assert [line for line in lines if "already had letters" in line] == [
+        f"{tmp_path}/lettered.parquet: the options of 3 samples already had letters; they were removed, "
+        "because the prompt adds them"
     ]
 
 
@@ -390,7 +390,7 @@ def test_the_system_text_and_chat_settings_of_the_model_are_recorded(dataset):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"system_instruction": "Always answer D."}, "--system_instruction would be glued .* system_prompt=..., or as"),
+        ({"system_instruction": "Always answer D."}, "--system_instruction would be added .* system_prompt=..., or as"),
         ({"apply_chat_template": True}, "--apply_chat_template is not for benchc_fog: .*; leave it out"),
     ],
 )

@@ -21,7 +21,7 @@ def test_the_definitions_are_up_to_date():
 
 def test_the_command_writes_only_what_changed(tmp_path, capsys):
     assert main(["task-files", str(tmp_path / "tasks")]) == 0
-    assert f"{len(task_files())} of {len(task_files())} files written" in capsys.readouterr().out
+    assert f"wrote {len(task_files())} of {len(task_files())} files" in capsys.readouterr().out
     file = tmp_path / "tasks" / "benchc_fog.yaml"
     file.write_text("task: another\n")
     assert main(["task-files", str(tmp_path / "tasks")]) == 0
