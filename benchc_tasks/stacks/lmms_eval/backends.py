@@ -144,7 +144,7 @@ def find_backend(name: str) -> type:
     if name in HEADLESS_BACKENDS:
         raise ValueError(
             f"backend {quoted(name)} loads models without their language-model head: leave backend out, "
-            "and benchc loads pretrained with transformers itself"
+            "and benchc loads pretrained by transformers itself"
         )
     if name not in known:
         cure = close_to_it(name, known, "`benchc info` lists them")

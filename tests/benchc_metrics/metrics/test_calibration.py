@@ -183,5 +183,5 @@ def test_one_answer_serves_all_conditions_of_a_sample():
 @pytest.mark.parametrize("score", [brier_score, negative_log_likelihood])
 def test_scores_of_an_invalid_condition_are_nan_and_an_impossible_answer_is_refused(score):
     assert np.isnan(score([np.nan, np.nan], 0))
-    with pytest.raises(ValueError, match="none of its sample's options"):
+    with pytest.raises(ValueError, match="not one of its sample's options"):
         score([0.5, 0.5], 2)

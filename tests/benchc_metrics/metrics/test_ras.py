@@ -281,7 +281,7 @@ def test_distributions_that_do_not_pair_are_refused(corrupted):
 
 
 def test_answer_outside_the_options_is_refused():
-    with pytest.raises(ValueError, match="none of its sample's options"):
+    with pytest.raises(ValueError, match="not one of its sample's options"):
         ras.correctness([0.5, 0.5], 2)
 
 

@@ -185,7 +185,7 @@ def test_other_shapes_are_refused(shape):
 
 
 def test_an_answer_beyond_a_samples_own_options_is_refused():
-    with pytest.raises(ValueError, match="none of its sample's options"):
+    with pytest.raises(ValueError, match="not one of its sample's options"):
         run_of_log_likelihoods(np.zeros((2, 3, 4)), [0, 2], option_counts=[4, 2])
 
 

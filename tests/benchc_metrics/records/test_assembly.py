@@ -161,7 +161,7 @@ def test_what_holds_for_the_whole_question_is_said_of_no_option():
         ({"option_count": 1, "results": GOOD[:3]}, "1 options and 3 conditions"),
         ({"conditions": [], "results": []}, "2 options and 0 conditions"),
         ({"conditions": ["fog@1", "clean", "fog@2"]}, "conditions do not begin with 'clean'"),
-        ({"conditions": ["clean", "fog@1", "fog@1"]}, "a condition stands twice"),
+        ({"conditions": ["clean", "fog@1", "fog@1"]}, "a condition occurs twice"),
         ({"conditions": ["clean", "fog@1", "fog@9"]}, "'fog@9' is neither 'clean' nor 'NAME@SEVERITY'"),
         ({"answer": 2}, "answer 2 is not one of its 2 options"),
         ({"answer": -1}, "answer: Input should be greater than or equal to 0"),

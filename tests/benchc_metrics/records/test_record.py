@@ -270,7 +270,7 @@ VALID = "Input should be a valid"
         ({"letter_mass": [0.5, -0.1, 0.5]}, "letter_mass.1: Input should be greater than or equal to 0"),
         ({"extra": 1}, "extra: Extra inputs are not permitted"),
         ({"log_likelihoods": [[-1.0, -2.0]] * 2}, "one entry for each of its 3 conditions"),
-        ({"log_likelihoods": [[-1.0, -2.0], [-1.0], [-1.0, -2.0]]}, "log_likelihoods under 'fog@1' are 1, where the"),
+        ({"log_likelihoods": [[-1.0, -2.0], [-1.0], [-1.0, -2.0]]}, "log_likelihoods under 'fog@1' are 1, but the"),
         ({"log_likelihoods": [[-1.0]] * 3}, "log_likelihoods under 'clean' are 1, but the sample has 2 options"),
         ({"log_likelihoods": [[-1.0, 0.5]] * 3}, "log_likelihoods.0.1: Input should be less than or equal to 0"),
         ({"log_likelihoods": [[-1.0, NAN]] * 3}, "log_likelihoods.0.1: Input should be"),

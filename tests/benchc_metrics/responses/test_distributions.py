@@ -245,9 +245,9 @@ def test_what_belongs_to_samples_aligns_on_the_first_axes():
 @pytest.mark.parametrize(
     ("answer", "option_count", "sentence"),
     [
-        ([0, 4], None, "none of its sample's options"),
-        ([0, -1], None, "none of its sample's options"),
-        ([0, 2], [4, 2], "none of its sample's options"),
+        ([0, 4], None, "not one of its sample's options"),
+        ([0, -1], None, "not one of its sample's options"),
+        ([0, 2], [4, 2], "not one of its sample's options"),
         ([0.0, 1.0], None, "must be integers, not float64"),
         ([True, False], None, "must be integers, not bool"),
         ([[[0]]], None, "3 axes cannot belong to samples of 2 leading axes"),

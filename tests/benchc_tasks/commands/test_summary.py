@@ -111,7 +111,7 @@ def test_a_bootstrap_of_next_to_nothing_is_refused(folders, capsys):
     summary.add_parser(parser.add_subparsers())
     with pytest.raises(SystemExit):
         parser.parse_args(["summary", str(folders[0]), "--resamples", "5"])
-    assert "5 resamples say nothing" in capsys.readouterr().err
+    assert "5 resamples are too few" in capsys.readouterr().err
 
 
 def test_compare_shows_the_difference_its_interval_and_p_values(folders, capsys):
@@ -178,7 +178,7 @@ def test_a_list_of_metrics_does_not_swallow_the_runs(folders, capsys):
     ("option", "value", "sentence"),
     [
         ("--resamples", "1000000000", "'1000000000' is not a whole number from 0 to 100000"),
-        ("--resamples", "99", "99 resamples say nothing about"),
+        ("--resamples", "99", "99 resamples are too few for"),
         ("--resamples", "1e4", "'1e4' is not a whole number"),
         ("--resamples", "9" * 5000, "is not a whole number from 0 to 100000"),
         ("--seed", "-1", "'-1' is not a whole number from 0 to 9223372036854775807"),

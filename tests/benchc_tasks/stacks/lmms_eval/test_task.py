@@ -563,7 +563,9 @@ def test_a_number_of_conditions_without_a_design_is_refused(dataset):
 
 
 def test_a_misspelt_option_of_a_task_is_refused_and_a_note_is_not():
-    with pytest.raises(ValueError, match=r"^metadata of benchc_fog has 'ras_readng': write ras_reading, or another"):
+    with pytest.raises(
+        ValueError, match=r"^metadata of benchc_fog has 'ras_readng': write ras_reading, or use another"
+    ):
         make_task(metadata={"corruption": "fog", "ras_readng": "brier"})
     assert make_task(metadata={"corruption": "fog", "author": "me"}).config.metadata["author"] == "me"
 
