@@ -335,7 +335,7 @@ def _id_faults(ids: pa.ChunkedArray, name_place: Callable[[int], str]) -> Iterat
                 row,
                 "id",
                 f"its `id` is {quoted(sample)}; "
-                "give one or more printable characters, without a space before or behind them",
+                "give one or more printable characters, without a space at the start or the end",
             )
         elif first_seen.setdefault(sample, row) != row:
             yield Fault(

@@ -430,7 +430,7 @@ def test_a_bomb_is_refused_without_being_decoded(name: str) -> None:
 
 # What is refused when a dataset is loaded.
 
-ID_CURE = "give one or more printable characters, without a space before or behind them"
+ID_CURE = "give one or more printable characters, without a space at the start or the end"
 ANSWER_CURE = "give the right option's index, an integer counted from 0 (A is 0, B is 1)"
 SECOND = "sample 's' (data.jsonl row 2): "
 
