@@ -1,4 +1,4 @@
-"""Facts about a run, from its results file and its records."""
+"""Gather facts about a run from its results file and its records."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Read runs from the folders and files of any stack, or make one of records or arrays.
+"""Read runs from the folders and files of any stack, or make one from records or arrays.
 
-lmms-eval writes into `OUTPUT_PATH/MODEL/` one `DATE_results.json` an evaluation and, with `--log_samples`, one
-`DATE_samples_TASK.jsonl` a task. Everything is taken from the samples logs; the results file only says what was run.
+lmms-eval writes into `OUTPUT_PATH/MODEL/`: one `DATE_results.json` for each evaluation and, with `--log_samples`, one
+`DATE_samples_TASK.jsonl` for each task. All data come from the samples logs; the results file only names what was run.
 """
 
 from __future__ import annotations

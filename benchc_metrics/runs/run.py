@@ -1,4 +1,4 @@
-"""A run: one model's answers over one dataset as dense arrays, and parts of it."""
+"""Hold a run, one model's answers over one dataset, as dense arrays; take parts of it."""
 
 from __future__ import annotations
 
