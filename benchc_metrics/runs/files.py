@@ -147,7 +147,7 @@ def _newest_results(place: Path) -> tuple[Path, list[str]]:
     files = _results_files(place)
     if not files:
         raise FileNotFoundError(
-            f"{place} has neither *_results.json nor the results of another stack: give the folder that the stack wrote "
+            f"{place} has no *_results.json and no results of another stack: give the folder that the stack wrote "
             "for a model, OUTPUT_PATH/MODEL"
         )
     if len(files) == 1:
