@@ -20,7 +20,7 @@ from inspect_ai.model import (
 from pydantic import ValidationError
 
 from benchc_metrics.benchmark import LETTERS
-from benchc_metrics.messages import quoted
+from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.datasets import DatasetError
 from benchc_tasks.models.questions import Question, ScoringError
@@ -57,10 +57,12 @@ async def score_options(
     ------
     ScoringError
         If the picture cannot be made, or the answer cannot be read.
+    ValueError
+        If the provider takes no pictures.
     """
     question = Question(f"sample {quoted(picture.sample)} under {picture.condition}", text, _letters(doc), ())
     config = GenerateConfig(max_tokens=1, temperature=0.0, logprobs=True, top_logprobs=top)
-    output = await model.generate(await _messages(doc, picture, text, system), config=config)
+    output = await _generate(model, await _messages(doc, picture, text, system), config)
     completion = _completion_of(question.name, output)
     return Reading(top=top).scores(question, completion, ())
 
@@ -86,11 +88,24 @@ async def ask_for_text(
     ------
     ScoringError
         If the picture cannot be made, or there is no answer.
+    ValueError
+        If the provider takes no pictures.
     """
-    output = await model.generate(await _messages(doc, picture, text, system), config=config)
+    output = await _generate(model, await _messages(doc, picture, text, system), config)
     if output.error or not output.choices:
         raise ScoringError(f"the provider gave no answer ({output.error or 'no choices'})")
     return str(output.completion)
+
+
+async def _generate(model: Model, messages: list[ChatMessage], config: GenerateConfig) -> ModelOutput:
+    try:
+        return await model.generate(messages, config=config)
+    # The provider hf/ takes texts alone, whatever the checkpoint could see.
+    except NotImplementedError as fault:
+        raise ValueError(
+            f"the provider of {quoted(str(model))} takes no pictures ({reason_of(fault)}); serve the checkpoint and "
+            "name --model openai-api/..., or score it in this process with `benchc run`"
+        ) from fault
 
 
 def _letters(doc: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,25 +13,21 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import Task
 from lm_eval.config.task import TaskConfig
 
-from benchc_metrics.benchmark import LETTERS
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import METRICS
 from benchc_metrics.records import RECORD_KEY, SampleRecord
-from benchc_metrics.records.assembly import assemble_generation_record, assemble_record
+from benchc_metrics.records.assembly import assemble_generation_record
 from benchc_tasks.datasets import SampleDataset
-from benchc_tasks.stacks.aggregators import items_of_record, mean, over_samples
+from benchc_tasks.stacks.aggregators import mean, over_samples
 from benchc_tasks.stacks.common import (
     AnsweringModel,
     AskedConditions,
-    SentContext,
-    facts_of,
     load_samples,
     metrics_of_letters,
     reading_of,
     refuse_examples,
     say_that_ras_is_not_defined,
-    sent_context,
     settings_of_ras,
     settings_of_samples,
     split_of,
@@ -43,6 +39,7 @@ from benchc_tasks.stacks.lm_eval.registration import register
 from benchc_tasks.stacks.model_identity import model_identity
 from benchc_tasks.stacks.pictures import why_undecodable
 from benchc_tasks.stacks.prompting import Prompt, task_prompt
+from benchc_tasks.stacks.sample_tasks import OptionScoring, SamplesAsDocs
 
 __all__ = ["BenchCTask", "GenerationTask", "SampleTask"]
 
@@ -56,7 +53,7 @@ _END = EvaluationEnd()
 register()
 
 
-class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skipped
+class SampleTask(SamplesAsDocs, Task):  # type: ignore[misc]  # lm-evaluation-harness is skipped
     """One corruption, or one design over all of them, over one dataset, whose docs are samples.
 
     Parameters
@@ -78,15 +75,13 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
         metadata = dict(settings.get("metadata") or {})
         refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
         self.asked = AskedConditions.of_metadata(metadata)
-        self.samples: SampleDataset = load_samples(
-            settings.get("dataset_path"), split_of(settings.get("dataset_kwargs"))
-        )
+        self.samples = load_samples(settings.get("dataset_path"), split_of(settings.get("dataset_kwargs")))
         self.reading = reading_of(metadata.get("ras_reading", DEFAULT_READING))
         prompt = Prompt.for_model(metadata["prompt"], None) if "prompt" in metadata else task_prompt()
-        self.prompt = prompt.after(settings.get("description") or "")
+        self._prompt = prompt.after(settings.get("description") or "")
         self.metric_names = self._metric_names([entry["metric"] for entry in settings.get("metric_list") or ()])
         self._answering = AnsweringModel()
-        self._contexts: dict[str, SentContext] = {}
+        self._contexts = {}
         self._docs = self.samples.without_images()
         self._positions = {sample: place for place, sample in enumerate(self.samples.ids)}
         super().__init__()
@@ -113,17 +108,10 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
         """Return the samples, without their images."""
         return self._docs
 
-    def doc_to_text(self, doc: Mapping[str, Any]) -> str:
-        """Write the prompt of a sample."""
-        return self.prompt.text(doc["question"], doc["options"])
-
-    def doc_to_target(self, doc: Mapping[str, Any]) -> str:
-        """Return the letter of the right option."""
-        return LETTERS[doc["answer"]]
-
-    def doc_to_choice(self, doc: Mapping[str, Any]) -> list[str]:
-        """Return the letters of the options."""
-        return list(LETTERS[: len(doc["options"])])
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt, a YAML's `description` before it."""
+        return self._prompt
 
     def fewshot_context(self, doc: Mapping[str, Any], *settings: Any, **named_settings: Any) -> str:
         """Write the context of a sample; the harness's own method would glue other texts on, which are refused."""
@@ -151,9 +139,7 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
     def construct_requests(self, doc: Mapping[str, Any], ctx: str, **settings: Any) -> list[Instance]:
         """Build the requests of one sample, condition by condition; `idx` counts through."""
         # Without the chat template, which is the model's own.
-        self._contexts[doc["id"]] = sent_context(
-            self.doc_to_text(doc), doc["question"], doc["options"], self.answering()
-        )
+        self.note_context(doc, self.doc_to_text(doc))
         return [
             Instance(
                 request_type=self.request_type, doc=doc, arguments=arguments, idx=idx, metadata=settings["metadata"]
@@ -168,38 +154,6 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
     def answering(self) -> AnsweringModel:
         """Return what is known of the model that answers."""
         return self._answering
-
-    def process_results(self, doc: Mapping[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """Turn the responses to one sample into its metrics and its record.
-
-        Returns
-        -------
-        dict
-            Metric name to what the sample gives to its aggregator, and `benchc`, the record that the samples log keeps.
-        """
-        record = self.record_of(doc, results)
-        return {**self.metrics_of_record(record), RECORD_KEY: record.to_json_dict()}
-
-    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
-        """Make the record of one sample; each kind of task has its own way."""
-        raise NotImplementedError
-
-    def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
-        """Make what one sample gives to each aggregator."""
-        return items_of_record(record, self.metric_names, self.reading)
-
-    def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a sample's record says beside the responses, by the names of its fields."""
-        return facts_of(
-            doc,
-            self.samples,
-            self.asked.of_sample(doc["id"]),
-            self._contexts[doc["id"]],
-            model=self.answering().name,
-            restoration=self.answering().restoration,
-            thinking=self.answering().thinking,
-            design=self.asked.design,
-        )
 
     def aggregation(self) -> dict[str, Callable[..., Any]]:
         """Return the aggregators; that of the records says what a reader must know."""
@@ -239,7 +193,7 @@ class SampleTask(Task):  # type: ignore[misc]  # lm-evaluation-harness is skippe
             )
 
 
-class BenchCTask(SampleTask):
+class BenchCTask(OptionScoring, SampleTask):
     """One corruption over one dataset, by option log-likelihoods: a request for each (condition, option).
 
     Parameters
@@ -257,18 +211,10 @@ class BenchCTask(SampleTask):
     def arguments_of(self, doc: Mapping[str, Any], ctx: str) -> Iterable[tuple[Any, ...]]:
         """Return context, letter and picture, condition by condition and option by option."""
         position = self._positions[doc["id"]]
-        for condition in self.asked.of_sample(doc["id"]):
+        for condition in self.conditions_of(doc):
             shown = ShownPicture(self.samples, position, condition)
             for letter in self.doc_to_choice(doc):
                 yield ctx, letter, shown
-
-    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
-        """Make the record of one sample from the responses for its options."""
-        return assemble_record(results, option_count=len(doc["options"]), **self.facts_of(doc))
-
-    def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
-        """Make what one sample gives to each aggregator."""
-        return {**super().metrics_of_record(record), "length_normalised": float(record.length_normalised)}
 
     def aggregation(self) -> dict[str, Callable[..., Any]]:
         """Return the aggregators."""
@@ -325,7 +271,7 @@ class GenerationTask(SampleTask):
         position = self._positions[doc["id"]]
         if reason := why_undecodable(self.samples, position):
             self._undecodable[doc["id"]] = reason
-        for condition in self.asked.of_sample(doc["id"]):
+        for condition in self.conditions_of(doc):
             shown = ShownPicture(self.samples, position, condition, self._answered_by)
             yield ctx, dict(self.config.generation_kwargs), {"visual": shown}
 

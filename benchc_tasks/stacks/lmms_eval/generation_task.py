@@ -111,8 +111,8 @@ class GenerationTask(SampleTask):
         }
         if self.votes is None:
             return assemble_generation_record(results, **facts)
-        by_seed = self.dataset.model is not None and self.dataset.model.draws_by_seed
-        sampling = Sampling(number=self.votes, temperature=self._temperature(), seed=self.seed if by_seed else None)
+        seed = self.seed if self.answering().draws_by_seed else None
+        sampling = Sampling(number=self.votes, temperature=self._temperature(), seed=seed)
         return assemble_votes_record(results, sampling=sampling, **facts)
 
     def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,23 +15,18 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 from loguru import logger
 
-from benchc_metrics.benchmark import LETTERS, Condition
 from benchc_metrics.messages import close_to_it, closest, quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, METRICS_OF_VOTES
-from benchc_metrics.records import RECORD_KEY, SampleRecord
-from benchc_metrics.records.assembly import assemble_record
+from benchc_metrics.records import RECORD_KEY
 from benchc_tasks.datasets import decode_image
 from benchc_tasks.models.processes import fail_together
-from benchc_tasks.stacks.aggregators import items_of_record
 from benchc_tasks.stacks.common import (
+    AnsweringModel,
     AskedConditions,
-    SentContext,
-    facts_of,
     load_samples,
     reading_of,
     refuse_examples,
-    sent_context,
     settings_of_ras,
     settings_of_samples,
     split_of,
@@ -41,6 +36,7 @@ from benchc_tasks.stacks.lmms_eval.documents import DocsOfTask
 from benchc_tasks.stacks.output_folder import check_output_folder
 from benchc_tasks.stacks.pictures import ConditionedPicture
 from benchc_tasks.stacks.prompting import Prompt
+from benchc_tasks.stacks.sample_tasks import OptionScoring, SamplesAsDocs
 
 __all__ = ["BenchCTask", "SampleTask"]
 
@@ -70,7 +66,7 @@ LOST_ANSWERS = (
 )
 
 
-class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
+class SampleTask(SamplesAsDocs, ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untyped
     """Evaluate one corruption, or one design over all corruptions, over one dataset.
 
     A doc is a sample. It becomes one or more requests for each condition, numbered by `idx`, so a sample's clean and
@@ -98,11 +94,10 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         metadata = dict(settings.get("metadata") or {})
         _refuse_misspelt(str(settings.get("task")), metadata)
         refuse_examples(str(settings.get("task")), settings.get("num_fewshot"))
-        asked = AskedConditions.of_metadata(metadata)
-        self.conditions, self.design = asked.conditions, asked.design
+        self.asked = AskedConditions.of_metadata(metadata)
         self.samples = load_samples(settings.get("dataset_path"), split_of(settings.get("dataset_kwargs")))
         self.reading = reading_of(metadata.get("ras_reading", DEFAULT_READING))
-        self._contexts: dict[str, SentContext] = {}
+        self._contexts = {}
         # lmms-eval's response cache identifies a task only by its configuration, so the configuration must hold
         # everything that an answer depends on.
         settings["metadata"] = metadata | settings_of_samples(self.samples) | settings_of_ras(self.reading)
@@ -120,18 +115,6 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         model = getattr(getattr(self, "args", None), "model", None)
         prompt = Prompt.for_model(self.config.lmms_eval_specific_kwargs, model if isinstance(model, str) else None)
         return prompt.after(self.config.description or "")
-
-    def doc_to_text(self, doc: Mapping[str, Any]) -> str:
-        """Write the prompt of a sample."""
-        return self.prompt.text(doc["question"], doc["options"])
-
-    def doc_to_target(self, doc: Mapping[str, Any]) -> str:
-        """Return the letter of the right option."""
-        return LETTERS[doc["answer"]]
-
-    def doc_to_choice(self, doc: Mapping[str, Any]) -> list[str]:
-        """Return the letters of the options."""
-        return list(LETTERS[: len(doc["options"])])
 
     def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
         """Return the clean picture of a sample."""
@@ -154,7 +137,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             If the results cannot be written.
         """
         _refuse_settings(self.task_name, self.config.num_fewshot, settings)
-        _END.begin(self.task_name, (type(self), self.samples.fingerprint, self.design))
+        _END.begin(self.task_name, (type(self), self.samples.fingerprint, self.asked.design))
         super().build_all_requests(**settings)
         arguments = getattr(self, "args", None)
         if settings.get("rank", 0) == 0 and not getattr(arguments, "log_samples", True):
@@ -181,7 +164,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
             Instances with `idx` counting up.
         """
         doc = self.dataset_no_image[self.config.test_split][doc_id]
-        self._contexts[doc["id"]] = sent_context(ctx, doc["question"], doc["options"], self.dataset.model)
+        self.note_context(doc, ctx)
         return [
             Instance(
                 request_type=self.request_type,
@@ -196,60 +179,12 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         """Return the arguments of a sample's requests, without task and split; each kind of task overrides it."""
         raise NotImplementedError
 
-    @fail_together()
-    def process_results(
-        self, doc: Mapping[str, Any], results: Sequence[Any], full_docs: object = None
-    ) -> dict[str, Any]:
-        """Turn the responses to one sample into its metrics and its record.
+    # It raises a fault at once; lmms-eval's own method retries.
+    process_results = fail_together()(SamplesAsDocs.process_results)
 
-        It raises a fault at once; lmms-eval's own method retries.
-
-        Parameters
-        ----------
-        doc : mapping
-            The sample.
-        results : sequence
-            The filtered responses in the order of `construct_requests`.
-        full_docs : object
-            Not used.
-
-        Returns
-        -------
-        dict
-            From each metric name to the sample's input for the aggregator; and `benchc`, the record for the samples
-            log.
-        """
-        record = self.record_of(doc, results)
-        return {**self.metrics_of_record(record), RECORD_KEY: record.to_json_dict()}
-
-    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
-        """Make the record of one sample; each kind of task overrides it."""
-        raise NotImplementedError
-
-    def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
-        """Return one sample's input for each aggregator."""
-        return items_of_record(record, self.registered_metrics, self.reading)
-
-    def conditions_of(self, doc: Mapping[str, Any]) -> tuple[Condition, ...]:
-        """Return the conditions of a sample, clean first."""
-        return AskedConditions(self.conditions, self.design).of_sample(doc["id"])
-
-    def facts_of(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the other fields of a sample's record, by name."""
-        context = self._contexts.get(doc["id"]) or sent_context(
-            self.doc_to_text(doc), doc["question"], doc["options"], self.dataset.model
-        )
-        model = self.dataset.model
-        return facts_of(
-            doc,
-            self.samples,
-            self.conditions_of(doc),
-            context,
-            model=model.name if model is not None else None,
-            restoration=model.restoration if model is not None else None,
-            thinking=model.thinking if model is not None else None,
-            design=self.design,
-        )
+    def answering(self) -> AnsweringModel:
+        """Return what the model says of itself, if anything."""
+        return self.dataset.model or AnsweringModel()
 
     def aggregation(self) -> dict[str, Any]:
         """Return the aggregators, and for the records one that reports cautions."""
@@ -269,7 +204,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
                 "YAML"
                 f"{close_to_it(unknown[0], known)}"
             )
-        self.registered_metrics = [name for name in named if name in EVERY_METRIC]
+        self.metric_names = [name for name in named if name in EVERY_METRIC]
         self._metric_fn_list: dict[str, Any] = {entry["metric"]: None for entry in self.config.metric_list}
         self._metric_fn_kwargs: dict[str, Any] = {entry["metric"]: {} for entry in self.config.metric_list}
         self._aggregation_list = {entry["metric"]: entry["aggregation"] for entry in self.config.metric_list}
@@ -279,7 +214,7 @@ class SampleTask(ConfigurableTask):  # type: ignore[misc]  # lmms-eval is untype
         """Do nothing: `prompt` handles model-specific settings; lmms-eval's own method does not know the model."""
 
 
-class BenchCTask(SampleTask):
+class BenchCTask(OptionScoring, SampleTask):
     """Evaluate one corruption over one dataset by option log-likelihoods, one request for each (condition, option).
 
     Parameters
@@ -298,14 +233,6 @@ class BenchCTask(SampleTask):
             for condition in self.conditions_of(doc)
             for letter in self.doc_to_choice(doc)
         )
-
-    def record_of(self, doc: Mapping[str, Any], results: Sequence[Any]) -> SampleRecord:
-        """Make the record of one sample from the responses for its options."""
-        return assemble_record(results, option_count=len(doc["options"]), **self.facts_of(doc))
-
-    def metrics_of_record(self, record: SampleRecord) -> dict[str, Any]:
-        """Return one sample's input for each aggregator."""
-        return {**super().metrics_of_record(record), "length_normalised": float(record.length_normalised)}
 
 
 @functools.lru_cache(maxsize=1)

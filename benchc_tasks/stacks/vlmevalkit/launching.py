@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -264,9 +265,20 @@ def _sampling(order: Order) -> Sampling | None:
     return Sampling(number=order.votes, temperature=order.temperature, seed=None)
 
 
+def _commit(repo: Path) -> str | None:
+    """Return the commit that is checked out; None for a copy without its history, or without git."""
+    if not (repo / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(repo), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def _version(repo: Path | None) -> str:
     if repo is not None:
-        return "a checkout"
+        return f"a checkout of {commit}" if (commit := _commit(repo)) else "a checkout"
     for name in ("ms-vlmeval", "vlmeval"):
         try:
             return version(name)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,19 +28,22 @@ SAMPLES = 6
 SAME_LOG_LIKELIHOOD = 1e-5
 SAME_METRIC = 1e-6
 BIN = Path(sys.executable).parent
+COMMANDS = {
+    "lm-eval": BIN / "lm-eval",
+    "inspect_ai": BIN / "inspect",
+    # It does not go with the others into one environment: this is the Python of its own.
+    "VLMEvalKit": Path(os.environ.get("BENCHC_VLMEVALKIT_PYTHON", "no such file")),
+}
+"""What starts each stack beside lmms-eval."""
 
-if not os.environ.get("BENCHC_REQUIRE_STACKS") and not any(
-    (BIN / command).exists() for command in ("lm-eval", "inspect")
-):
+if not os.environ.get("BENCHC_REQUIRE_STACKS") and not any(command.exists() for command in COMMANDS.values()):
     pytest.skip("no other stack is installed; .ci/stacks makes an environment that has them", allow_module_level=True)
 
 
-def need(command: str) -> str:
-    """Return where a stack's command stands; without it the test is skipped, or fails where all must be there."""
-    found = BIN / command
-    if not found.exists() and not os.environ.get("BENCHC_REQUIRE_STACKS"):
-        pytest.skip(f"{command} is not installed; .ci/stacks makes an environment that has it")
-    return str(found)
+def need(stack: str) -> None:
+    """Skip the test where a stack is not installed, or fail where all must be there."""
+    if not COMMANDS[stack].exists() and not os.environ.get("BENCHC_REQUIRE_STACKS"):
+        pytest.skip(f"{stack} is not installed; .ci/stacks makes an environment that has it")
 
 
 def start(command: list[str], folder: Path, **environment: str) -> Callable[[], str]:
@@ -74,33 +78,39 @@ def runs(folder: Path) -> Iterator[dict[str, Callable[[], Path]]]:
         )
     }
     with served_demonstration() as server:
-        if (BIN / "lm-eval").exists():
-            tasks = ",".join(str(task_file(corruption)) for corruption in CORRUPTIONS)
-            waiting["lm-eval"] = start(
-                [str(BIN / "lm-eval"), "run", *model, "--tasks", tasks, *output], folder / "lm-eval"
-            )
-        if (BIN / "inspect").exists():
-            waiting["inspect_ai"] = start(
-                [
-                    *(str(BIN / "inspect"), "eval", "benchc/benchc", "-T", "corruption=fog,snow"),
-                    *("--model", "openai-api/local/demonstration", "--limit", str(SAMPLES)),
-                    *("--log-dir", "runs", "--display", "plain"),
-                ],
-                folder / "inspect_ai",
-                LOCAL_API_KEY="none",
-                LOCAL_BASE_URL=server.url,
-            )
+        tasks = ",".join(str(task_file(corruption)) for corruption in CORRUPTIONS)
+        others: dict[str, list[str]] = {
+            "lm-eval": ["run", *model, "--tasks", tasks, *output],
+            "inspect_ai": [
+                *("eval", "benchc/benchc", "-T", "corruption=fog,snow", "--model", "openai-api/local/demonstration"),
+                *("--limit", str(SAMPLES), "--log-dir", "runs", "--display", "plain"),
+            ],
+            "VLMEvalKit": [
+                *("-m", "benchc_tasks.commands.cli", "vlmevalkit", "--data", "BenchC_fog", "BenchC_snow"),
+                *("--limit", str(SAMPLES), "--work-dir", "runs"),
+            ],
+        }
+        for stack, words in others.items():
+            if COMMANDS[stack].exists():
+                waiting[stack] = start(
+                    [str(COMMANDS[stack]), *words],
+                    folder / stack,
+                    LOCAL_API_KEY="none",
+                    LOCAL_BASE_URL=server.url,
+                    LMUData=str(folder / "data of VLMEvalKit"),
+                )
 
         def of_stack(stack: str) -> Callable[[], Path]:
             def wait() -> Path:
                 said = waiting[stack]()
                 found = folder / stack / "runs"
                 assert found.is_dir(), said[-3000:]
+                # The other stacks name a folder after the model.
                 return found if stack == "inspect_ai" else next(path for path in found.iterdir() if path.is_dir())
 
             return wait
 
-        yield {stack: of_stack(stack) for stack in ("lmms-eval", "lm-eval", "inspect_ai")}
+        yield {stack: of_stack(stack) for stack in ("lmms-eval", *others)}
 
 
 def metrics_of(run: Run) -> dict[str, float]:
@@ -125,42 +135,54 @@ def assert_same(found: Run, expected: Run) -> None:
         assert metrics[name] == pytest.approx(value, abs=SAME_METRIC, nan_ok=True), name
 
 
-def test_lm_evaluation_harness_writes_the_same_run(runs: dict[str, Callable[[], Path]]) -> None:
-    need("lm-eval")
-    found, expected = runs["lm-eval"](), runs["lmms-eval"]()
-    run, reference = read_run(found), read_run(expected)
+def results_of(file: Path) -> dict[str, dict[str, Any]]:
+    """Read the metrics of each task from a stack's file of results."""
+    results: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["results"]
+    return results
+
+
+@pytest.mark.parametrize("stack", COMMANDS)
+def test_each_stack_writes_the_same_run(runs: dict[str, Callable[[], Path]], stack: str) -> None:
+    need(stack)
+    run, reference = read_run(runs[stack]()), read_run(runs["lmms-eval"]())
     assert_same(run, reference)
-    assert (run.metadata.stack, reference.metadata.stack) == ("lm-eval", "lmms-eval")
-    (ours,) = found.glob("results_*.json")
-    (theirs,) = expected.glob("*_results.json")
-    table, its_table = (json.loads(file.read_text(encoding="utf-8"))["results"] for file in (ours, theirs))
+    assert (run.metadata.stack, reference.metadata.stack) == (stack, "lmms-eval")
+
+
+@pytest.mark.parametrize(
+    ("stack", "results", "suffix"), [("lm-eval", "results_*.json", ",none"), ("VLMEvalKit", "*_results.json", "")]
+)
+def test_the_stack_s_own_table_has_the_same_metrics(
+    runs: dict[str, Callable[[], Path]], stack: str, results: str, suffix: str
+) -> None:
+    need(stack)
+    (ours,) = runs[stack]().glob(results)
+    (theirs,) = runs["lmms-eval"]().glob("*_results.json")
+    table, its_table = results_of(ours), results_of(theirs)
     for corruption in CORRUPTIONS:
         row, its_row = table[f"benchc_{corruption}"], its_table[f"benchc_{corruption}"]
         for name in METRICS:
-            assert row[f"{name},none"] == pytest.approx(its_row[f"{name},none"], abs=SAME_METRIC, nan_ok=True), name
+            value = its_row[f"{name},none"]
+            assert row[f"{name}{suffix}"] == pytest.approx(value, abs=SAME_METRIC, nan_ok=True), name
 
 
-def test_inspect_ai_writes_the_same_run(runs: dict[str, Callable[[], Path]]) -> None:
-    need("inspect")
-    found, expected = runs["inspect_ai"](), runs["lmms-eval"]()
-    run, reference = read_run(found), read_run(expected)
-    assert_same(run, reference)
-    assert run.metadata.stack == "inspect_ai"
+def test_inspect_ai_s_own_log_has_the_same_metrics(runs: dict[str, Callable[[], Path]]) -> None:
+    need("inspect_ai")
     from inspect_ai.log import read_eval_log
 
-    (file,) = found.glob("*.eval")
+    (file,) = runs["inspect_ai"]().glob("*.eval")
     (score,) = read_eval_log(str(file), header_only=True).results.scores
-    for name, value in metrics_of(reference).items():
+    for name, value in metrics_of(read_run(runs["lmms-eval"]())).items():
         assert score.metrics[name].value == pytest.approx(value, abs=SAME_METRIC, nan_ok=True), name
     for name in ("ras", "flip", "acc_corrupted"):
         assert 0 < score.metrics[f"{name}_stderr"].value < 1
 
 
-@pytest.mark.parametrize("stack", ["lm-eval", "inspect_ai"])
+@pytest.mark.parametrize("stack", COMMANDS)
 def test_summary_compare_and_report_take_a_run_as_it_lies_on_disk(
     runs: dict[str, Callable[[], Path]], stack: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    need("lm-eval" if stack == "lm-eval" else "inspect")
+    need(stack)
     found, expected = runs[stack](), runs["lmms-eval"]()
     copy = tmp_path / "copy"
     shutil.copytree(found, copy)

@@ -21,6 +21,7 @@ from benchc_metrics.records import SampleRecord
 from benchc_metrics.runs import read_run
 from benchc_tasks.corruptions import CORRUPTIONS
 from benchc_tasks.datasets import write_dataset
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.stacks.inspect_ai.task import benchc, corruptions_of
 from support import rows_of_samples
 
@@ -122,8 +123,25 @@ def test_a_wrong_argument_is_a_sentence(rows: list[dict[str, Any]], arguments: d
         benchc(**arguments)
 
 
-def test_the_design_lite_asks_under_each_corruption_once(rows: list[dict[str, Any]], tmp_path: Path) -> None:
-    log = evaluate(tmp_path / "logs", corruption="lite", letters=True)
+@pytest.mark.parametrize(("corruption", "conditions", "design"), [("lite", 1 + 19, "lite"), ("control", 1 + 5, None)])
+def test_lite_and_the_control_ask_so_many_conditions(
+    rows: list[dict[str, Any]], tmp_path: Path, corruption: str, conditions: int, design: str | None
+) -> None:
+    log = evaluate(tmp_path / "logs", corruption=corruption, letters=True)
     record = SampleRecord.from_json_dict(log.samples[0].metadata["benchc"])
-    assert len(record.conditions) == 20
-    assert record.design is not None
+    assert (len(record.conditions), record.design) == (conditions, design)
+
+
+def test_a_provider_that_takes_no_pictures_is_told_with_the_cure(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    """inspect_ai's own provider for checkpoints, with the bundled model."""
+    model = get_model(
+        "hf/demonstration",
+        model_path=str(DEMONSTRATION_MODEL),
+        auto_model_class="AutoModelForImageTextToText",
+        device="cpu",
+        memoize=False,
+    )
+    (log,) = inspect_eval(benchc(corruption="fog"), model=model, limit=1, log_dir=str(tmp_path), display="none")
+    assert log.status == "error"
+    assert "the provider of 'hf/demonstration' takes no pictures (" in log.error.message
+    assert "--model openai-api/..., or score it in this process with `benchc run`" in log.error.message

@@ -186,10 +186,23 @@ def test_a_wrong_yaml_is_a_sentence(dataset: Path, changes: dict[str, Any], sent
         manager().load([config("fog", **changes)])
 
 
-def test_the_design_lite_asks_each_corruption_once(dataset: Path) -> None:
-    task = manager().load([config("benchc-lite")])["tasks"]["benchc-lite"]
-    task.build_all_requests(limit=1)
-    assert len(task.instances) == 20 * 2
+@pytest.mark.parametrize(
+    ("task", "changes", "conditions"),
+    [
+        ("benchc-lite", {}, 1 + 19),
+        ("benchc-lite", {"conditions_per_sample": 10}, 1 + 10),
+        ("benchc-control", {}, 1 + 5),
+        ("benchc-gen-control", {}, 1 + 5),
+    ],
+)
+def test_lite_and_the_control_ask_so_many_conditions(
+    dataset: Path, task: str, changes: dict[str, Any], conditions: int
+) -> None:
+    given = config(task)
+    loaded = manager().load([{**given, "metadata": {**given["metadata"], **changes}}])["tasks"][task]
+    loaded.build_all_requests(limit=1)
+    requests = 1 if task.startswith("benchc-gen") else len(loaded.samples[0]["options"])
+    assert len(loaded.instances) == conditions * requests
 
 
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch, dataset: Path) -> None:

@@ -158,7 +158,7 @@ def test_a_model_that_batches_sees_each_sample_under_its_own_condition(dataset, 
         for record, doc in zip(records(results, name), task.samples, strict=True):
             expected = [
                 letter_of(ConditionedPicture("", doc["id"], condition)(doc)[0], len(doc["options"]))
-                for condition in task.conditions
+                for condition in task.asked.conditions
             ]
             assert letters_of(record) == tuple(expected)
             assert (record.sample, record.option_count) == (doc["id"], len(doc["options"]))
@@ -404,7 +404,7 @@ def test_lmms_eval_s_own_api_model_sends_the_prompt_and_the_picture_of_each_cond
         results = evaluated(model)
     found = records(results)
     for record, doc in zip(found[:4], task.samples, strict=False):
-        pictures = [ConditionedPicture("", doc["id"], condition)(doc)[0] for condition in task.conditions]
+        pictures = [ConditionedPicture("", doc["id"], condition)(doc)[0] for condition in task.asked.conditions]
         assert letters_of(record) == tuple(letter_of(picture, len(doc["options"])) for picture in pictures)
     assert found[4].predictions == (None,) * 6
     assert results["results"]["benchc-gen_fog"]["invalid_pairs,none"] == 5

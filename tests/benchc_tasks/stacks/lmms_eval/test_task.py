@@ -159,7 +159,7 @@ def test_figures_and_record_are_those_of_the_answers(dataset):
     task = make_task()
     for row, doc in zip(samples, task.dataset["test"], strict=True):
         record = SampleRecord.from_json_dict(row["benchc"])
-        for condition, found in zip(task.conditions, record.log_likelihoods, strict=True):
+        for condition, found in zip(task.asked.conditions, record.log_likelihoods, strict=True):
             (picture,) = ConditionedPicture(task.samples.fingerprint, doc["id"], condition)(doc)
             assert found == pytest.approx(PixelBackend.log_likelihoods(picture, len(doc["options"])))
         assert (record.engine, record.dataset) == (ENGINE_VERSION, task.samples.fingerprint)
@@ -541,7 +541,7 @@ def test_the_record_of_a_lite_task_says_its_design(dataset):
 )
 def test_a_lite_task_takes_a_number_of_conditions(dataset, metadata, conditions, design):
     task = make_lite_task(**metadata)
-    assert (len(task.conditions_of(task.samples[0])), task.design) == (conditions, design)
+    assert (len(task.conditions_of(task.samples[0])), task.asked.design) == (conditions, design)
 
 
 @pytest.mark.parametrize(

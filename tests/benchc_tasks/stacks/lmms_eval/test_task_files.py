@@ -35,7 +35,7 @@ def test_a_task_of_the_control_asks_clean_and_its_five_changes(name, kind, monke
     config = load_yaml_config(str(tasks_path() / f"{name}.yaml"), mode="full")
     assert config["class"] is kind
     task = kind(config=config)
-    assert tuple(map(str, task.conditions)) == ("clean", *CONTROL_CONDITIONS)
+    assert tuple(map(str, task.asked.conditions)) == ("clean", *CONTROL_CONDITIONS)
 
 
 def test_no_pattern_and_no_group_of_the_corruptions_asks_for_the_control():

@@ -65,10 +65,11 @@ def test_names_stand_for_datasets():
         datasets_of(["BenchC_fogg"])
 
 
-def test_lite_has_each_corruption_once(samples):
-    (lite,) = datasets_of(["BenchC_lite"])
-    rows = rows_of(samples, lite.asked, task_prompt(), "m", limit=3)
-    assert len(rows) == 3 * 20
+@pytest.mark.parametrize(("name", "conditions"), [("lite", 1 + 19), ("control", 1 + 5), ("fog", 1 + 5)])
+def test_a_dataset_has_so_many_rows_a_sample(samples, name, conditions):
+    (named,) = datasets_of([f"BenchC_{name}"])
+    rows = rows_of(samples, named.asked, task_prompt(), "m", limit=3)
+    assert len(rows) == len({row.index for row in rows}) == 3 * conditions
 
 
 def test_a_row_is_another_one_for_another_model_prompt_or_picture(samples):
