@@ -40,5 +40,39 @@ def run_of_votes(counts: NDArray[np.int64], answers: NDArray[np.int64]) -> Run:
     return replace(run, votes=votes, given=given)
 
 
+def vote(run: Run, number: int, seed: int = 0, *, unparsed: float = 0.0) -> Run:
+    """Draw votes from the option distributions of a run, of its control too; a share of them names no option."""
+    draw = np.random.default_rng(seed)
+    parts = [part for part in (run, run.control) if part is not None]
+    clean = _drawn(draw, run.clean_distributions(), number, unparsed)
+    voted = []
+    for part in parts:
+        corrupted = _drawn(draw, part.corrupted_distributions(), number, unparsed)
+        corrupted = corrupted * part.asked[..., np.newaxis]
+        unread, under = (number - clean.sum(axis=-1), part.asked * (number - corrupted.sum(axis=-1)))
+        none = np.zeros_like(unread), np.zeros_like(under)
+        metadata = replace(part.metadata, sampling=f"number={number} temperature=1.0 seed={seed}")
+        voted.append(
+            replace(
+                part,
+                metadata=metadata,
+                clean=np.full_like(part.clean, np.nan),
+                corrupted=np.full_like(part.corrupted, np.nan),
+                votes=VoteCounts(clean, corrupted, unread, under, *none),
+                given=GivenPredictions("votes", _chosen(clean), _chosen(corrupted)),
+                control=None,
+            )
+        )
+    return replace(voted[0], control=voted[1] if len(voted) > 1 else None)
+
+
+def _drawn(
+    draw: np.random.Generator, distributions: NDArray[np.float64], number: int, unparsed: float
+) -> NDArray[np.int64]:
+    """Draw votes; at least one of a condition names an option."""
+    read = np.maximum(draw.binomial(number, 1 - unparsed, distributions.shape[:-1]), 1)
+    return draw.multinomial(read, np.nan_to_num(distributions))
+
+
 def _chosen(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(counts.sum(axis=-1) > 0, counts.argmax(axis=-1), -1)

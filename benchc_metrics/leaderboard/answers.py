@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -25,16 +26,21 @@ from benchc_metrics.leaderboard.parquet_pages import unpacked_size
 from benchc_metrics.leaderboard.schema import (
     ANSWERS_FILE,
     LARGEST_SAMPLES_BY_OPTIONS,
+    OLDER_SAMPLES_VERSION,
     SAMPLES_SCHEMA,
     SAMPLES_VERSION,
     largest_size,
 )
+from benchc_metrics.leaderboard.vote_columns import VOTE_COLUMNS, VoteColumns
 from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.records import Obtained
 from benchc_metrics.responses import option_distribution
 from benchc_metrics.runs import GivenPredictions, Run, RunMetadata, with_control_apart
 
-__all__ = ["AnswerTable", "answers_to_parquet"]
+__all__ = ["AnswerKind", "AnswerTable", "answers_to_parquet"]
+
+AnswerKind: TypeAlias = Literal["log-likelihoods", "votes", "chosen options only"]
+"""What the rows of a table hold."""
 
 # Softmax on another machine may differ in the last digits.
 _SAME_PROBABILITY = 1e-9
@@ -66,7 +72,7 @@ def answers_to_parquet(run: Run) -> bytes:
             pa.array(run.answers[rows], pa.int64()),
             pa.array([conditions[place] for place in places.tolist()], pa.string()),
             pa.array(counts, pa.int64()),
-            *(_distributions(run, asked, counts) if run.has_distributions else _predictions(run, asked)),
+            *_answers(run, asked, counts),
         ],
         schema=SAMPLES_SCHEMA,
     )
@@ -85,6 +91,17 @@ def _asked(corrupted: NDArray[np.bool_], control: NDArray[np.bool_] | None = Non
     samples = len(corrupted)
     parts = [np.ones((samples, 1), dtype=bool), corrupted.reshape(samples, -1)]
     return np.concatenate(parts if control is None else [*parts, control.reshape(samples, -1)], axis=1)
+
+
+def _answers(run: Run, asked: NDArray[np.bool_], counts: NDArray[np.int64]) -> Iterator[pa.Array]:
+    """Fill the columns of the kind of run, and leave the others null."""
+    rows = len(counts)
+    if run.votes is not None:
+        yield from (pa.nulls(rows, field.type) for field in (SAMPLES_SCHEMA.field(name) for name in _OF_ANSWERS))
+        yield from VoteColumns.of_run(run, asked).to_arrays(counts)
+        return
+    yield from _distributions(run, asked, counts) if run.has_distributions else _predictions(run, asked)
+    yield from (pa.nulls(rows, SAMPLES_SCHEMA.field(name).type) for name in VOTE_COLUMNS)
 
 
 def _distributions(
@@ -153,7 +170,10 @@ class AnswerTable:
         Padded with -inf and 0; nan where the table has none.
     predictions : ndarray of int64, shape (rows,)
         -1 where the table has none.
-    has_distributions : bool
+    votes : VoteColumns or None
+        Predictions are from them where they are there.
+    kind : str
+        See `AnswerKind`.
     faults_of_lists : tuple of str
         What is wrong with the lists, so that they are not read at all.
     """
@@ -167,7 +187,8 @@ class AnswerTable:
     log_likelihoods: NDArray[np.float64]
     probabilities: NDArray[np.float64]
     predictions: NDArray[np.int64]
-    has_distributions: bool
+    votes: VoteColumns | None
+    kind: AnswerKind
     faults_of_lists: tuple[str, ...]
 
     @classmethod
@@ -190,10 +211,12 @@ class AnswerTable:
         try:
             with pq.ParquetFile(io.BytesIO(content), pre_buffer=False) as opened:
                 schema = opened.schema_arrow
-            if not schema.equals(SAMPLES_SCHEMA):
-                raise ValueError(f"its columns are not those of {SAMPLES_VERSION}")
-            if (schema.metadata or {}).get(b"schema") != SAMPLES_VERSION.encode():
-                raise ValueError(f"it does not say that it is {SAMPLES_VERSION}")
+            is_older = (schema.metadata or {}).get(b"schema") == OLDER_SAMPLES_VERSION.encode()
+            version = OLDER_SAMPLES_VERSION if is_older else SAMPLES_VERSION
+            if not schema.equals(_OLDER_SCHEMA if is_older else SAMPLES_SCHEMA):
+                raise ValueError(f"its columns are not those of {version}")
+            if (schema.metadata or {}).get(b"schema") != version.encode():
+                raise ValueError(f"it does not say that it is {version}")
             # A text that stands in all rows is held once, and never written out for each of them.
             with pq.ParquetFile(io.BytesIO(content), pre_buffer=False, read_dictionary=list(_TEXTS)) as opened:
                 table = opened.read(use_threads=False)
@@ -204,6 +227,8 @@ class AnswerTable:
             for chunk in table.column(name).chunks:
                 if (pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0) > _LONGEST_TEXT:
                     raise ValueError(f"a {name} is longer than {_LONGEST_TEXT} bytes")
+        for name in VOTE_COLUMNS if is_older else ():
+            table = table.append_column(name, pa.nulls(table.num_rows, SAMPLES_SCHEMA.field(name).type))
         return cls._of_table(table)
 
     @classmethod
@@ -212,12 +237,14 @@ class AnswerTable:
         lists = [table.column(name).combine_chunks() for name in _LISTS]
         counts = table.column("options").to_numpy().astype(np.int64)
         predictions = table.column("prediction").combine_chunks()
-        has_distributions = predictions.null_count == table.num_rows
-        faults = list(_faults_of_lists(lists, predictions, counts, has_distributions))
+        of_votes = [table.column(name).combine_chunks() for name in VOTE_COLUMNS]
+        kind = _kind(predictions, of_votes[0])
+        faults = list(_faults_of_lists(lists, predictions, of_votes, counts, kind))
         log_likelihoods, probabilities = (
-            _padded(counts, None if faults or not has_distributions else column.flatten().to_numpy(), fill)
+            _padded(counts, None if faults or kind != "log-likelihoods" else column.flatten().to_numpy(), fill)
             for column, fill in zip(lists, (-np.inf, 0.0), strict=True)
         )
+        votes = None if faults or kind != "votes" else _votes(counts, of_votes)
         return cls(
             samples=texts["sample"],
             sources=texts["source"],
@@ -227,8 +254,11 @@ class AnswerTable:
             option_counts=counts,
             log_likelihoods=log_likelihoods,
             probabilities=probabilities,
-            predictions=pc.fill_null(predictions, -1).to_numpy(zero_copy_only=False).astype(np.int64),
-            has_distributions=has_distributions,
+            predictions=pc.fill_null(predictions, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+            if votes is None
+            else votes.predictions,
+            votes=votes,
+            kind=kind,
             faults_of_lists=tuple(faults),
         )
 
@@ -276,8 +306,9 @@ class AnswerTable:
             clean=log_likelihoods[:, 0],
             corrupted=log_likelihoods[:, 1:].reshape(*cells, -1),
             asked=asked[:, 1:].reshape(cells),
+            votes=None if self.votes is None else self.votes.to_counts(at, cells),
             given=None
-            if self.has_distributions
+            if self.kind == "log-likelihoods"
             else GivenPredictions(obtained, predictions[:, 0], predictions[:, 1:].reshape(cells)),
         )
         return with_control_apart(run)
@@ -342,7 +373,13 @@ class AnswerTable:
         wrong_answer = self._listed_rows(
             "right options that are none of the options", (self.answers < 0) | (self.answers >= counts)
         )
-        if not self.has_distributions:
+        if self.votes is not None:
+            return [
+                *wrong_answer,
+                *self._listed_rows("numbers of votes that cannot be", self.votes.impossible),
+                *self._listed_rows("conditions without a vote for an option", self.votes.absent),
+            ]
+        if self.kind == "chosen options only":
             none = (self.predictions < 0) | (self.predictions >= counts)
             return [*wrong_answer, *self._listed_rows("chosen options that are none of the options", none)]
         wrong_value = ~np.isfinite(log_likelihoods.max(axis=1)) | (log_likelihoods > 0).any(axis=1)
@@ -351,9 +388,7 @@ class AnswerTable:
             softmax = option_distribution(log_likelihoods, counts)
             same = (np.abs(softmax - probabilities) <= _SAME_PROBABILITY).all(axis=1)
         return [
-            *self._listed_rows(
-                "right options that are none of the options", (self.answers < 0) | (self.answers >= counts)
-            ),
+            *wrong_answer,
             *self._listed_rows("log-likelihoods that are none", wrong_value),
             *self._listed_rows("probabilities that do not sum to one", wrong_sum),
             *self._listed_rows(
@@ -370,26 +405,54 @@ class AnswerTable:
 _TEXTS = ("sample", "source", "category", "condition")
 _LONGEST_TEXT = 1000
 _LISTS = ("log_likelihoods", "probabilities")
+_OF_ANSWERS = (*_LISTS, "prediction")
+_OLDER_SCHEMA = pa.schema(
+    [field for field in SAMPLES_SCHEMA if field.name not in VOTE_COLUMNS], metadata={"schema": OLDER_SAMPLES_VERSION}
+)
+
+
+def _kind(predictions: pa.Array, votes: pa.Array) -> AnswerKind:
+    if votes.null_count < len(votes):
+        return "votes"
+    return "log-likelihoods" if predictions.null_count == len(predictions) else "chosen options only"
+
+
+def _votes(counts: NDArray[np.int64], columns: Sequence[pa.Array]) -> VoteColumns:
+    lists, unparsed, unfinished = columns
+    votes = np.zeros((len(counts), int(counts.max())), dtype=np.int64)
+    votes[np.arange(votes.shape[1]) < counts[:, np.newaxis]] = lists.flatten().to_numpy()
+    return VoteColumns(votes, unparsed.to_numpy(), unfinished.to_numpy())
 
 
 def _faults_of_lists(
-    lists: Sequence[pa.ListArray], predictions: pa.Array, counts: NDArray[np.int64], has_distributions: bool
+    lists: Sequence[pa.ListArray],
+    predictions: pa.Array,
+    of_votes: Sequence[pa.Array],
+    counts: NDArray[np.int64],
+    kind: AnswerKind,
 ) -> Iterator[str]:
-    """Say why the answers of the rows cannot be read at all."""
+    """Say why the answers of the rows cannot be read at all, the first reason only."""
+    of_kind: dict[AnswerKind, Sequence[pa.Array]] = {
+        "log-likelihoods": lists,
+        "votes": of_votes,
+        "chosen options only": [predictions],
+    }
+    needed = of_kind[kind]
+    others = [column for columns in of_kind.values() if columns is not needed for column in columns]
+    ragged = [column for column in needed if pa.types.is_list(column.type)]
     if (counts < 2).any() or (counts > len(LETTERS)).any():
-        yield "its lists of log-likelihoods and probabilities are not of the same 2 to 26 options"
+        yield f"its {kind} are not of the same 2 to 26 options"
     elif len(counts) // len(CONDITIONS) * int(counts.max()) > LARGEST_SAMPLES_BY_OPTIONS:
         yield (
             "it has more answers than can be checked: samples times most options are above "
             f"{LARGEST_SAMPLES_BY_OPTIONS}"
         )
-    elif not has_distributions:
-        if predictions.null_count or any(column.null_count != len(column) for column in lists):
-            yield "it has nulls where each answer needs a value, or log-likelihoods beside chosen options"
-    elif any(column.null_count or column.flatten().null_count for column in lists):
+    elif any(column.null_count != len(column) for column in others):
+        yield f"it has values of another kind beside {kind}"
+    elif any(column.null_count for column in needed) or any(column.flatten().null_count for column in ragged):
         yield "it has nulls where each answer needs a value"
-    elif any((np.diff(column.offsets.to_numpy()) != counts).any() for column in lists):
-        yield "its lists of log-likelihoods and probabilities are not of the same 2 to 26 options"
+    elif any((np.diff(column.offsets.to_numpy()) != counts).any() for column in ragged):
+        yield f"its {kind} are not of the same 2 to 26 options"
 
 
 def _check_size(content: bytes, samples: int) -> None:

@@ -33,7 +33,11 @@ def eval_results_of(record: SubmissionRecord) -> list[EvalResultEntry]:
     if record.ras is not None:
         how += f", RAS {record.ras}"
     if record.obtained != "log-likelihoods":
-        how += f", predictions from {record.obtained}"
+        how += f", predictions from {record.method}"
+    elif record.method != record.obtained:
+        how += f", {record.method}"
+    if record.sampling is not None:
+        how += f", votes: {record.sampling}"
     if record.design != FULL:
         how += f", design {describe_design(record.design)}"
     if record.cautions:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from math import isinf
 from typing import Annotated, Literal, TypeAlias
@@ -26,7 +26,8 @@ from benchc_metrics.benchmark import CONDITIONS, LETTERS
 from benchc_metrics.designs import FULL, describe_design
 from benchc_metrics.leaderboard.schema import EstimateRecord, Relationship, SubmissionRecord
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import EVERY_METRIC
+from benchc_metrics.records import Obtained
 from benchc_metrics.runs import Run
 
 __all__ = ["EvaluationLog", "InstanceLog", "evaluation_log", "instance_logs", "log_paths"]
@@ -288,15 +289,16 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
     asked = run.asked.reshape(len(clean), -1)
     number_asked = asked.sum(axis=1)
     right_under_corruption = (corrupted == run.answers[:, np.newaxis]).sum(axis=1) / number_asked
+    name_of_ras = "ras_votes" if run.votes is not None else "ras"
     mean_ras = (
-        PairValues.of_run(run, record.reading).values["ras"].sum(axis=(1, 2)) / number_asked
-        if run.has_distributions
+        PairValues.of_run(run, record.reading).values[name_of_ras].sum(axis=(1, 2)) / number_asked
+        if record.has_ras
         else None
     )
     conditions = f"{CONDITIONS[1]} to {CONDITIONS[-1]}"
     if record.design != FULL:
         conditions = f"those of {describe_design(record.design)} within {conditions}"
-    method = "option of the largest log-likelihood" if run.has_distributions else f"option named in {run.obtained}"
+    method = _EXTRACTION[run.obtained]
     for number, sample in enumerate(run.sample_ids):
         letters = list(LETTERS[: run.option_counts[number]])
         right = letters[run.answers[number]]
@@ -312,7 +314,7 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
             ("acc_corrupted", under_corruption, float(right_under_corruption[number])),
         ]
         if mean_ras is not None:
-            scores.append(("ras", everything, float(mean_ras[number])))
+            scores.append((name_of_ras, everything, float(mean_ras[number])))
         for name, chosen, score in scores:
             yield InstanceLog(
                 schema_version=SCHEMA_VERSION,
@@ -343,6 +345,14 @@ def instance_logs(record: SubmissionRecord, run: Run) -> Iterator[InstanceLog]:
             )
 
 
+_EXTRACTION: Mapping[Obtained, str] = {
+    "log-likelihoods": "option of the largest log-likelihood",
+    "mean losses": "option of the largest log-likelihood",
+    "votes": "option with the most votes",
+    "generated letters": "option named in generated letters",
+}
+
+
 def _evaluation_id(record: SubmissionRecord) -> str:
     return f"{COLLECTION}/{record.model.id.replace('/', '_')}/{_epoch(record)}"
 
@@ -353,11 +363,11 @@ def _epoch(record: SubmissionRecord) -> str:
 
 
 def _evaluation_name(metric: str) -> str:
-    return f"Bench-C {METRICS[metric].label}"
+    return f"Bench-C {EVERY_METRIC[metric].label}"
 
 
 def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRecord, score: float) -> EvaluationResult:
-    metric = METRICS[name]
+    metric = EVERY_METRIC[name]
     uncertainty = None
     if estimate.low is not None and estimate.high is not None:
         uncertainty = Uncertainty(
@@ -395,7 +405,7 @@ def _evaluation_result(record: SubmissionRecord, name: str, estimate: EstimateRe
 
 def _description(record: SubmissionRecord, name: str) -> str:
     of_ras = record.ras is not None and name.startswith("ras")
-    return f"{METRICS[name].meaning} RAS {record.ras}." if of_ras else METRICS[name].meaning
+    return f"{EVERY_METRIC[name].meaning} RAS {record.ras}." if of_ras else EVERY_METRIC[name].meaning
 
 
 def _bound(value: float) -> Bound:

@@ -24,7 +24,7 @@ from benchc_metrics.designs import check_design
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.strict_text import parse_json
 from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, Reading
-from benchc_metrics.metrics.registry import METRICS
+from benchc_metrics.metrics.registry import METRICS, METRICS_OF_VOTES
 from benchc_metrics.records import Obtained
 from benchc_metrics.statistics.resampling import CONFIDENCE_LEVEL, RESAMPLES, SEED
 
@@ -34,6 +34,9 @@ __all__ = [
     "LARGEST_RECORD",
     "LARGEST_SAMPLES",
     "LARGEST_SAMPLES_BY_OPTIONS",
+    "LARGEST_SAMPLES_OF_VOTES",
+    "MOST_VOTES",
+    "OLDER_SAMPLES_VERSION",
     "RECORD_FILE",
     "SAMPLES_SCHEMA",
     "SAMPLES_VERSION",
@@ -62,17 +65,26 @@ __all__ = [
     "cell_metrics",
     "first_fault",
     "largest_size",
+    "metrics_of_record",
     "parse_record",
 ]
 
 SUBMISSION_SCHEMA: Literal["benchc.submission/4"] = "benchc.submission/4"
-SAMPLES_VERSION = "benchc.answers/3"
+SAMPLES_VERSION = "benchc.answers/4"
+OLDER_SAMPLES_VERSION = "benchc.answers/3"
+"""Without votes; still read."""
 
 LARGEST_SAMPLES = 5_000
 """Samples of a dataset whose submissions can be checked within a minute and a gigabyte."""
 
+LARGEST_SAMPLES_OF_VOTES = 2_000
+"""The same where predictions are from votes: what corrects RAS for their number takes more memory."""
+
 LARGEST_SAMPLES_BY_OPTIONS = 25_000
 """Samples times the most options that one of them has."""
+
+MOST_VOTES = 1_000
+"""Sampled answers of one condition."""
 
 LARGEST_RECORD = 1_000_000
 """Bytes of `benchc.json`."""
@@ -93,17 +105,27 @@ SAMPLES_SCHEMA = pa.schema(
         pa.field("log_likelihoods", pa.list_(pa.float64())),
         pa.field("probabilities", pa.list_(pa.float64())),
         pa.field("prediction", pa.int64()),
+        pa.field("votes", pa.list_(pa.int64())),
+        pa.field("unparsed", pa.int64()),
+        pa.field("unfinished", pa.int64()),
     ],
     metadata={"schema": SAMPLES_VERSION},
 )
-"""One row a sample and condition, `clean` first and the control's, where it was run, last: the options' log-likelihoods
-in nats and their softmax, or, in a run without probabilities, the chosen option."""
+"""One row a sample and condition, `clean` first and the control's, where it was run, last. In a run with probabilities
+the options' log-likelihoods in nats and their softmax; in one of generated letters the chosen option; in one of votes
+how often each option was chosen, how many sampled answers name none, and how many of these end within their thinking.
+"""
 
 
-def cell_metrics() -> tuple[str, ...]:
+def metrics_of_record(obtained: Obtained) -> tuple[str, ...]:
+    """List the metrics of a whole run, those that are not defined for it too; of votes only where there are votes."""
+    return (*METRICS, *METRICS_OF_VOTES) if obtained == "votes" else tuple(METRICS)
+
+
+def cell_metrics(obtained: Obtained = "log-likelihoods") -> tuple[str, ...]:
     """List the metrics of the corruption x severity table: those that corruption changes."""
     fixed = {"invalid_pairs", "temperature"}
-    return tuple(name for name in METRICS if not name.endswith("_clean") and name not in fixed)
+    return tuple(name for name in metrics_of_record(obtained) if not name.endswith("_clean") and name not in fixed)
 
 
 Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative", "other"]
@@ -279,6 +301,12 @@ class SubmissionRecord(Strict):
         Which conditions each sample was asked, see `benchc_metrics.designs`.
     ras : RasFacts or None
         None where RAS is not defined.
+    sampling : str or None
+        Number, temperature and seed of votes, as the evaluator states them.
+    thinking : str or None
+        What was done about the thinking of a model that thinks before it answers, where something was.
+    restoration : str or None
+        What was done to every picture before the model saw it, where something was.
     answered_by : tuple of str
         The names that the responses give the model.
     cautions : tuple of str
@@ -304,6 +332,9 @@ class SubmissionRecord(Strict):
     obtained: Obtained
     design: Annotated[str, Field(max_length=20), AfterValidator(check_design)]
     ras: RasFacts | None
+    sampling: Text | None = None
+    thinking: Text | None = None
+    restoration: Text | None = None
     answered_by: Annotated[tuple[Name, ...], Field(max_length=20)]
     cautions: Annotated[tuple[Name, ...], Field(max_length=20)]
     dataset: DatasetFacts
@@ -316,8 +347,19 @@ class SubmissionRecord(Strict):
 
     @property
     def has_distributions(self) -> bool:
-        """Whether there are probabilities of the options, which RAS and calibration need."""
+        """Whether there are probabilities of the options, which calibration needs."""
         return self.obtained in ("log-likelihoods", "mean losses")
+
+    @property
+    def has_ras(self) -> bool:
+        """Whether RAS is defined, from probabilities or from votes."""
+        return self.has_distributions or self.obtained == "votes"
+
+    @property
+    def method(self) -> str:
+        """How predictions were obtained, and what was done about thinking and pictures, in words."""
+        more = (("thinking", self.thinking), ("restoration", self.restoration))
+        return ", ".join([self.obtained, *(f"{what}: {how}" for what, how in more if how)])
 
     @property
     def reading(self) -> Reading:
@@ -326,8 +368,17 @@ class SubmissionRecord(Strict):
 
     @model_validator(mode="after")
     def _check_ras(self) -> SubmissionRecord:
-        if (self.ras is None) == self.has_distributions:
+        if (self.ras is None) == self.has_ras:
             raise ValueError(f"ras does not go together with predictions from {self.obtained}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_size_of_votes(self) -> SubmissionRecord:
+        if self.obtained == "votes" and self.dataset.samples > LARGEST_SAMPLES_OF_VOTES:
+            raise ValueError(
+                f"predictions from votes can be checked for up to {LARGEST_SAMPLES_OF_VOTES} samples, and the dataset "
+                f"has {self.dataset.samples}"
+            )
         return self
 
     def to_json(self) -> str:

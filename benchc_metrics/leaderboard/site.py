@@ -27,16 +27,22 @@ from benchc_metrics.leaderboard.downloads import (
     to_json,
 )
 from benchc_metrics.leaderboard.groups import group_letters
-from benchc_metrics.leaderboard.schema import STANDARD_RAS, EstimateRecord, RasFacts, SubmissionRecord
+from benchc_metrics.leaderboard.schema import (
+    STANDARD_RAS,
+    EstimateRecord,
+    RasFacts,
+    SubmissionRecord,
+    metrics_of_record,
+)
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
-from benchc_metrics.metrics.registry import METRICS, NOT_DEFINED, Metric, headline_metrics
+from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, NOT_DEFINED, Metric, headline_metrics
 from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves, floor_metrics, floor_rows
 from benchc_metrics.runs import Run
-from benchc_metrics.statistics.estimates import EstimatedRun, estimate
+from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
 from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
 from benchc_metrics.wording import joined
 
@@ -123,13 +129,13 @@ class SiteFacts:
         if not submissions:
             raise ValueError("there is no submission to show: `benchc submit` writes one from a run")
         for kind in KINDS:
-            runs = [one.run for one in submissions if one.run.has_distributions == kind.has_distributions]
+            runs = [one.run for one in submissions if kind_of_predictions(one.run) == kind.predictions]
             if runs:
                 check_all_comparable(runs)
         records = [submission.record for submission in submissions]
         if len({(record.dataset.fingerprint, record.engine, record.prompt) for record in records}) > 1:
             raise ValueError(
-                "the submissions with option log-likelihoods and those with generated letters have different datasets, "
+                "the submissions with option log-likelihoods and those with written answers have different datasets, "
                 "engines or prompts: say with --config which of them the site is over"
             )
         of_ras = {record.ras for record in records if record.ras is not None}
@@ -178,11 +184,12 @@ class Kind:
         For identifiers in pages.
     title, about : str
         For people.
-    has_distributions : bool
+    predictions : str
+        As `kind_of_predictions` says.
     ranked_by : str
         The metric that ranks them.
     metrics : callable
-        Lists the metrics of the table.
+        Lists the metrics of the table, given one of its runs.
     design : str
         Which conditions their samples were asked.
     """
@@ -190,9 +197,9 @@ class Kind:
     name: str
     title: str
     about: str
-    has_distributions: bool
+    predictions: str
     ranked_by: str
-    metrics: Callable[[], tuple[str, ...]]
+    metrics: Callable[[Run], tuple[str, ...]]
     design: str = FULL
 
     def of_design(self, design: str) -> Kind:
@@ -211,19 +218,29 @@ KINDS = (
     Kind(
         "probabilities",
         "Models with option probabilities",
-        "Predictions are the options of the largest log-likelihood. Ranked by tempered RAS.",
-        True,
+        "Predictions are the options of the largest log-likelihood. Ranked by ras_tempered.",
+        "probabilities",
         "ras_tempered",
+        headline_metrics,
+    ),
+    Kind(
+        "votes",
+        "Models that voted",
+        "A prediction is the option that most of several sampled answers name. votes is their number a condition, and "
+        "unparsed_votes the share that names no option. Ranked by ras_votes, which is not comparable with RAS from "
+        "log-likelihoods.",
+        "votes",
+        "ras_votes",
         headline_metrics,
     ),
     Kind(
         "letters",
         "Models that only write an answer",
         "Predictions are the letters that a model wrote. RAS and calibration need probabilities and are not defined. "
-        "Ranked by accuracy under corruption.",
-        False,
+        "Ranked by acc_corrupted.",
+        "generated letters",
         "acc_corrupted",
-        lambda: tuple(name for name in METRICS if name != "invalid_pairs"),
+        lambda run: tuple(name for name in METRICS if name != "invalid_pairs"),
     ),
 )
 
@@ -271,6 +288,7 @@ class Entry:
     slug : str
         Name of its page.
     submission : Submission
+    pairs : PairValues
     analysis : RunAnalysis or None
         None for a run without probabilities.
     views : EstimatedRun
@@ -282,6 +300,7 @@ class Entry:
     name: str
     slug: str
     submission: Submission
+    pairs: PairValues
     analysis: RunAnalysis | None
     views: EstimatedRun
     floor: FloorAnalysis | None
@@ -371,7 +390,7 @@ def _kinds_of(
             of_kind = [
                 one
                 for one in named
-                if one[2].run.has_distributions == kind.has_distributions and one[2].record.design == design
+                if kind_of_predictions(one[2].run) == kind.predictions and one[2].record.design == design
             ]
             if of_kind:
                 yield kind if design == FULL else kind.of_design(design), of_kind
@@ -380,17 +399,16 @@ def _kinds_of(
 def _entry(name: str, slug: str, submission: Submission) -> Entry:
     run = replace(submission.run, name=name)
     analysis = analyse(run, submission.record.reading) if run.has_distributions else None
-    pairs = analysis.pairs if analysis is not None else PairValues.of_run(run)
+    pairs = analysis.pairs if analysis is not None else PairValues.of_run(run, submission.record.reading)
     floor = analysis.floor if analysis is not None else FloorAnalysis.of_pairs(pairs)
-    return Entry(name, slug, submission, analysis, estimate(pairs, filter_views(run)), floor)
+    return Entry(name, slug, submission, pairs, analysis, estimate(pairs, filter_views(run)), floor)
 
 
 def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
     """Rank the entries of one kind, with the groups of those that cannot be told apart."""
     run = entries[0].submission.run
-    metrics = [METRICS[name] for name in kind.metrics() if METRICS[name].is_defined_for(run)]
-    pairs = [entry.analysis.pairs if entry.analysis else PairValues.of_run(entry.submission.run) for entry in entries]
-    groups = undistinguished_groups(pairs, entries[0].views.views, kind.ranked_by)
+    metrics = [EVERY_METRIC[name] for name in kind.metrics(run) if EVERY_METRIC[name].is_defined_for(run)]
+    groups = undistinguished_groups([entry.pairs for entry in entries], entries[0].views.views, kind.ranked_by)
     ranked = sorted(range(len(entries)), key=lambda place: _rank(entries[place], kind.ranked_by))
     ordered = [entries[place] for place in ranked]
     of_view = {name: [letters[place] for place in ranked] for name, letters in groups.items()}
@@ -401,7 +419,7 @@ def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
 def _ranks(entries: Sequence[Entry], metric: str, view: str) -> list[int | None]:
     """Count for each entry how many are better; equal ones share a rank."""
     values = [entry.views.of(metric, view).value for entry in entries]
-    sign = 1 if METRICS[metric].higher_is_better else -1
+    sign = 1 if EVERY_METRIC[metric].higher_is_better else -1
     return [
         None if np.isnan(value) else 1 + sum(sign * other > sign * value for other in values if not np.isnan(other))
         for value in values
@@ -453,7 +471,7 @@ def undistinguished_groups(
         From a view's name to the letters of each run; two runs that share a letter cannot be told apart (paired
         sign-flip test, Holm-corrected over all pairs of runs in that view, p > 0.05).
     """
-    sums = MetricSums((METRICS[metric],))
+    sums = MetricSums((EVERY_METRIC[metric],))
     terms = [sums.stacked_terms(pairs, views) for pairs in runs]
     values = np.stack([sums.metrics(one.sum(axis=0))[..., 0] for one in terms], axis=1)
     pairs = list(combinations(range(len(runs)), 2))
@@ -553,7 +571,7 @@ def _model_data(board: Board, place: int) -> ModelData:
         table=board.kind.title,
         ranked_by=board.kind.ranked_by,
         design=record.design,
-        method=record.obtained,
+        method=record.method,
         stack=record.versions.stack,
         stack_version=record.versions.lmms_eval,
         backend=record.model.backend,
@@ -582,7 +600,8 @@ def _view_data(board: Board, place: int, view: str) -> ViewData:
 
 
 def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(value, 6)
+    # An interval of a metric without a limit can have none either, and JSON has no infinity.
+    return round(value, 6) if np.isfinite(value) else None
 
 
 def _analyses(entries: Sequence[Entry]) -> list[RunAnalysis]:
@@ -620,8 +639,8 @@ def _model_page(entry: Entry, scored: Sequence[Entry], shared: Mapping[str, Any]
         run=entry.submission.run,
         metrics=[
             (metric, entry.analysis.headline(name) if entry.analysis else entry.views.of(name))
-            for name, metric in METRICS.items()
-            if name != "invalid_pairs"
+            for name, metric in EVERY_METRIC.items()
+            if name != "invalid_pairs" and name in metrics_of_record(entry.submission.record.obtained)
         ],
         not_defined=NOT_DEFINED,
         floors=floor_rows({entry.name: entry.floor}),

@@ -44,6 +44,7 @@ from benchc_metrics.leaderboard.schema import (
     SubmissionRecord,
     Versions,
     cell_metrics,
+    metrics_of_record,
 )
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
@@ -116,11 +117,6 @@ def what_is_missing(run: Run) -> list[str]:
     foreign = [name for name in run.corruptions if name not in (*CORRUPTION_FAMILIES, CONTROL)]
     size, found = run.metadata.dataset_size, len(run.sample_ids)
     missing = []
-    if run.votes is not None:
-        missing.append(
-            "its predictions are from votes, which a submission does not hold (submit log-likelihoods, or one answer a "
-            "condition)"
-        )
     if size is None:
         missing.append("the results file does not say how many samples the dataset has")
     elif found < size:
@@ -287,13 +283,13 @@ def metrics_of_run(
         CellMetrics(
             corruption=cell.corruptions[0],
             severity=cell.severities[0],
-            metrics={name: _estimate_record(estimated, name, cell.name) for name in cell_metrics()},
+            metrics={name: _estimate_record(estimated, name, cell.name) for name in cell_metrics(run.obtained)},
         )
         for block in blocks
         for estimated in (estimated_in(block),)
         for cell in block
     )
-    return {name: _estimate_record(whole, name) for name in METRICS}, table
+    return {name: _estimate_record(whole, name) for name in metrics_of_record(run.obtained)}, table
 
 
 def floor_of_run(run: Run, bootstrap: BootstrapFacts, reading: Reading = DEFAULT_READING) -> FloorMetrics | None:
@@ -360,7 +356,10 @@ def _record_without_files(
             context=facts.context,
             obtained=run.obtained,
             design=facts.design,
-            ras=RasFacts.read_as(reading) if run.has_distributions else None,
+            ras=RasFacts.read_as(reading) if run.has_distributions or run.votes is not None else None,
+            sampling=facts.sampling,
+            thinking=facts.thinking,
+            restoration=facts.restoration,
             answered_by=facts.answered_by,
             cautions=tuple(caution.name for caution in run.cautions),
             dataset=DatasetFacts(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 from huggingface_hub import eval_result_entries_to_yaml
 
 from benchc_metrics.benchmark import CONDITIONS, DEMONSTRATION_FINGERPRINT, Condition
-from benchc_metrics.leaderboard.answers import AnswerTable
+from benchc_metrics.leaderboard.answers import AnswerKind, AnswerTable
 from benchc_metrics.leaderboard.eval_results import parse_eval_results
 from benchc_metrics.leaderboard.folder import Finding, RefusedError, SubmissionFolder, too_large
 from benchc_metrics.leaderboard.schema import (
@@ -40,6 +40,7 @@ from benchc_metrics.leaderboard.strict_text import parse_csv, parse_json, parse_
 from benchc_metrics.leaderboard.submission import derived_files, floor_of_run, metrics_of_run
 from benchc_metrics.messages import quoted, reason_of
 from benchc_metrics.metrics.ras import RAS_VERSION, Reading
+from benchc_metrics.records import Obtained
 from benchc_metrics.runs import Run, RunMetadata
 
 __all__ = ["Finding", "SampleFacts", "Verification", "read_submission", "verify"]
@@ -175,12 +176,20 @@ def _opened(place: Path, accepted: Iterable[Check]) -> tuple[SubmissionRecord, d
         answers = AnswerTable.read(contents.pop(ANSWERS_FILE), record.dataset.samples)
     except ValueError as fault:
         raise RefusedError([Finding(ANSWERS_FILE, str(fault))]) from None
-    if answers.has_distributions != record.has_distributions:
-        kind = "log-likelihoods" if answers.has_distributions else "chosen options only"
-        raise RefusedError([Finding(ANSWERS_FILE, f"it has {kind}, and the record says {quoted(record.obtained)}")])
+    if answers.kind != _KIND_OF_ANSWERS[record.obtained]:
+        said = f"it has {answers.kind}, and the record says {quoted(record.obtained)}"
+        raise RefusedError([Finding(ANSWERS_FILE, said)])
     if faults := answers.faults(record.dataset.samples, record.design):
         raise RefusedError([Finding(ANSWERS_FILE, fault) for fault in faults])
     return record, contents, answers.to_run(record.model.id, _metadata(record), record.obtained)
+
+
+_KIND_OF_ANSWERS: Mapping[Obtained, AnswerKind] = {
+    "log-likelihoods": "log-likelihoods",
+    "mean losses": "log-likelihoods",
+    "votes": "votes",
+    "generated letters": "chosen options only",
+}
 
 
 def _read_record(folder: SubmissionFolder) -> SubmissionRecord:
@@ -325,6 +334,9 @@ def _metadata(record: SubmissionRecord) -> RunMetadata:
         context=record.context,
         answered_by=record.answered_by,
         design=record.design,
+        sampling=record.sampling,
+        thinking=record.thinking,
+        restoration=record.restoration,
     )
 
 

@@ -199,6 +199,7 @@ def part_of_run(run: Run, asked: NDArray[np.bool_], design: str | None = None) -
         invalid={cell: reason for cell, reason in run.invalid.items() if cell not in left_out},
         missing=tuple(cell for cell in run.missing if cell not in left_out),
         given=None if given is None else replace(given, corrupted=np.where(kept, given.corrupted, -1)),
+        votes=None if run.votes is None else run.votes.where(kept),
     )
 
 

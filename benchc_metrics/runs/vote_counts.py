@@ -93,6 +93,15 @@ class VoteCounts:
             corrupted_unfinished=self.corrupted_unfinished[:, places],
         )
 
+    def where(self, kept: NDArray[np.bool_]) -> VoteCounts:
+        """Keep the votes of some corrupted conditions, shape (samples, corruptions, severities)."""
+        return replace(
+            self,
+            corrupted=np.where(kept[..., np.newaxis], self.corrupted, 0),
+            corrupted_unparsed=np.where(kept, self.corrupted_unparsed, 0),
+            corrupted_unfinished=np.where(kept, self.corrupted_unfinished, 0),
+        )
+
     def _add(self, record: SampleRecord, number: int, cell: tuple[int, ...]) -> None:
         is_clean = len(cell) == 1
         votes = None if record.votes is None else record.votes[number]

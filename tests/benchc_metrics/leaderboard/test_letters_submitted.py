@@ -97,7 +97,7 @@ TAMPERS = {
     "a negative option": (lambda rows: rows[7].update(prediction=-1), "1 chosen options that are none"),
     "probabilities beside": (
         lambda rows: rows[7].update(log_likelihoods=[-1.0, -2.0], probabilities=[0.7, 0.3]),
-        "log-likelihoods beside chosen options",
+        "it has values of another kind beside",
     ),
     "another number of options": (lambda rows: rows[7].update(options=26), "options change between conditions"),
     "no option": (lambda rows: rows[7].update(options=0), "not of the same 2 to 26 options"),

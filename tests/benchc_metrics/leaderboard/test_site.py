@@ -314,6 +314,12 @@ def test_nothing_is_fetched(pages: dict[str, str]) -> None:
             assert set(re.findall(r"https?://[^\"<\s]*", page)) <= {DETAILS.source_url}
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_null_in_every_file(value: float) -> None:
+    assert site_module._rounded(value) is None
+    assert site_module._rounded(0.12345678) == 0.123457
+
+
 def test_a_run_without_ras_comes_last(submitted: list[Submission]) -> None:
     run = submitted[0].run
     nothing = replace(run, corrupted=np.full_like(run.corrupted, np.nan))
@@ -321,6 +327,7 @@ def test_a_run_without_ras_comes_last(submitted: list[Submission]) -> None:
         "x",
         "x",
         submitted[0],
+        PairValues.of_run(nothing),
         site_module.analyse(nothing),
         estimate(nothing, filter_views(nothing)[:1], resamples=10),
         None,

@@ -9,7 +9,6 @@ import pytest
 from scipy.stats import kendalltau
 from vote_runs import real_distributions, run_of_votes, true_ras
 
-from benchc_metrics.leaderboard.submission import what_is_missing
 from benchc_metrics.metrics.registry import METRICS, METRICS_OF_VOTES, headline_metrics
 from benchc_metrics.metrics.sums import metrics_of_run
 from benchc_metrics.metrics.votes import ras_of_votes
@@ -107,14 +106,13 @@ def test_different_numbers_of_votes_are_compared_with_a_note(real) -> None:
     assert "number=32" in note
 
 
-def test_votes_are_not_compared_with_probabilities_nor_submitted(real) -> None:
+def test_votes_are_not_compared_with_probabilities(real) -> None:
     distributions, answers = real
     with np.errstate(divide="ignore"):
         scored = run_of_log_likelihoods(np.log(distributions[4][:40]), answers[:40])
     voted = run_of_votes(np.random.default_rng(3).multinomial(16, distributions[4][:40]), answers[:40])
     with pytest.raises(ValueError, match="which are different quantities"):
         check_comparable(scored, voted)
-    assert any("predictions are from votes" in missing for missing in what_is_missing(voted))
     page = render_report([voted])
     assert "These runs have votes" in page
     assert "ras_votes" in page

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from submissions import DETAILS, QUICK
 
@@ -64,3 +65,31 @@ def test_an_evaluation_is_read_submitted_and_verified(
         bootstrap=QUICK,
     )
     assert verification.findings == ()
+
+
+def test_votes_are_submitted_and_verified(tmp_path: Path, dataset: Path, lmms_eval: Callable[..., Any]) -> None:
+    evaluation = lmms_eval(
+        ["--model", "benchc", "--tasks", "benchc-gen-lite", "--batch_size", "16"],
+        environment={"BENCHC_DATASET": str(dataset)},
+    )
+    run = read_run(next(evaluation.folder.rglob("*_results.json")).parent)
+    assert run.votes is not None
+    assert run.metadata.design == "lite"
+    details = replace(DETAILS, model_id="lab/demonstration")
+    record = write_submission(run, tmp_path / "submission", details, bootstrap=QUICK)
+    shown = evaluation.results["results"]["benchc-gen-lite"]
+    for name in ("ras_votes", "votes", "unparsed_votes", "acc_clean", "acc_corrupted"):
+        assert record.metrics[name].value == pytest.approx(shown[f"{name},none"], abs=1e-12), name
+    assert record.metrics["votes"].value == 16
+    assert record.sampling is not None
+    samples = load_dataset(dataset)
+    found = verify(
+        tmp_path / "submission",
+        engine=ENGINE_VERSION,
+        dataset=samples.fingerprint,
+        samples=sample_facts(samples),
+        bootstrap=QUICK,
+    )
+    assert found.findings == ()
+    assert found.run is not None
+    np.testing.assert_array_equal(found.run.votes.corrupted, run.votes.corrupted)
