@@ -76,4 +76,4 @@ def test_a_model_that_hardly_sees_has_the_best_ras(script: ModuleType) -> None:
     assert max(ras, key=lambda example: ras[example].value) == (script.DIM, "fog")
     run = read_run(script.KEPT / script.DIM)
     assert (run.clean_predictions == run.answers).mean() < 0.25
-    assert [caution.name for caution in run.cautions] == ["temperature"]
+    assert [caution.name for caution in run.cautions] == ["nearly blind", "temperature"]

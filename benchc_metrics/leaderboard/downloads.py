@@ -26,7 +26,7 @@ class ViewData(Strict):
     corruptions, severity : str
         A family and a severity, or `all`.
     rank : int or None
-        1 is best; None where the metric that ranks is not defined.
+        1 is best; None where the metric that ranks is not defined, and for a model that ignores the picture.
     group : str
         Models of one table that share a letter cannot be told apart.
     metrics : dict of str to EstimateRecord
@@ -59,6 +59,11 @@ class ModelData(Strict):
         When the evaluation began, ISO 8601.
     link : str
         Address of who evaluated.
+    parameters : int or None
+        Of the model; these three as the evaluator states them.
+    licence, model_link : str or None
+    ignores_pictures : bool
+        Whether corruption moves none of its answers, so that it is not ranked.
     """
 
     name: str
@@ -74,6 +79,10 @@ class ModelData(Strict):
     organisation: str
     relationship: str
     link: str
+    parameters: int | None
+    licence: str | None
+    model_link: str | None
+    ignores_pictures: bool
     cautions: tuple[str, ...]
     views: tuple[ViewData, ...]
 
@@ -118,8 +127,17 @@ _OF_MODEL = (
     "organisation",
     "relationship",
     "link",
+    "parameters",
+    "licence",
+    "model_link",
+    "ignores_pictures",
 )
 _OF_VIEW = ("corruptions", "severity", "rank", "group")
+
+
+def _cell(value: str | int | None) -> str:
+    """Write a fact about a model as text that no spreadsheet computes."""
+    return "" if value is None else for_csv(str(value))
 
 
 def to_csv(models: Sequence[ModelData]) -> str:
@@ -133,7 +151,7 @@ def to_csv(models: Sequence[ModelData]) -> str:
     of_metrics = [f"{name}{end}" for name in metrics for end in ("", "_low", "_high")]
     writer.writerow((*_OF_MODEL, "cautions", *_OF_VIEW, *of_metrics))
     for model in models:
-        about = [for_csv(getattr(model, field) or "") for field in _OF_MODEL]
+        about = [_cell(getattr(model, field)) for field in _OF_MODEL]
         for view in model.views:
             estimates = [view.metrics.get(name) for name in metrics]
             writer.writerow(

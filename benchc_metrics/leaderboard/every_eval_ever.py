@@ -265,6 +265,11 @@ def evaluation_log(record: SubmissionRecord, instances: bytes) -> EvaluationLog:
                 "arguments": record.model.arguments,
                 "deployment_type": "self_deployed",
                 "model_availability": "unknown",
+                **{
+                    name: str(value)
+                    for name in ("parameters", "licence", "link")
+                    if (value := getattr(record.model, name)) is not None
+                },
             },
         ),
         evaluation_results=[

@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from benchc_metrics.designs import check_design
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.strict_text import parse_json
+from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, Reading
 from benchc_metrics.metrics.registry import METRICS, METRICS_OF_VOTES
 from benchc_metrics.records import Obtained
@@ -51,6 +52,7 @@ __all__ = [
     "FileFacts",
     "FloorMetrics",
     "HubId",
+    "Licence",
     "ModelFacts",
     "Name",
     "RasFacts",
@@ -63,10 +65,12 @@ __all__ = [
     "Url",
     "Versions",
     "cell_metrics",
+    "describe_size",
     "first_fault",
     "largest_size",
     "metrics_of_record",
     "parse_record",
+    "parse_size",
 ]
 
 SUBMISSION_SCHEMA: Literal["benchc.submission/4"] = "benchc.submission/4"
@@ -167,10 +171,60 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _URL_CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+")
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_name)]
+_Remark: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_check_name)]
 _Instant: TypeAlias = Annotated[
     str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z?$"), AfterValidator(_check_instant)
 ]
-Url: TypeAlias = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=500), AfterValidator(_check_url)]
+Url: TypeAlias = Annotated[str, Field(max_length=500), AfterValidator(_check_url)]
+
+
+def _check_licence(text: str) -> str:
+    if not _LICENCE.fullmatch(text):
+        raise ValueError("it is not the short name of a licence, such as apache-2.0")
+    return text
+
+
+_LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+ -]{0,59}")
+Licence: TypeAlias = Annotated[str, AfterValidator(_check_licence)]
+_SIZE = re.compile(r"(?P<number>[0-9]{1,6}(\.[0-9]{1,3})?) ?(?P<unit>[kKmMbBtT])|(?P<whole>[1-9][0-9]{0,15})", re.ASCII)
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+def parse_size(text: str) -> int:
+    """Read a number of parameters.
+
+    Raises
+    ------
+    ValueError
+        If it is none; one sentence.
+
+    Examples
+    --------
+    >>> parse_size("7.6B"), parse_size("500M"), parse_size("1370")
+    (7600000000, 500000000, 1370)
+    """
+    found = _SIZE.fullmatch(text)
+    number = 0
+    if found:
+        number = (
+            int(found["whole"]) if found["whole"] else round(float(found["number"]) * _UNITS[found["unit"].upper()])
+        )
+    if not number:
+        raise ValueError(f"{quoted(text)} is no number of parameters: write it as 7.6B or 500M")
+    return number
+
+
+def describe_size(parameters: int) -> str:
+    """Write a number of parameters with its unit, to three digits.
+
+    Examples
+    --------
+    >>> describe_size(7_615_616_512), describe_size(500_000_000), describe_size(999_600)
+    ('7.62B', '500M', '1M')
+    """
+    scaled = ((float(f"{parameters / power:.3g}"), unit) for unit, power in _UNITS.items())
+    number, unit = next((number, unit) for number, unit in scaled if number < 1000 or unit == "T")
+    return f"{number:g}{unit}"
 
 
 class Strict(BaseModel):
@@ -188,11 +242,34 @@ class EstimateRecord(Strict):
 
 
 class ModelFacts(Strict):
-    """The model: its id ORG/NAME, the lmms-eval model that loaded it, and how."""
+    """The model: its id ORG/NAME, the lmms-eval model that loaded it, and how.
+
+    Attributes
+    ----------
+    parameters : int or None
+        How many it has, as the evaluator states it; what follows is stated by the evaluator too.
+    licence : str or None
+        Its short name, such as `apache-2.0`.
+    link : str or None
+        Where the model is described.
+    """
 
     id: HubId
     backend: Name
     arguments: Text
+    parameters: Annotated[int, Field(ge=1, le=10**15)] | None = None
+    licence: Licence | None = None
+    link: Url | None = None
+
+    @property
+    def size(self) -> str:
+        """The number of parameters with its unit; empty where it is not stated."""
+        return "" if self.parameters is None else describe_size(self.parameters)
+
+    @property
+    def link_host(self) -> str:
+        """Host that the link leads to; empty without a link."""
+        return urlsplit(self.link or "").hostname or ""
 
 
 class Versions(Strict):
@@ -332,9 +409,9 @@ class SubmissionRecord(Strict):
     obtained: Obtained
     design: Annotated[str, Field(max_length=20), AfterValidator(check_design)]
     ras: RasFacts | None
-    sampling: Text | None = None
-    thinking: Text | None = None
-    restoration: Text | None = None
+    sampling: _Remark | None = None
+    thinking: _Remark | None = None
+    restoration: _Remark | None = None
     answered_by: Annotated[tuple[Name, ...], Field(max_length=20)]
     cautions: Annotated[tuple[Name, ...], Field(max_length=20)]
     dataset: DatasetFacts
@@ -373,7 +450,9 @@ class SubmissionRecord(Strict):
         return self
 
     @model_validator(mode="after")
-    def _check_size_of_votes(self) -> SubmissionRecord:
+    def _check_votes(self) -> SubmissionRecord:
+        if self.sampling is not None and self.obtained != "votes":
+            raise ValueError(f"sampling does not go together with predictions from {self.obtained}")
         if self.obtained == "votes" and self.dataset.samples > LARGEST_SAMPLES_OF_VOTES:
             raise ValueError(
                 f"predictions from votes can be checked for up to {LARGEST_SAMPLES_OF_VOTES} samples, and the dataset "

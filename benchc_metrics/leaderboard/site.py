@@ -33,6 +33,7 @@ from benchc_metrics.leaderboard.schema import (
     RasFacts,
     SubmissionRecord,
     metrics_of_record,
+    parse_size,
 )
 from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.pairs import PairValues
@@ -42,6 +43,7 @@ from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves, floor_metrics, floor_rows
 from benchc_metrics.runs import Run
+from benchc_metrics.runs.cautions import ignores_pictures
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
 from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
 from benchc_metrics.wording import joined
@@ -49,6 +51,8 @@ from benchc_metrics.wording import joined
 __all__ = ["SiteFacts", "Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
 
 ALL = "all"
+SIZES = {text: parse_size(text) for text in ("1B", "4B", "10B", "40B", "100B")}
+"""Numbers of parameters up to which a table can be filtered."""
 _SIGNIFICANT = 0.05
 _HUB_ADDRESS = re.compile(r"https://huggingface\.co/datasets/([\w.-]+/[\w.-]+?)/?", re.ASCII)
 
@@ -276,6 +280,15 @@ class Board:
         """Whether a reader must be cautioned about a run."""
         return any(entry.submission.run.cautions for entry in self.entries)
 
+    def has(self, fact: str) -> bool:
+        """Whether some model's facts say its `parameters`, `licence` or `link`."""
+        return any(getattr(entry.submission.record.model, fact) is not None for entry in self.entries)
+
+    @property
+    def unranked(self) -> list[str]:
+        """Names of the models that ignore the picture."""
+        return [entry.name for entry in self.entries if entry.ignores_pictures]
+
 
 @dataclass(frozen=True, eq=False)
 class Entry:
@@ -304,6 +317,11 @@ class Entry:
     analysis: RunAnalysis | None
     views: EstimatedRun
     floor: FloorAnalysis | None
+
+    @property
+    def ignores_pictures(self) -> bool:
+        """Whether corruption hardly moves its answers, so that it is not ranked."""
+        return ignores_pictures(self.submission.run)
 
 
 def site_steps(submissions: Sequence[Submission]) -> int:
@@ -408,11 +426,15 @@ def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
     """Rank the entries of one kind, with the groups of those that cannot be told apart."""
     run = entries[0].submission.run
     metrics = [EVERY_METRIC[name] for name in kind.metrics(run) if EVERY_METRIC[name].is_defined_for(run)]
-    groups = undistinguished_groups([entry.pairs for entry in entries], entries[0].views.views, kind.ranked_by)
-    ranked = sorted(range(len(entries)), key=lambda place: _rank(entries[place], kind.ranked_by))
-    ordered = [entries[place] for place in ranked]
-    of_view = {name: [letters[place] for place in ranked] for name, letters in groups.items()}
-    ranks = {view.name: _ranks(ordered, kind.ranked_by, view.name) for view in entries[0].views.views}
+    ranked = sorted(
+        (entry for entry in entries if not entry.ignores_pictures), key=lambda entry: _rank(entry, kind.ranked_by)
+    )
+    # What corruption does not reach has the best RAS that there is, and no robustness.
+    unranked = sorted((entry for entry in entries if entry.ignores_pictures), key=lambda entry: entry.name)
+    ordered, views = [*ranked, *unranked], entries[0].views.views
+    letters = undistinguished_groups([entry.pairs for entry in ranked], views, kind.ranked_by) if ranked else {}
+    of_view = {view.name: [*letters.get(view.name, ()), *("" for _ in unranked)] for view in views}
+    ranks = {view.name: [*_ranks(ranked, kind.ranked_by, view.name), *(None for _ in unranked)] for view in views}
     return Board(kind, ordered, metrics, of_view, ranks, _filter_data(ordered, of_view, ranks, metrics))
 
 
@@ -510,10 +532,18 @@ def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission
 
 def _index_page(boards: Sequence[Board], shared: Mapping[str, Any]) -> str:
     families = list(dict.fromkeys(view.name.split("/")[0] for view in boards[0].entries[0].views.views))
+    records = [entry.submission.record for board in boards for entry in board.entries]
+    choices = {
+        "method": {record.method for record in records},
+        "stack": {record.versions.stack for record in records},
+        "licence": {record.model.licence for record in records if record.model.licence},
+    }
     return render_page(
         "index.html.jinja",
         **shared,
         boards=boards,
+        choices={name: sorted(found) for name, found in choices.items() if len(found) > 1},
+        sizes=SIZES if any(record.model.parameters for record in records) else {},
         models=sum(len(board.entries) for board in boards),
         families=families,
         severities=SEVERITIES,
@@ -579,6 +609,10 @@ def _model_data(board: Board, place: int) -> ModelData:
         organisation=record.source.organisation,
         relationship=record.source.relationship,
         link=record.source.url,
+        parameters=record.model.parameters,
+        licence=record.model.licence,
+        model_link=record.model.link,
+        ignores_pictures=entry.ignores_pictures,
         cautions=tuple(caution.name for caution in entry.submission.run.cautions),
         views=tuple(_view_data(board, place, view.name) for view in entry.views.views),
     )

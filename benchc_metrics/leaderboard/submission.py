@@ -89,6 +89,12 @@ class SubmissionDetails:
         Of those to the makers of the model.
     source_url, source_name : str
         Where the evaluation is described.
+    parameters : int or None
+        How many the model has.
+    licence : str or None
+        The short name of the model's licence, such as `apache-2.0`.
+    link : str or None
+        Web address where the model is described.
     """
 
     dataset_id: str
@@ -99,6 +105,9 @@ class SubmissionDetails:
     relationship: Relationship = "other"
     source_url: str = "https://arxiv.org/abs/2511.19032"
     source_name: str = "Bench-C"
+    parameters: int | None = None
+    licence: str | None = None
+    link: str | None = None
 
 
 def what_is_missing(run: Run) -> list[str]:
@@ -348,7 +357,12 @@ def _record_without_files(
             evaluated=facts.date,
             # A checkpoint's place on the evaluator's machine says nothing to others.
             model=ModelFacts(
-                id=model_id, backend=facts.backend, arguments=_public_arguments(facts.model_args, facts.model, model_id)
+                id=model_id,
+                backend=facts.backend,
+                arguments=_public_arguments(facts.model_args, facts.model, model_id),
+                parameters=details.parameters,
+                licence=details.licence,
+                link=details.link,
             ),
             versions=Versions(benchc=facts.benchc, lmms_eval=facts.lmms_eval, stack=facts.stack),
             engine=facts.engine,
@@ -384,7 +398,8 @@ def _record_without_files(
     except ValidationError as refusal:
         fault = refusal.errors(include_url=False, include_context=False)[0]
         raise ValueError(
-            f"{'.'.join(map(str, fault['loc']))} {quoted(fault['input'])} is refused: {fault['msg']}"
+            f"{'.'.join(map(str, fault['loc']))} {quoted(fault['input'])} is refused: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
         ) from None
 
 

@@ -89,7 +89,9 @@ class RunMetadata:
         return f"{self.stack} {self.lmms_eval}"
 
 
-def metadata_of_results(results: Mapping[str, Any], shared: Mapping[str, str | None], *, length_normalised: bool) -> RunMetadata:
+def metadata_of_results(
+    results: Mapping[str, Any], shared: Mapping[str, str | None], *, length_normalised: bool
+) -> RunMetadata:
     """Gather the facts about a run.
 
     Parameters

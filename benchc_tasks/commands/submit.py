@@ -11,7 +11,7 @@ from rich.console import Console
 
 from benchc_metrics.escaping import for_terminal
 from benchc_metrics.leaderboard.pushing import check_repository, place_of, push_submission, pushed_files
-from benchc_metrics.leaderboard.schema import Relationship
+from benchc_metrics.leaderboard.schema import Relationship, parse_size
 from benchc_metrics.leaderboard.submission import SubmissionDetails, write_submission
 from benchc_metrics.runs import read_run
 from benchc_tasks.commands.output import add_reading_argument
@@ -48,6 +48,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--source-name", default=DEFAULTS.source_name, metavar="NAME", help="what to call that place (%(default)s)"
     )
+    parser.add_argument("--size", type=_size, metavar="NUMBER", help="of the model's parameters, such as 7.6B or 500M")
+    parser.add_argument("--licence", metavar="NAME", help="of the model, such as apache-2.0")
+    parser.add_argument("--link", metavar="URL", help="where the model is described")
     parser.add_argument(
         "--push",
         metavar="ORG/NAME",
@@ -56,6 +59,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what --push would send; nothing is kept or sent")
     add_reading_argument(parser)
     parser.set_defaults(run=run)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,6 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
         relationship=arguments.relationship,
         source_url=arguments.source_url,
         source_name=arguments.source_name,
+        parameters=arguments.size,
+        licence=arguments.licence,
+        link=arguments.link,
     )
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if arguments.dry_run:

@@ -22,6 +22,9 @@
     const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
     const numeric = rows.every((row) => key(row) === "" || !Number.isNaN(Number(key(row))));
     return [...rows].sort((first, second) => {
+      // A model that ignores the picture stands below the others, whatever the order.
+      const apart = ("unranked" in first.dataset) - ("unranked" in second.dataset);
+      if (apart) return apart;
       const a = key(first), b = key(second);
       if (a === "" || b === "") return (a === "") - (b === "");
       return direction * (numeric ? Number(a) - Number(b) : a.localeCompare(b, "en", { numeric: true }));
@@ -84,15 +87,24 @@
     const search = filter.querySelector("[data-filter-search]");
     const searched = (row) => [...row.querySelectorAll("th, td.text")].map((cell) => cell.textContent).join(" ").toLowerCase();
     const rows = boards.flatMap((board) => board.rows).map((row) => [row, searched(row)]);
+    const selects = [...filter.querySelectorAll("[data-filter-by]")];
+    const isChosen = (row, { value, dataset: { filterBy } }) => {
+      const own = row.dataset[filterBy];
+      return value === "all" || (filterBy === "size" ? own !== "" && Number(own) <= Number(value) : own === value);
+    };
     const find = () => {
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      for (const [row, text] of rows) row.hidden = !words.every((word) => text.includes(word));
+      for (const [row, text] of rows) {
+        row.hidden = !(words.every((word) => text.includes(word)) && selects.every((select) => isChosen(row, select)));
+      }
       const found = rows.filter(([row]) => !row.hidden).length;
       filter.querySelector("[data-filter-found]").textContent =
-        words.length ? `${found} of ${rows.length} models` : "";
+        found < rows.length || words.length ? `${found} of ${rows.length} models` : "";
     };
     // The choice stands in the address, so that it can be sent to someone; a part that is as it was at first is left out.
-    const choices = { corruptions: family, severity, search };
+    const choices = {
+      corruptions: family, severity, search, ...Object.fromEntries(selects.map((select) => [select.dataset.filterBy, select])),
+    };
     const atFirst = Object.fromEntries(Object.entries(choices).map(([name]) => [name, name === "search" ? "" : "all"]));
     const writeAddress = () => {
       const chosen = new URLSearchParams();
@@ -123,6 +135,7 @@
     family.addEventListener("change", show);
     severity.addEventListener("change", show);
     search.addEventListener("input", () => { find(); writeAddress(); });
+    for (const select of selects) select.addEventListener("change", () => { find(); writeAddress(); });
     addEventListener("hashchange", () => {
       if (location.hash && !location.hash.includes("=")) return;
       readAddress();
@@ -130,7 +143,7 @@
     });
     if (location.hash.includes("=")) readAddress();
     // A browser may bring back the choice of an earlier visit.
-    if (family.selectedIndex || severity.selectedIndex || search.value) show();
+    if ([family, severity, ...selects].some((select) => select.selectedIndex) || search.value) show();
   }
 
   for (const picker of document.querySelectorAll("select[data-shows]")) {

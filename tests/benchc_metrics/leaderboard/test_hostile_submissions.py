@@ -104,7 +104,10 @@ def test_every_field_with_hostile_values(submission: Path) -> None:
     for number, place in enumerate(places):
         # A fourth of the values at each place: every value meets a dozen places, and every place six values.
         for name, written in list(HOSTILE.items())[number % 4 :: 4]:
-            file.write_text(replaced(record, place, written))
+            changed = replaced(record, place, written)
+            if changed == json.dumps(record):
+                continue  # null where null was
+            file.write_text(changed)
             try:
                 refused(submission, prompt=record["prompt"])
             except Exception as fault:
@@ -228,7 +231,7 @@ def test_columns_of_other_types(submission: Path, name: str) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), submission / "samples.parquet")
     with_hashes(submission)
     (text,) = refused(submission)
-    assert text == "samples.parquet: its columns are not those of benchc.answers/3"
+    assert text == "samples.parquet: its columns are not those of benchc.answers/4"
 
 
 VALUES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import Browser, browser, chromium  # noqa: F401 - fixtures
 from run_folders import made_run
 from submissions import CREATED, DETAILS, QUICK
+from vote_runs import vote
 
 from benchc_metrics.leaderboard.site import Submission, build_site
 from benchc_metrics.leaderboard.submission import write_submission
@@ -175,3 +178,84 @@ def test_missing_metrics_are_dashes_in_the_browser_too(browser: Browser, site: P
     # A missing metric comes last however the column is sorted.
     assert cells[-1].strip() == "–"
     assert "0.000−0.500 to 0.250" in [cell.replace("\n", "") for cell in cells]
+
+
+@pytest.fixture(scope="module")
+def site_of_facts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models with licences and sizes, a voter, and one that ignores the picture."""
+    folder = tmp_path_factory.mktemp("facts")
+    large = {"parameters": 7_600_000_000, "licence": "apache-2.0", "link": "https://hub.example/lab/large"}
+    blind = made_run(12, model="lab/blind")
+    blind = replace(blind, corrupted=np.broadcast_to(blind.clean[:, np.newaxis, np.newaxis], blind.corrupted.shape))
+    runs = (
+        (made_run(12, noise=0.2, model="lab/large"), large),
+        (made_run(12, noise=0.6, model="lab/small"), {"parameters": 500_000_000, "licence": "mit"}),
+        (vote(made_run(12, model="lab/voter"), 16), {}),
+        (blind, {}),
+    )
+    submissions = []
+    for place, (run, facts) in enumerate(runs):
+        details = replace(DETAILS, **facts)
+        write_submission(run, folder / "in" / str(place), details, bootstrap=QUICK, created=CREATED)
+        verified = verify(folder / "in" / str(place), engine=run.metadata.engine, bootstrap=QUICK)
+        submissions.append(Submission(verified.record, verified.run))
+    for path, page in build_site(submissions).items():
+        file = folder / "out" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8")
+    return folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("label", "choice", "address", "shown"),
+    [
+        ("Licence", "mit", "#licence=mit", ["lab/small"]),
+        ("Size", "up to 1B", "#size=1000000000", ["lab/small"]),
+        ("Size", "up to 10B", "#size=10000000000", ["lab/large", "lab/small"]),
+        ("Method", "votes", "#method=votes", ["lab/voter"]),
+    ],
+)
+def test_facts_filter_the_rows_and_stand_in_the_address(
+    browser: Browser,  # noqa: F811
+    site_of_facts: Path,
+    label: str,
+    choice: str,
+    address: str,
+    shown: list[str],
+) -> None:
+    visit = browser.visit(site_of_facts / "index.html")
+    visit.page.get_by_label(label).select_option(label=choice)
+    assert visit.page.locator("tbody tr:visible th").all_inner_texts() == shown
+    assert visit.page.evaluate("location.hash") == address
+    assert visit.page.locator("[data-filter-found]").inner_text() == f"{len(shown)} of 4 models"
+    visit.page.reload()
+    assert visit.page.locator("tbody tr:visible th").all_inner_texts() == shown
+    visit.page.get_by_label(label).select_option(label="all")
+    assert visit.page.evaluate("location.hash") == ""
+    assert len(visit.page.locator("tbody tr:visible").all()) == 4
+    assert visit.complaints == []
+
+
+def test_a_model_that_ignores_the_picture_stands_below_in_every_order(
+    browser: Browser,  # noqa: F811
+    site_of_facts: Path,
+) -> None:
+    visit = browser.visit(site_of_facts / "index.html")
+    table = visit.page.locator("table").first
+    for column in ("ras_tempered", "acc_corrupted", "model", "rank", "size"):
+        for _ in range(2):
+            table.get_by_role("button", name=column, exact=True).click()
+            assert table.locator("tbody th").all_inner_texts()[-1] == "lab/blind", column
+    visit.page.get_by_label("Severity").select_option("3")
+    assert table.locator("tbody th").all_inner_texts()[-1] == "lab/blind"
+    assert table.locator("tbody tr").last.locator(".place").inner_text() == "–"
+    assert visit.page.get_by_text("lab/blind ignores the picture").is_visible()
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("width", [375, 768, 1440, 1920])
+def test_a_site_of_facts_fits_every_width(browser: Browser, site_of_facts: Path, width: int) -> None:  # noqa: F811
+    for path in sorted(site_of_facts.rglob("*.html")):
+        visit = browser.visit(path, width=width)
+        assert visit.overflow <= 0, path
+        assert visit.complaints == [], path

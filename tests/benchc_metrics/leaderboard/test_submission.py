@@ -86,7 +86,7 @@ def test_the_answers_make_the_run_again(pristine, whole):
 def test_samples_parquet_says_what_it_is(pristine):
     table = pq.read_table(pristine / "samples.parquet")
     assert table.num_rows == 8 * 96
-    assert table.schema.metadata[b"schema"] == b"benchc.answers/3"
+    assert table.schema.metadata[b"schema"] == b"benchc.answers/4"
     probabilities = table.column("probabilities").to_pylist()
     assert np.allclose([sum(each) for each in probabilities], 1)
 

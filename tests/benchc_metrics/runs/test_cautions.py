@@ -11,6 +11,7 @@ from run_folders import made_run, without_distributions
 
 from benchc_metrics.benchmark import CONTROL, STANDARD_PROMPT
 from benchc_metrics.runs import GivenPredictions, Run, read_run
+from benchc_metrics.runs.cautions import ignores_pictures
 
 TRIAL_RUNS = Path(__file__).parents[2] / "fixtures" / "trial_runs"
 
@@ -82,6 +83,16 @@ def test_a_blind_server_is_found_through_its_jitter(jitter, samples):
     assert names(blind_run(jitter, samples=samples, corruptions=("fog", "snow"))) == ["blind"]
 
 
+@pytest.mark.parametrize(("share", "found"), [(0.1, ["nearly blind"]), (0.4, ["nearly blind"]), (0.6, []), (0.01, ["blind"])])
+def test_a_model_of_which_corruption_moves_few_answers_is_nearly_blind(share, found):
+    run = honest_run(20)
+    moved = np.random.default_rng(3).random(run.corrupted.shape[:-1]) < share
+    clean = np.broadcast_to(run.clean[:, None, None], run.corrupted.shape)
+    part = replace(run, corrupted=np.where(moved[..., None], run.corrupted, clean))
+    assert names(part) == found
+    assert ignores_pictures(part) == bool(found)
+
+
 def test_a_saturated_model_is_not_blind():
     """Probabilities near 1 hardly move, but log-likelihoods of the other options do."""
     run = honest_run(20, corruptions=("fog", "snow"))
@@ -89,7 +100,7 @@ def test_a_saturated_model_is_not_blind():
     clean, corrupted = run.clean * 40, run.corrupted * 40
     clean[np.arange(20), best] = -1e-9
     corrupted[np.arange(20)[:, None, None], np.arange(2)[:, None], np.arange(5), best[:, None, None]] = -1e-9
-    assert "blind" not in names(replace(run, clean=clean, corrupted=corrupted))
+    assert not {"blind", "nearly blind"} & set(names(replace(run, clean=clean, corrupted=corrupted)))
 
 
 def test_the_control_is_meant_to_move_nothing():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,22 @@ def test_a_run_is_submitted_and_verified(tmp_path, dataset, capsys):
     told = capsys.readouterr().out
     assert "sound; lab/model over 6 samples" in told
     assert "--dataset" not in told
+
+
+def test_facts_about_the_model_are_options(tmp_path, dataset, capsys):
+    run = run_over(dataset, tmp_path / "run")
+    facts = ("--size", "7.6B", "--licence", "apache-2.0", "--link", "https://hub.example/lab/model")
+    assert run_command(submit, run, "-o", tmp_path / "out", "--dataset-id", "lab/set", *facts) == 0
+    model = json.loads((tmp_path / "out" / "benchc.json").read_text())["model"]
+    assert (model["parameters"], model["licence"], model["link"]) == (7_600_000_000, "apache-2.0", facts[-1])
+    assert run_command(verify, tmp_path / "out", "--dataset", tmp_path / "data.parquet") == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run_command(submit, run, "-o", tmp_path / "no", "--dataset-id", "lab/set", "--size", "big")
+    assert "'big' is no number of parameters: write it as 7.6B or 500M" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"link 'javascript:alert\(1\)' is refused: it is not a web address"):
+        run_command(submit, run, "-o", tmp_path / "no", "--dataset-id", "lab/set", "--link", "javascript:alert(1)")
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_run_of_generated_letters_is_submitted_and_verified(tmp_path, dataset, capsys):
