@@ -29,8 +29,8 @@ def doubt_about(run: Run) -> str:
     Returns
     -------
     str
-        A sentence if the answers do not move, are nearly all the same letter, or on clean pictures are no better than
-        guesses (one-sided t test over samples of `a(p) - 1 / K`); empty otherwise.
+        A sentence if the answers do not move or hardly, are nearly all the same letter, or on clean pictures are no
+        better than guesses (one-sided t test over samples of `a(p) - 1 / K`); empty otherwise.
     """
     if ignores_pictures(run):
         return f"{run.name} ignores the picture: corruption moves its answers no more than noise."
@@ -44,6 +44,8 @@ def doubt_about(run: Run) -> str:
         reason = "its answers on clean pictures are no better than guesses"
         if len(right):
             reason += f" ({percent(right.mean())} right, where guesses have {percent(guessed.mean())})"
+    elif _has_caution(run, "nearly blind"):
+        reason = "corruption moves few of its log-likelihoods by more than noise"
     else:
         return ""
     return f"{run.name} cannot be told from a model that ignores the picture, and is not ranked: {reason}."

@@ -26,7 +26,7 @@ class ViewData(Strict):
     corruptions, severity : str
         A family and a severity, or `all`.
     rank : int or None
-        1 is best; None where the metric that ranks is not defined, and for a model that ignores the picture.
+        1 is best; None where the metric that ranks is not defined, and for a model in `doubt`.
     group : str
         Models of one table that share a letter cannot be told apart.
     metrics : dict of str to EstimateRecord
@@ -62,8 +62,8 @@ class ModelData(Strict):
     parameters : int or None
         Of the model; these three as the evaluator states them.
     licence, model_link : str or None
-    ignores_pictures : bool
-        Whether corruption moves none of its answers, so that it is not ranked.
+    doubt : str
+        Why it is not ranked, in a sentence; empty for the others.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ModelData(Strict):
     parameters: int | None
     licence: str | None
     model_link: str | None
-    ignores_pictures: bool
+    doubt: str
     cautions: tuple[str, ...]
     views: tuple[ViewData, ...]
 
@@ -130,7 +130,7 @@ _OF_MODEL = (
     "parameters",
     "licence",
     "model_link",
-    "ignores_pictures",
+    "doubt",
 )
 _OF_VIEW = ("corruptions", "severity", "rank", "group")
 

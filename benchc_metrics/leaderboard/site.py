@@ -15,7 +15,7 @@ import numpy as np
 
 from benchc_metrics.benchmark import CONTROL_CHANGES, CORRUPTION_FAMILIES, DEMONSTRATION_FINGERPRINT, SEVERITIES
 from benchc_metrics.designs import FULL, MOST_CONDITIONS, conditions_per_sample, describe_design
-from benchc_metrics.findings.analysis import Contest, FloorAnalysis, RunAnalysis, analyse, check_all_comparable
+from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.designs import note_on_run
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.downloads import (
@@ -43,7 +43,6 @@ from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.document import charts_of_all, charts_of_model, curves, floor_metrics, floor_rows
 from benchc_metrics.runs import Run
-from benchc_metrics.runs.cautions import ignores_pictures
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
 from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
 from benchc_metrics.wording import joined
@@ -286,8 +285,8 @@ class Board:
 
     @property
     def unranked(self) -> list[str]:
-        """Names of the models that ignore the picture."""
-        return [entry.name for entry in self.entries if entry.ignores_pictures]
+        """Why models are not ranked, a sentence each."""
+        return [entry.analysis.doubt for entry in self.entries if entry.analysis.doubt]
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,27 +300,16 @@ class Entry:
     slug : str
         Name of its page.
     submission : Submission
-    pairs : PairValues
-    analysis : RunAnalysis or None
-        None for a run without probabilities.
+    analysis : RunAnalysis
     views : EstimatedRun
         Its metrics in every view that the table can be filtered to.
-    floor : FloorAnalysis or None
-        None for a run without the control.
     """
 
     name: str
     slug: str
     submission: Submission
-    pairs: PairValues
-    analysis: RunAnalysis | None
+    analysis: RunAnalysis
     views: EstimatedRun
-    floor: FloorAnalysis | None
-
-    @property
-    def ignores_pictures(self) -> bool:
-        """Whether corruption hardly moves its answers, so that it is not ranked."""
-        return ignores_pictures(self.submission.run)
 
 
 def site_steps(submissions: Sequence[Submission]) -> int:
@@ -371,7 +359,9 @@ def build_site(
             entries.append(_entry(name, slug, submission))
         boards.append(_board(kind, entries))
     advance("which models can be told apart")
-    scored = [entry for board in boards for entry in board.entries if entry.analysis is not None]
+    shown = [entry for board in boards for entry in board.entries]
+    shown.sort(key=lambda entry: [name for name, _, _ in named].index(entry.name))
+    scored = [entry for entry in shown if entry.submission.run.has_distributions]
     shared = {
         "site_title": title,
         "notes": notes,
@@ -388,12 +378,11 @@ def build_site(
     }
     advance("charts of all models")
     if scored:
-        scored.sort(key=lambda entry: [name for name, _, _ in named].index(entry.name))
         pages["charts.html"] = _charts_page(scored, shared)
     for board in boards:
         for entry in board.entries:
             advance(f"page of {entry.name}")
-            pages[f"models/{entry.slug}.html"] = _model_page(entry, scored, shared)
+            pages[f"models/{entry.slug}.html"] = _model_page(entry, _alike(entry, shown), shared)
     advance("done")
     return pages
 
@@ -416,10 +405,8 @@ def _kinds_of(
 
 def _entry(name: str, slug: str, submission: Submission) -> Entry:
     run = replace(submission.run, name=name)
-    analysis = analyse(run, submission.record.reading) if run.has_distributions else None
-    pairs = analysis.pairs if analysis is not None else PairValues.of_run(run, submission.record.reading)
-    floor = analysis.floor if analysis is not None else FloorAnalysis.of_pairs(pairs)
-    return Entry(name, slug, submission, pairs, analysis, estimate(pairs, filter_views(run)), floor)
+    analysis = analyse(run, submission.record.reading)
+    return Entry(name, slug, submission, analysis, estimate(analysis.pairs, filter_views(run)))
 
 
 def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
@@ -427,12 +414,14 @@ def _board(kind: Kind, entries: Sequence[Entry]) -> Board:
     run = entries[0].submission.run
     metrics = [EVERY_METRIC[name] for name in kind.metrics(run) if EVERY_METRIC[name].is_defined_for(run)]
     ranked = sorted(
-        (entry for entry in entries if not entry.ignores_pictures), key=lambda entry: _rank(entry, kind.ranked_by)
+        (entry for entry in entries if not entry.analysis.doubt), key=lambda entry: _rank(entry, kind.ranked_by)
     )
     # What corruption does not reach has the best RAS that there is, and no robustness.
-    unranked = sorted((entry for entry in entries if entry.ignores_pictures), key=lambda entry: entry.name)
+    unranked = sorted((entry for entry in entries if entry.analysis.doubt), key=lambda entry: entry.name)
     ordered, views = [*ranked, *unranked], entries[0].views.views
-    letters = undistinguished_groups([entry.pairs for entry in ranked], views, kind.ranked_by) if ranked else {}
+    letters = (
+        undistinguished_groups([entry.analysis.pairs for entry in ranked], views, kind.ranked_by) if ranked else {}
+    )
     of_view = {view.name: [*letters.get(view.name, ()), *("" for _ in unranked)] for view in views}
     ranks = {view.name: [*_ranks(ranked, kind.ranked_by, view.name), *(None for _ in unranked)] for view in views}
     return Board(kind, ordered, metrics, of_view, ranks, _filter_data(ordered, of_view, ranks, metrics))
@@ -612,7 +601,7 @@ def _model_data(board: Board, place: int) -> ModelData:
         parameters=record.model.parameters,
         licence=record.model.licence,
         model_link=record.model.link,
-        ignores_pictures=entry.ignores_pictures,
+        doubt=entry.analysis.doubt,
         cautions=tuple(caution.name for caution in entry.submission.run.cautions),
         views=tuple(_view_data(board, place, view.name) for view in entry.views.views),
     )
@@ -638,12 +627,14 @@ def _rounded(value: float) -> float | None:
     return round(value, 6) if np.isfinite(value) else None
 
 
-def _analyses(entries: Sequence[Entry]) -> list[RunAnalysis]:
-    return [entry.analysis for entry in entries if entry.analysis is not None]
+def _alike(entry: Entry, others: Sequence[Entry]) -> list[Entry]:
+    """Find the models whose predictions are of the same kind."""
+    kind = kind_of_predictions(entry.submission.run)
+    return [other for other in others if kind_of_predictions(other.submission.run) == kind]
 
 
 def _charts_page(entries: Sequence[Entry], shared: Mapping[str, Any]) -> str:
-    analyses = _analyses(entries)
+    analyses = [entry.analysis for entry in entries]
     return render_page(
         "charts.html.jinja",
         **shared,
@@ -653,16 +644,10 @@ def _charts_page(entries: Sequence[Entry], shared: Mapping[str, Any]) -> str:
     )
 
 
-def _model_page(entry: Entry, scored: Sequence[Entry], shared: Mapping[str, Any]) -> str:
-    """Show a model; charts and findings need probabilities."""
-    of_model: dict[str, Any] = {}
-    if entry.analysis is not None:
-        place = [one.slug for one in scored].index(entry.slug)
-        of_model = {
-            "findings": find_all([entry.analysis], Contest([entry.analysis])),
-            "charts": charts_of_model(entry.analysis, "model"),
-            "curves": curves(_analyses(scored), "model", highlighted=place),
-        }
+def _model_page(entry: Entry, alike: Sequence[Entry], shared: Mapping[str, Any]) -> str:
+    """Show a model, its curves before those of the models of the same kind."""
+    place = [one.slug for one in alike].index(entry.slug)
+    analysis = entry.analysis
     return render_page(
         "model.html.jinja",
         **shared,
@@ -672,14 +657,16 @@ def _model_page(entry: Entry, scored: Sequence[Entry], shared: Mapping[str, Any]
         record=entry.submission.record,
         run=entry.submission.run,
         metrics=[
-            (metric, entry.analysis.headline(name) if entry.analysis else entry.views.of(name))
+            (metric, analysis.headline(name))
             for name, metric in EVERY_METRIC.items()
             if name != "invalid_pairs" and name in metrics_of_record(entry.submission.record.obtained)
         ],
         not_defined=NOT_DEFINED,
-        floors=floor_rows({entry.name: entry.floor}),
-        floor_metrics=floor_metrics([entry.floor]),
+        floors=floor_rows({entry.name: analysis.floor}),
+        floor_metrics=floor_metrics([analysis.floor]),
         changes=CONTROL_CHANGES,
         mild=joined([str(severity) for severity in MILD]),
-        **of_model,
+        findings=find_all([analysis], Contest([analysis])),
+        charts=charts_of_model(analysis, "model"),
+        curves=curves([one.analysis for one in alike], "model", highlighted=place),
     )

@@ -17,7 +17,7 @@ from benchc_metrics.messages import quoted
 if TYPE_CHECKING:
     from benchc_metrics.runs.run import Run
 
-__all__ = ["Caution", "cautions_of", "ignores_pictures"]
+__all__ = ["Caution", "cautions_of"]
 
 NOISE = 0.03
 """The change of a log-likelihood, in nats, that batching, precision and variation of a server can cause.
@@ -150,11 +150,6 @@ def _blind(run: Run) -> Caution | None:
     return Caution(
         "blind", f"{how}: the model seems not to see the pictures; check that they reach it, then evaluate again."
     )
-
-
-def ignores_pictures(run: Run) -> bool:
-    """Say whether corruption moves a run's answers hardly or not at all, so that its robustness means nothing."""
-    return any(caution.name in ("blind", "nearly blind") for caution in run.cautions)
 
 
 def _nearly_blind(run: Run) -> Caution | None:

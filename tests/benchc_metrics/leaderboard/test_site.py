@@ -327,9 +327,7 @@ def test_a_run_without_ras_comes_last(submitted: list[Submission]) -> None:
         "x",
         "x",
         submitted[0],
-        PairValues.of_run(nothing),
         site_module.analyse(nothing),
         estimate(nothing, filter_views(nothing)[:1], resamples=10),
-        None,
     )
     assert site_module._rank(entry)[0] == float("inf")

@@ -96,7 +96,8 @@ def test_facts_stand_in_the_downloads(site: dict[str, str]) -> None:
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(site["leaderboard.csv"]))}
     assert rows["lab/large"]["parameters"] == "7615616512"
     assert rows["lab/silent"]["licence"] == ""
-    assert rows["lab/blind"]["ignores_pictures"] == "True"
+    assert rows["lab/blind"]["doubt"].startswith("lab/blind ignores the picture")
+    assert rows["lab/large"]["doubt"] == ""
 
 
 def test_columns_that_no_model_fills_are_left_out(tmp_path: Path) -> None:
@@ -117,7 +118,11 @@ def test_a_model_that_ignores_the_picture_is_not_ranked(site: dict[str, str]) ->
     place = [name for name in re.findall(r">([a-z_]+)</button>", index)].index("ras_tempered") - 2
     of_all = data["all/all"]["metrics"]
     assert of_all[3][place][0] > of_all[0][place][0], "it would be the first by the metric that ranks"
-    assert "lab/blind, lab/dim ignore the picture: corruption moves hardly any answer" in index
+    assert re.findall(r'<p class="note caution">(.*?)</p>', index) == [
+        "lab/blind ignores the picture: corruption moves its answers no more than noise.",
+        "lab/dim cannot be told from a model that ignores the picture, and is not ranked: corruption moves few of its "
+        "log-likelihoods by more than noise.",
+    ]
     assert "Caution: nearly blind." in site["models/lab--dim.html"]
 
 

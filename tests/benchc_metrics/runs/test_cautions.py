@@ -11,7 +11,6 @@ from run_folders import made_run, without_distributions
 
 from benchc_metrics.benchmark import CONTROL, STANDARD_PROMPT
 from benchc_metrics.runs import GivenPredictions, Run, read_run
-from benchc_metrics.runs.cautions import ignores_pictures
 
 TRIAL_RUNS = Path(__file__).parents[2] / "fixtures" / "trial_runs"
 
@@ -90,7 +89,6 @@ def test_a_model_of_which_corruption_moves_few_answers_is_nearly_blind(share, fo
     clean = np.broadcast_to(run.clean[:, None, None], run.corrupted.shape)
     part = replace(run, corrupted=np.where(moved[..., None], run.corrupted, clean))
     assert names(part) == found
-    assert ignores_pictures(part) == bool(found)
 
 
 def test_a_saturated_model_is_not_blind():
