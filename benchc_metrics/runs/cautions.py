@@ -160,7 +160,9 @@ def _nearly_blind(run: Run) -> Caution | None:
     pairs = (run.corrupted_predictions[:, places] >= 0) & (run.clean_predictions >= 0)[:, np.newaxis, np.newaxis]
     if int(pairs.any(axis=(1, 2)).sum()) < LEAST_SAMPLES_MOVED:
         return None
-    moved = _movement(run, places)[pairs]
+    # A model whose log-likelihoods are all small is not blind: its temperature is small too.
+    temperature = run.temperature.value
+    moved = _movement(run, places)[pairs] / (temperature if temperature < 1 else 1.0)
     share = float((moved > NOISE).mean())
     if share >= LEAST_MOVED or float(np.quantile(moved, MOVED_PAIRS, method="higher")) <= NOISE:
         return None

@@ -82,13 +82,20 @@ def test_a_blind_server_is_found_through_its_jitter(jitter, samples):
     assert names(blind_run(jitter, samples=samples, corruptions=("fog", "snow"))) == ["blind"]
 
 
-@pytest.mark.parametrize(("share", "found"), [(0.1, ["nearly blind"]), (0.4, ["nearly blind"]), (0.6, []), (0.01, ["blind"])])
+@pytest.mark.parametrize(
+    ("share", "found"), [(0.1, ["nearly blind"]), (0.4, ["nearly blind"]), (0.6, []), (0.01, ["blind"])]
+)
 def test_a_model_of_which_corruption_moves_few_answers_is_nearly_blind(share, found):
     run = honest_run(20)
     moved = np.random.default_rng(3).random(run.corrupted.shape[:-1]) < share
     clean = np.broadcast_to(run.clean[:, None, None], run.corrupted.shape)
     part = replace(run, corrupted=np.where(moved[..., None], run.corrupted, clean))
     assert names(part) == found
+
+
+def test_a_model_of_small_log_likelihoods_is_not_nearly_blind():
+    run = read_run(TRIAL_RUNS / "plain")
+    assert names(replace(run, clean=run.clean * 0.04, corrupted=run.corrupted * 0.04)) == []
 
 
 def test_a_saturated_model_is_not_blind():
