@@ -1,4 +1,4 @@
-"""What the numbers of a run of few conditions are good for, in a sentence, with its own intervals."""
+"""Say what a run of few conditions can be used for, with the widths of its own intervals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESAMPLES = 2_000
 
 
 def note_on_run(run: Run, reading: Reading = DEFAULT_READING) -> str | None:
-    """Say what a run of few conditions is good for; None for a run of all.
+    """Say what a run of few conditions can be used for; None for a run of all.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def note_on_run(run: Run, reading: Reading = DEFAULT_READING) -> str | None:
 
 
 def note_on_design(whole: EstimatedRun, corruptions: EstimatedRun) -> str | None:
-    """Say what a run of few conditions is good for; None for a run of all.
+    """Say what a run of few conditions can be used for; None for a run of all.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def note_on_design(whole: EstimatedRun, corruptions: EstimatedRun) -> str | None
 
 
 def note_on_designs(runs: Sequence[Run]) -> str | None:
-    """Say that runs were asked by different designs; None if all were asked by one."""
+    """Say that runs have different designs; None if all have the same."""
     designs = {run.metadata.design for run in runs}
     if len(designs) < 2:
         return None
     of_runs = joined([f"{run.metadata.design} ({run.name})" for run in runs])
     return (
-        f"The runs were asked by different designs: {of_runs}; metrics are of each run's own conditions, and "
-        "comparisons of what both runs have."
+        f"The runs have different designs: {of_runs}. Metrics use each run's own conditions, comparisons only the "
+        "conditions that both have."
     )
 
 

@@ -67,5 +67,5 @@ def test_a_report_says_the_designs():
     text = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page))
     assert "full (96 of 96 conditions a sample) and lite (20 of 96 conditions a sample)" in text
     assert "lab/model: Design lite (20 of 96 conditions a sample): it is good for" in text
-    assert "asked by different designs: lite (lab/model) and full (lab/other)" in text
+    assert "have different designs: lite (lab/model) and full (lab/other)" in text
     assert note_on_designs([OTHER, OTHER]) is None
