@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchc_metrics.escaping import for_csv, for_latex, for_markdown, for_terminal
-from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED
+from benchc_metrics.metrics.registry import EVERY_METRIC, NOT_DEFINED, Metric
 from benchc_metrics.statistics.estimates import Estimate, EstimatedRun
 
 __all__ = [
@@ -134,6 +134,8 @@ def metric_cell(estimated: EstimatedRun, metric: str, view: str | None = None) -
 def bars_of_rows(rows: Sequence[Sequence[Cell]], metrics: Sequence[Sequence[str | None]]) -> Bars:
     """Return a table's bars: a metric with the range 0 to 1 in that range, another one beside its largest value.
 
+    A metric without a direction has no bar, and neither has one value that has nothing beside it.
+
     Parameters
     ----------
     rows : sequence of sequence of Cell
@@ -152,13 +154,12 @@ def bars_of_rows(rows: Sequence[Sequence[Cell]], metrics: Sequence[Sequence[str 
         ]
         for row, names in zip(rows, metrics, strict=True)
     ]
-    largest: dict[str, float] = {}
+    sizes: dict[str, list[float]] = {}
     for row, names in zip(values, metrics, strict=True):
         for value, name in zip(row, names, strict=True):
             if value is not None and name is not None:
-                largest[name] = max(largest.get(name, 0.0), abs(value))
-    ranges = {name: EVERY_METRIC[name].maximum - EVERY_METRIC[name].minimum for name in largest}
-    whole = {name: 1.0 if ranges[name] == 1 else most for name, most in largest.items()}
+                sizes.setdefault(name, []).append(abs(value))
+    whole = {name: _whole_bar(EVERY_METRIC[name], of_metric) for name, of_metric in sizes.items()}
     return tuple(
         tuple(
             None if value is None or name is None or not whole[name] else value / whole[name]
@@ -166,6 +167,15 @@ def bars_of_rows(rows: Sequence[Sequence[Cell]], metrics: Sequence[Sequence[str 
         )
         for row, names in zip(values, metrics, strict=True)
     )
+
+
+def _whole_bar(metric: Metric, sizes: Sequence[float]) -> float:
+    """Return the value of a whole bar; 0 where there is nothing to compare with."""
+    if metric.higher_is_better is None:
+        return 0.0
+    if metric.maximum - metric.minimum == 1:
+        return 1.0
+    return max(sizes) if len(sizes) > 1 else 0.0
 
 
 def print_tables(tables: Sequence[Table], notes: Sequence[str], console: Console, cautions: Sequence[str] = ()) -> None:

@@ -203,6 +203,8 @@ def test_bars_stand_beside_values_in_the_range_of_their_metric():
     ]
     bars = bars_of_rows(rows, [(None, "acc_clean", "ras")] * 3)
     assert bars == ((None, 0.5, -1.0), (None, 0.25, 0.5), (None, None, None))
+    assert bars_of_rows(rows[:1], [(None, "acc_clean", "ras")]) == ((None, 0.5, None),)
+    assert bars_of_rows(rows, [(None, "temperature", "temperature")] * 3) == ((None, None, None),) * 3
     columns = (Column("run", "model"), metric_column("acc_clean"), metric_column("ras"))
     below = printed([Table("t", columns, tuple(rows), bars=bars)], 80)
     assert "███▌ 0.500" in below
