@@ -1,10 +1,11 @@
-"""The answer in short: how robust a model is, and where it breaks, in numbers with intervals and without claims."""
+"""The answer in short: how robust a model is, where it breaks and how, in numbers and without claims."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite, isnan
 
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES
 from benchc_metrics.findings.analysis import RunAnalysis
 from benchc_metrics.metrics.registry import EVERY_METRIC
 from benchc_metrics.wording import joined, number, percent, with_interval
@@ -16,7 +17,7 @@ WORST = 3
 
 
 def in_short(analysis: RunAnalysis) -> list[tuple[str, str]]:
-    """Say how robust a model is, and where it breaks.
+    """Say how robust a model is, where it breaks, and how.
 
     Parameters
     ----------
@@ -27,9 +28,13 @@ def in_short(analysis: RunAnalysis) -> list[tuple[str, str]]:
     list of (str, str)
         A question and the sentences that answer it.
     """
-    answers = [("How robust is it?", " ".join(_how_robust(analysis)))]
-    where = " ".join(_where(analysis))
-    return [*answers, ("Where does it break?", where)] if where else answers
+    answers = (
+        ("How robust is it?", _how_robust(analysis)),
+        ("Where does it break?", _where(analysis)),
+        ("How does it break?", _how(analysis)),
+    )
+    written = ((question, " ".join(sentences)) for question, sentences in answers)
+    return [(question, sentences) for question, sentences in written if sentences]
 
 
 def _how_robust(analysis: RunAnalysis) -> Iterator[str]:
@@ -56,12 +61,21 @@ def _how_robust(analysis: RunAnalysis) -> Iterator[str]:
 
 def _where(analysis: RunAnalysis) -> Iterator[str]:
     metric = "ras" if EVERY_METRIC["ras"].is_defined_for(analysis.run) else "acc_corrupted"
+    said = "RAS" if metric == "ras" else "accuracy"
     values = analysis.corruptions.values(metric)
-    known = [(value, name) for value, name in zip(values.tolist(), analysis.run.corruptions, strict=True)]
-    lowest = sorted((value, name) for value, name in known if isfinite(value))[:WORST]
+    known = [
+        (value, name) for value, name in zip(values.tolist(), analysis.run.corruptions, strict=True) if isfinite(value)
+    ]
+    lowest = sorted(known)[:WORST]
     if len(lowest) > 1:
-        named = joined([f"{name.replace('_', ' ')} ({number(value, 2)})" for value, name in lowest])
-        yield f"Its {'RAS' if metric == 'ras' else 'accuracy'} is lowest under {named}."
+        yield f"Its {said} is lowest under {_named(lowest)}."
+    families = [
+        (sum(of_family) / len(of_family), family)
+        for family in FAMILIES
+        if (of_family := [value for value, name in known if CORRUPTION_FAMILIES.get(name) == family])
+    ]
+    if len(families) > 1:
+        yield f"Averaged over the corruptions of a family: {_named(sorted(families))}."
     first = analysis.run.severities[0]
     mildest = analysis.severities.of("acc_corrupted", f"severity {first}")
     clean = analysis.headline("acc_clean")
@@ -69,4 +83,37 @@ def _where(analysis: RunAnalysis) -> Iterator[str]:
         yield (
             f"From clean pictures to severity {first} its accuracy goes from {percent(clean.value)} to "
             f"{percent(mildest.value)}."
+        )
+    if first_loss := _first_loss(analysis):
+        yield first_loss
+
+
+def _named(values: list[tuple[float, str]]) -> str:
+    return joined([f"{name.replace('_', ' ')} ({number(value, 2)})" for value, name in values])
+
+
+def _first_loss(analysis: RunAnalysis) -> str:
+    """Say from which severity on the interval of the accuracy drop leaves out 0."""
+    severities = analysis.run.severities
+    drops = [analysis.severities.of("acc_drop", f"severity {severity}") for severity in severities]
+    if not all(isfinite(drop.value) for drop in drops):
+        return ""
+    within = [place for place, drop in enumerate(drops) if not drop.low > 0]
+    if within and within[-1] == len(severities) - 1:
+        return "At the strongest severity the 95 % interval of its accuracy drop holds 0."
+    first = severities[within[-1] + 1 if within else 0]
+    return f"From severity {first} on the 95 % interval of its accuracy drop leaves out 0."
+
+
+def _how(analysis: RunAnalysis) -> Iterator[str]:
+    lost, won = analysis.headline("destroyed").value, analysis.headline("corrected").value
+    if isfinite(lost) and isfinite(won):
+        yield f"Of all answers {percent(lost)} go from right to wrong and {percent(won)} from wrong to right."
+    if not all(EVERY_METRIC[name].is_defined_for(analysis.run) for name in ("erroneous_confidence", "hesitation")):
+        return
+    confident, hesitant = analysis.headline("erroneous_confidence").value, analysis.headline("hesitation").value
+    if isfinite(confident) and isfinite(hesitant):
+        yield (
+            f"Under corruption {percent(confident)} are wrong and no less sure than clean, and {percent(hesitant)} are "
+            "right and less sure."
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from benchc_metrics.benchmark import CONTROL_CHANGES, CORRUPTION_FAMILIES, DEMON
 from benchc_metrics.designs import FULL, MOST_CONDITIONS, conditions_per_sample, describe_design
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.designs import note_on_run
+from benchc_metrics.findings.groups import undistinguished_groups
 from benchc_metrics.findings.sentences import MILD, find_all
 from benchc_metrics.leaderboard.downloads import (
     LEADERBOARD_SCHEMA,
@@ -26,7 +26,6 @@ from benchc_metrics.leaderboard.downloads import (
     to_csv,
     to_json,
 )
-from benchc_metrics.leaderboard.groups import group_letters
 from benchc_metrics.leaderboard.schema import (
     STANDARD_RAS,
     EstimateRecord,
@@ -36,23 +35,21 @@ from benchc_metrics.leaderboard.schema import (
     parse_size,
 )
 from benchc_metrics.messages import quoted
-from benchc_metrics.metrics.pairs import PairValues
 from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, NOT_DEFINED, Metric, headline_metrics
-from benchc_metrics.metrics.sums import MetricSums
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
-from benchc_metrics.report.document import charts_of_all, charts_of_model, curves, floor_metrics, floor_rows
+from benchc_metrics.report.charts import charts_of_all, charts_of_model, curves
+from benchc_metrics.report.tables import floor_metrics, floor_rows
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
-from benchc_metrics.statistics.resampling import RESAMPLES, holm, paired_comparison
+from benchc_metrics.statistics.resampling import RESAMPLES
 from benchc_metrics.wording import joined
 
-__all__ = ["SiteFacts", "Submission", "build_site", "filter_views", "site_steps", "undistinguished_groups"]
+__all__ = ["SiteFacts", "Submission", "build_site", "filter_views", "site_steps"]
 
 ALL = "all"
 SIZES = {text: parse_size(text) for text in ("1B", "4B", "10B", "40B", "100B")}
 """Numbers of parameters up to which a table can be filtered."""
-_SIGNIFICANT = 0.05
 _HUB_ADDRESS = re.compile(r"https://huggingface\.co/datasets/([\w.-]+/[\w.-]+?)/?", re.ASCII)
 
 
@@ -462,38 +459,6 @@ def filter_views(run: Run) -> tuple[View, ...]:
         for family, corruptions in families.items()
         for severity, chosen in severities.items()
     )
-
-
-def undistinguished_groups(
-    runs: Sequence[PairValues], views: Sequence[View], metric: str = "ras_tempered"
-) -> dict[str, list[str]]:
-    """Find the models that cannot be told apart.
-
-    Parameters
-    ----------
-    runs : sequence of PairValues
-        Over the same samples.
-    views : sequence of View
-    metric : str
-
-    Returns
-    -------
-    dict of str to list of str
-        From a view's name to the letters of each run; two runs that share a letter cannot be told apart (paired
-        sign-flip test, Holm-corrected over all pairs of runs in that view, p > 0.05).
-    """
-    sums = MetricSums((EVERY_METRIC[metric],))
-    terms = [sums.stacked_terms(pairs, views) for pairs in runs]
-    values = np.stack([sums.metrics(one.sum(axis=0))[..., 0] for one in terms], axis=1)
-    pairs = list(combinations(range(len(runs)), 2))
-    tests = [paired_comparison(terms[first], terms[second], sums.metrics).p_value[:, 0] for first, second in pairs]
-    adjusted = holm(tests) if tests else np.empty((0, len(views)))
-    groups = {}
-    for place, view in enumerate(views):
-        apart = {pair for pair, p_value in zip(pairs, adjusted[:, place], strict=True) if p_value <= _SIGNIFICANT}
-        ranking = sorted(range(len(runs)), key=lambda run: -values[place, run])
-        groups[view.name] = group_letters(ranking, apart)
-    return groups
 
 
 def _named(submissions: Iterable[Submission]) -> list[tuple[str, str, Submission]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -16,7 +17,18 @@ from matplotlib.figure import Figure
 
 from benchc_metrics.pages.palette import COLOURS
 
-__all__ = ["Paper", "colour", "new_axes", "on_paper", "styled", "svg", "width_of"]
+__all__ = [
+    "Paper",
+    "Tip",
+    "colour",
+    "new_axes",
+    "on_paper",
+    "styled",
+    "svg",
+    "tip_around",
+    "tip_over",
+    "width_of",
+]
 
 _NAMES = tuple(COLOURS)
 _PLACEHOLDER = re.compile(r"#5a([0-9a-f]{2})c3")
@@ -80,6 +92,26 @@ class Paper:
     width: float
     figures: list[Figure] = field(default_factory=list)
 
+
+@dataclass(frozen=True)
+class Tip:
+    """A tooltip: a rectangle of a drawing, and the text that a pointer over it shows.
+
+    Attributes
+    ----------
+    left, top, width, height : float
+        In CSS pixels of the drawing.
+    text : str
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    text: str
+
+
+_TIP_RADIUS = 7.0
 
 _PAPER: ContextVar[Paper | None] = ContextVar("paper", default=None)
 
@@ -169,7 +201,21 @@ def new_axes(width: float, height: float, *, left: float, right: float, top: flo
     return figure.add_axes(box)
 
 
-def svg(axes: Axes, name: str) -> str:
+def tip_over(axes: Axes, x: tuple[float, float], y: tuple[float, float], text: str) -> Tip:
+    """Make a tooltip over a rectangle, given by its edges in the coordinates of axes that are drawn to the end."""
+    height = axes.figure.bbox.height
+    corners = axes.transData.transform([(x[0], y[0]), (x[1], y[1])])
+    (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
+    return Tip(float(left), float(height - top), float(right - left), float(top - bottom), text)
+
+
+def tip_around(axes: Axes, x: float, y: float, text: str) -> Tip:
+    """Make a tooltip around a point, given in the coordinates of axes that are drawn to the end."""
+    centre = tip_over(axes, (x, x), (y, y), text)
+    return Tip(centre.left - _TIP_RADIUS, centre.top - _TIP_RADIUS, 2 * _TIP_RADIUS, 2 * _TIP_RADIUS, text)
+
+
+def svg(axes: Axes, name: str, tips: Sequence[Tip] = ()) -> str:
     """Write the figure of some axes as one `<svg>` element.
 
     Parameters
@@ -177,6 +223,8 @@ def svg(axes: Axes, name: str) -> str:
     axes : matplotlib.axes.Axes
     name : str
         Unique on its page; identifiers inside the drawing are made from it.
+    tips : sequence of Tip
+        Tooltips, the last one uppermost.
 
     Returns
     -------
@@ -194,7 +242,18 @@ def svg(axes: Axes, name: str) -> str:
         )
     drawn = buffer.getvalue()
     drawn = _WITHOUT_USE.sub("", drawn[drawn.index("<svg") :])
-    return re.sub(r">\s+<", "><", _TAG.sub(_rewritten_tag, drawn)).strip()
+    plain = re.sub(r">\s+<", "><", _TAG.sub(_rewritten_tag, drawn)).strip()
+    return plain.removesuffix("</svg>") + "".join(_tips_as_svg(tips)) + "</svg>"
+
+
+def _tips_as_svg(tips: Sequence[Tip]) -> Iterator[str]:
+    if not tips:
+        return
+    yield '<g class="tips" fill="none" pointer-events="all">'
+    for tip in tips:
+        box = f'x="{tip.left:.0f}" y="{tip.top:.0f}" width="{tip.width:.0f}" height="{tip.height:.0f}"'
+        yield f"<rect {box}><title>{escape(tip.text)}</title></rect>"
+    yield "</g>"
 
 
 def _rewritten_tag(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, Reading
 from benchc_metrics.pages.charts import Chart, ranks_by_reading
 from benchc_metrics.pages.drawing import on_paper
 from benchc_metrics.pages.paper import check_ending, written
-from benchc_metrics.report.document import OVERLAID, charts_of_all, charts_of_model, curves, short_names
+from benchc_metrics.report.charts import OVERLAID, charts_of_all, charts_of_model, curves, short_names
 from benchc_metrics.runs import Run
 from benchc_metrics.wording import joined
 

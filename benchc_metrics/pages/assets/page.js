@@ -13,9 +13,27 @@
   }
 
   // What is folded on the screen is read on paper.
+  let unfolded = [];
   addEventListener("beforeprint", () => {
-    for (const folded of document.querySelectorAll(".findings details")) folded.open = true;
+    unfolded = [...document.querySelectorAll(".findings details:not([open]), details.model:not([open])")];
+    for (const details of unfolded) details.open = true;
   });
+  addEventListener("afterprint", () => {
+    for (const details of unfolded) details.open = false;
+  });
+
+  // Where something is wider than its box, a line above says that it can be moved.
+  const watch = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.previousElementSibling.hidden = target.scrollWidth <= target.clientWidth + 1;
+  });
+  for (const box of document.querySelectorAll(".scroll, .drawing")) {
+    const hint = document.createElement("p");
+    hint.className = "more";
+    hint.hidden = true;
+    hint.textContent = "Move it sideways for more";
+    box.before(hint);
+    watch.observe(box);
+  }
 
   // A missing value sorts last in either direction.
   const sortedRows = (rows, column, direction) => {
@@ -144,14 +162,6 @@
     if (location.hash.includes("=")) readAddress();
     // A browser may bring back the choice of an earlier visit.
     if ([family, severity, ...selects].some((select) => select.selectedIndex) || search.value) show();
-  }
-
-  for (const picker of document.querySelectorAll("select[data-shows]")) {
-    const panels = [...document.querySelectorAll(picker.dataset.shows)];
-    const show = () => panels.forEach((panel, place) => { panel.hidden = place !== picker.selectedIndex; });
-    picker.closest(".picker").hidden = false;
-    picker.addEventListener("change", show);
-    show();
   }
 
   // A chart that leaves the page takes with it the colours that it has on light paper, where there are no variables.

@@ -15,9 +15,10 @@ from run_folders import made_run
 from submissions import CREATED, DETAILS, QUICK
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES
+from benchc_metrics.findings.groups import undistinguished_groups
 from benchc_metrics.leaderboard import site as site_module
 from benchc_metrics.leaderboard.downloads import LeaderboardData
-from benchc_metrics.leaderboard.site import Submission, build_site, filter_views, site_steps, undistinguished_groups
+from benchc_metrics.leaderboard.site import Submission, build_site, filter_views, site_steps
 from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.leaderboard.verification import verify
 from benchc_metrics.metrics.pairs import PairValues

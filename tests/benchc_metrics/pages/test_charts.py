@@ -17,13 +17,13 @@ from benchc_metrics.pages.charts import (
     Line,
     Point,
     Scale,
-    apart,
     heat_map,
     interval_rows,
     lines_over_severity,
     points_with_intervals,
     reliability_diagram,
 )
+from benchc_metrics.pages.charts.chart import apart
 from benchc_metrics.pages.palette import COLOURS, DIVERGING_STEPS, SEQUENTIAL_STEPS
 from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.wording import MISSING, number
@@ -61,9 +61,26 @@ class TestHeatMap:
     def test_cells_are_coloured_by_their_side_of_zero(self) -> None:
         drawing = self.chart().drawing
         middle = DIVERGING_STEPS // 2
-        assert "fill: var(--diverging-0)" in drawing
-        assert f"fill: var(--diverging-{middle})" in drawing
-        assert f"fill: var(--diverging-{DIVERGING_STEPS - 1})" not in drawing
+        # The legend has each colour once.
+        assert drawing.count("fill: var(--diverging-0)") == 2
+        assert drawing.count(f"fill: var(--diverging-{middle})") == 2
+        assert drawing.count(f"fill: var(--diverging-{DIVERGING_STEPS - 1})") == 1
+
+    def test_the_legend_names_the_ends_of_the_scale(self) -> None:
+        assert {"−0.400", "0.400"} <= set(texts(self.chart().drawing))
+
+    def test_columns_of_bad_and_good_have_colours_of_their_own(self) -> None:
+        values = np.array([[0.5, 0.5]])
+        scale = Scale.around_zero(values)
+        chart = heat_map("m", "t", values, ["fog"], ["bad", "good"], scale, number, "Told.", signs=(-1, 1))
+        for step in (0, DIVERGING_STEPS - 1):
+            assert chart.drawing.count(f"fill: var(--diverging-{step})") == 2
+
+    def test_each_cell_has_a_tooltip_with_its_row_column_and_number(self) -> None:
+        said = ["".join(title.itertext()) for title in ElementTree.fromstring(self.chart().drawing).iter("title")]
+        assert len(said) == self.values.size
+        assert said[0] == "fog, severity 1: −0.400"
+        assert said[3] == f"snow, severity 1: {MISSING}"
 
     def test_the_table_has_the_same_numbers(self) -> None:
         chart = self.chart()

@@ -18,14 +18,9 @@ from benchc_metrics.benchmark import CORRUPTION_FAMILIES, Condition
 from benchc_metrics.findings.analysis import RunAnalysis, analyse
 from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
-from benchc_metrics.report.document import (
-    charts_of_all,
-    charts_of_model,
-    curves,
-    render_report,
-    report_steps,
-    short_names,
-)
+from benchc_metrics.pages.palette import DIVERGING_STEPS
+from benchc_metrics.report.charts import PATTERNS, charts_of_all, charts_of_model, curves, short_names
+from benchc_metrics.report.document import render_report, report_steps
 from benchc_metrics.report.gallery import ShownSample, ShowSample
 from benchc_metrics.runs import Run
 from benchc_metrics.wording import number, with_interval
@@ -141,7 +136,9 @@ def test_headline_figures_are_in_the_table(analyses: list[RunAnalysis], page: st
 
 def test_only_a_significant_best_is_marked(page: str) -> None:
     rows = re.findall(r'<tr><th scope="row" class="name">.*?</tr>', page, re.DOTALL)[:3]
-    marked = [[bool(re.search("best", cell)) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)] for row in rows]
+    marked = [
+        [bool(re.search("best", cell)) for cell in re.findall(r"<td data.*?</td>", row, re.DOTALL)] for row in rows
+    ]
     # The runs share their clean answers; the first is steadier in all else but the corrective part.
     assert [row[headline_metrics().index("acc_clean")] for row in marked] == [False] * 3
     assert [row[headline_metrics().index("ras")] for row in marked] == [True, False, False]
@@ -156,7 +153,7 @@ def test_steps_are_told_as_they_are_done(runs: list[Run]) -> None:
     steps: list[str] = []
     render_report(runs[:1], advance=steps.append)
     assert len(steps) == report_steps(runs[:1])
-    assert steps[0] == "metrics and charts of lab/steady-7b"
+    assert steps[:2] == ["metrics of lab/steady-7b", "charts of lab/steady-7b"]
 
 
 def test_other_peoples_text_is_shown_and_not_markup(runs: list[Run]) -> None:
@@ -198,7 +195,65 @@ class TestOneModel:
         assert "data:image/webp" not in page
 
 
+def test_models_stand_from_the_most_robust_to_the_least_with_their_groups(runs: list[Run]) -> None:
+    page = render_report(runs[::-1])
+    headline = page[page.index('id="headline"') : page.index('id="findings"')]
+    rows = re.findall(r'<tr><th scope="row" class="name">(.*?)</th><td class="group">(.*?)</td>', headline)
+    assert [name.replace("<wbr>", "") for name, _ in rows] == [run.name for run in runs]
+    # Each is steadier than the next by far.
+    assert [letters for _, letters in rows] == ["a", "b", "c"]
+    assert "By ras_tempered, 3 of the 3 pairs of models can be told apart" in page
+
+
+def test_two_models_that_cannot_be_told_apart_share_a_letter(runs: list[Run]) -> None:
+    twin = replace(runs[0], name="lab/twin", metadata=replace(runs[0].metadata, model="lab/twin"))
+    page = render_report([runs[0], twin])
+    assert "By ras_tempered, the two models cannot be told apart" in page
+    assert page.count('<td class="group">a</td>') == 2
+
+
+def test_ras_has_one_scale_of_colours_over_all_models(runs: list[Run], analyses: list[RunAnalysis]) -> None:
+    page = render_report(runs)
+    figures = [each for each in page.split("<figure")[1:] if "<h4>RAS</h4>" in each or "RAS by corruption" in each]
+    assert len(figures) == 1 + len(runs)
+    reach = max(float(np.abs(each.cells["ras"].estimate).max()) for each in analyses)
+    colours: dict[str, set[str]] = {}
+    for figure in figures:
+        assert f">{number(-reach, 2)}</text>" in figure
+        drawing = figure[figure.index("<svg") : figure.index("</svg>") + 6]
+        cells = re.findall(r"fill: var\(--(diverging-\d+)-text\)[^>]*>([^<]+)</text>", drawing)
+        assert len(cells) >= 19 * len(runs)
+        for colour, written in cells:
+            colours.setdefault(written, set()).add(colour)
+    # Two numbers that are written alike can lie on both sides of a step, and never further.
+    for of_number in colours.values():
+        steps = [int(colour.rpartition("-")[2]) for colour in of_number]
+        assert max(steps) - min(steps) <= 1
+
+
+def test_good_and_bad_patterns_have_different_colours(analyses: list[RunAnalysis]) -> None:
+    (chart,) = [each for each in charts_of_model(analyses[2], "m").parts if each.title == "Pattern rates"]
+    texts = re.findall(r"fill: var\(--diverging-(\d+)-text\)[^>]*>([^<]+)</text>", chart.drawing)
+    middle = DIVERGING_STEPS // 2
+    for place, (step, _) in enumerate(texts):
+        is_good = list(PATTERNS)[place % len(PATTERNS)] == "corrected"
+        assert int(step) >= middle if is_good else int(step) <= middle
+
+
 class TestManyModels:
+    def test_they_are_rows_of_dots_and_not_paragraphs(self, runs: list[Run]) -> None:
+        many = [
+            replace(run, name=f"{run.name}-{copy}", metadata=replace(run.metadata, model=f"{run.name}-{copy}"))
+            for copy in range(2)
+            for run in runs[:2]
+        ]
+        page = render_report(many)
+        assert "How robust is it?" not in page
+        for title in ("Accuracy of the models", "RAS of the models", "Answers that change", "Confidence that misleads"):
+            assert page.count(f"<h4>{title}</h4>") == 1
+        assert '<details class="model" open>' not in page
+        assert page.count('<details class="model">') == 4
+
     def test_curves_begin_with_clean_pictures(self, analyses: list[RunAnalysis]) -> None:
         ras, accuracy = curves(analyses, "m")
         assert ras.columns[:3] == accuracy.columns[:3] == ("model", "clean", "severity 1")
@@ -284,7 +339,8 @@ def test_a_report_on_generated_letters_shows_what_predictions_define() -> None:
     page = render_report(
         runs, lambda sample, _: ShownSample("Which?", [options[n] for n in range(count[sample])], picture, picture)
     )
-    row = page[page.index("<tbody>") : page.index("</tbody>")]
+    headline = page[page.index('id="headline"') :]
+    row = headline[headline.index("<tbody>") : headline.index("</tbody>")]
     # RAS, its parts, its tempered form with the temperature, and both calibration errors.
     assert row.count("not defined") == 2 * 7
     assert row.count('class="value"') == 2 * 3

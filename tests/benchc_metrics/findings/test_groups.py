@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchc_metrics.leaderboard.groups import group_letters
+from benchc_metrics.findings.groups import group_letters
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,53 @@ Graphical Statistics 13, 2004 (insert and absorb).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from itertools import combinations
 from string import ascii_lowercase
 
-__all__ = ["group_letters"]
+import numpy as np
+
+from benchc_metrics.metrics.pairs import PairValues
+from benchc_metrics.metrics.registry import EVERY_METRIC
+from benchc_metrics.metrics.sums import MetricSums
+from benchc_metrics.metrics.views import View
+from benchc_metrics.statistics.resampling import holm, paired_comparison
+
+__all__ = ["SIGNIFICANT", "group_letters", "undistinguished_groups"]
+
+SIGNIFICANT = 0.05
+"""The adjusted p-value up to which two models can be told apart."""
+
+
+def undistinguished_groups(
+    runs: Sequence[PairValues], views: Sequence[View], metric: str = "ras_tempered"
+) -> dict[str, list[str]]:
+    """Find the models that cannot be told apart.
+
+    Parameters
+    ----------
+    runs : sequence of PairValues
+        Over the same samples.
+    views : sequence of View
+    metric : str
+
+    Returns
+    -------
+    dict of str to list of str
+        From a view's name to the letters of each run; two runs that share a letter cannot be told apart (paired
+        sign-flip test, Holm-corrected over all pairs of runs in that view, p > 0.05).
+    """
+    sums = MetricSums((EVERY_METRIC[metric],))
+    terms = [sums.stacked_terms(pairs, views) for pairs in runs]
+    values = np.stack([sums.metrics(one.sum(axis=0))[..., 0] for one in terms], axis=1)
+    pairs = list(combinations(range(len(runs)), 2))
+    tests = [paired_comparison(terms[first], terms[second], sums.metrics).p_value[:, 0] for first, second in pairs]
+    adjusted = holm(tests) if tests else np.empty((0, len(views)))
+    groups = {}
+    for place, view in enumerate(views):
+        apart = {pair for pair, p_value in zip(pairs, adjusted[:, place], strict=True) if p_value <= SIGNIFICANT}
+        ranking = sorted(range(len(runs)), key=lambda run: -values[place, run])
+        groups[view.name] = group_letters(ranking, apart)
+    return groups
 
 
 def group_letters(ranking: Sequence[int], apart: Set[tuple[int, int]]) -> list[str]:
