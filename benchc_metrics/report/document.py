@@ -204,8 +204,8 @@ def _difference_in_words(letters: Sequence[str], metric: str) -> str:
     else:
         told = f"{apart} of the {len(pairs)} pairs of models can be told apart"
     return (
-        f"By {metric}, {told} (paired sign-flip tests over samples, Holm-corrected over the pairs, p ≤ 0.05). Models that "
-        "share a letter in the table of headline metrics cannot."
+        f"By {metric}, {told} (paired sign-flip tests over samples, Holm-corrected over the pairs, p ≤ 0.05). Models "
+        "that share a letter in the table of headline metrics cannot."
     )
 
 
