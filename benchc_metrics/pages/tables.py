@@ -51,6 +51,15 @@ WIDEST_LABEL = 24
 LATEX_COLUMN = 234.0
 """Width of a column of a page of two columns, 3.25 inches, in points."""
 
+LATEX_HEIGHT = 510.0
+"""Height of a column, with its caption, in points: a little less than that of `article`."""
+
+LATEX_LINE, LATEX_RULES = 9.6, 36.0
+"""Points of a line in `footnotesize`, and of a tabular's head with its rules."""
+
+LATEX_CAPTION_LINE, LATEX_CAPTION_LETTERS = 12.0, 38
+"""Points of a line of a caption, and letters that have room on it."""
+
 LATEX_GAP = 4.0
 LATEX_LETTER, LATEX_NARROW, LATEX_WIDE = 4.25, 2.5, 6.7
 """Points of a digit, of a narrow letter such as a comma, and of a wide one such as a minus, in `footnotesize`."""
@@ -381,20 +390,65 @@ def _latex_text(text: str) -> str:
 
 
 def _latex_table(table: Table) -> str:
-    """Write a table as wide as a column of a paper: what has no room beside the rest stands below it."""
-    parts = [line for part in _latex_parts(table) for line in (r"  \par\smallskip", *_latex_tabular(part))][1:]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            r"  \footnotesize",
-            f"  \\setlength{{\\tabcolsep}}{{{LATEX_GAP / 2:g}pt}}",
-            f"  \\caption{{{_latex_text(table.title)}}}",
-            *parts,
-            r"\end{table}",
-            "",
-        ]
-    )
+    """Write a table as wide as a column of a paper, and as many floats as it needs to be no longer than one."""
+    floats = _latex_floats(table)
+    written = []
+    for place, parts in enumerate(floats):
+        title = table.title if place == 0 else f"{table.title} (continued)"
+        lines = [line for part in parts for line in (r"  \par\smallskip", *_latex_tabular(part))][1:]
+        written.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    r"  \centering",
+                    r"  \footnotesize",
+                    f"  \\setlength{{\\tabcolsep}}{{{LATEX_GAP / 2:g}pt}}",
+                    f"  \\caption{{{_latex_text(title)}}}",
+                    *lines,
+                    r"\end{table}",
+                    "",
+                ]
+            )
+        )
+    return "\n".join(written)
+
+
+def _latex_floats(table: Table) -> list[list[Table]]:
+    """Share the parts of a table out over floats; what has no room beside the rest stands below it, or in the next."""
+    room = LATEX_HEIGHT - LATEX_CAPTION_LINE * (2 + len(table.title) // LATEX_CAPTION_LETTERS)
+    floats: list[list[Table]] = [[]]
+    left = room
+    for part in _latex_parts(table):
+        for piece in _latex_pieces(part, room):
+            height = _latex_height(piece)
+            if floats[-1] and height > left:
+                floats.append([])
+                left = room
+            floats[-1].append(piece)
+            left -= height
+    return floats
+
+
+def _latex_pieces(part: Table, room: float) -> list[Table]:
+    """Cut a part that is longer than a column between its rows."""
+    pieces: list[list[tuple[Cell, ...]]] = [[]]
+    left = room - LATEX_RULES
+    for row in part.rows:
+        height = _latex_row_height(row)
+        if pieces[-1] and height > left:
+            pieces.append([])
+            left = room - LATEX_RULES
+        pieces[-1].append(row)
+        left -= height
+    return [Table(part.title, part.columns, tuple(rows), part.labels) for rows in pieces]
+
+
+def _latex_height(part: Table) -> float:
+    return LATEX_RULES + sum(map(_latex_row_height, part.rows))
+
+
+def _latex_row_height(row: tuple[Cell, ...]) -> float:
+    return LATEX_LINE * (2 if any(_latex_lines(cell)[1] for cell in row) else 1)
 
 
 def _latex_parts(table: Table) -> list[Table]:

@@ -135,6 +135,18 @@ def points(cell: str) -> float:
     return 0.0 if not plain.strip() else 1.07 * float(TextPath((0, 0), plain, prop=font).get_extents().width)
 
 
+def test_a_long_table_is_cut_into_floats_that_hold_each_row_once():
+    rows = tuple((f"lab/model-{place}", Estimate(-0.123, -0.234, -0.012), 0.5) for place in range(95))
+    text = to_latex([Table("Metrics", (Column("run", "model"), metric_column("ras"), Column("p", "p")), rows, 1)])
+    floats = text.split(r"\begin{table}")[1:]
+    assert len(floats) > 2
+    assert [r"\caption{Metrics}" in each for each in floats] == [True] + [False] * (len(floats) - 1)
+    assert all(r"\caption{Metrics (continued)}" in each for each in floats[1:])
+    assert re.findall(r"model-(\d+)", text) == [str(place) for place in range(95)]
+    # Each row has two lines of 9.5 points; a column of `article` has 550.
+    assert all(9.5 * 2 * each.count("model-") < 550 for each in floats)
+
+
 def test_a_name_in_brackets_begins_no_distance_in_latex():
     text = to_latex([Table("t", (Column("run", "model"), metric_column("ras")), (("[x]", 1.0),), 1)])
     assert r"    {}[x] & $1.0$ \\" in text
