@@ -51,10 +51,13 @@ class Statement:
     effects : tuple of Estimate
         What the sentence claims to be above or below zero; none of the intervals holds zero. Empty for the sentence
         about a model that may ignore the picture.
+    about : str
+        The model that the sentence is about, where there is one such sentence a model.
     """
 
     text: str
     effects: tuple[Estimate, ...]
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -267,6 +270,7 @@ def _erroneous_confidence(analyses: Sequence[RunAnalysis], level: float) -> Iter
             f"{claim.about.name} fails by erroneous confidence: {percent(forward)} of its answers are wrong under "
             f"corruption and no less sure than on the clean picture, {_points(excess)} more than {_EXCHANGED}.",
             (excess,),
+            claim.about.name,
         )
 
 
@@ -277,6 +281,7 @@ def _less_sure(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Statem
             f"{claim.about.name} is less sure of right answers: {percent(forward)} of its answers are right under "
             f"corruption and less sure than on the clean picture, {_points(excess)} more than {_EXCHANGED}.",
             (excess,),
+            claim.about.name,
         )
 
 
@@ -288,6 +293,7 @@ def _destruction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[Stat
                 f"{claim.about.name} loses by destruction: {_moves(claim.about)}. What pairs with a right clean answer "
                 f"add to its RAS differs by {signed(part.value)} {_interval(part)} from what they add {_EXCHANGED}.",
                 (part,),
+                claim.about.name,
             )
 
 
@@ -304,6 +310,7 @@ def _correction(analyses: Sequence[RunAnalysis], level: float) -> Iterator[State
             f"pairs with a wrong clean answer add to its RAS differs by {signed(part.value)} {_interval(part)} from "
             f"what they add {_EXCHANGED}.",
             (part, rise),
+            claim.about.name,
         )
 
 
@@ -356,6 +363,7 @@ def _overconfidence(analyses: Sequence[RunAnalysis], level: float) -> Iterator[S
             f"Under corruption the confidence of {claim.about.name} exceeds its accuracy by {_points(excess)}, "
             f"{_points(growth)} more than on clean images.",
             (excess, growth),
+            claim.about.name,
         )
 
 

@@ -79,7 +79,7 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Paper:
-    """What charts are drawn on that stand in no page.
+    """Paper: figures that are drawn for a file of their own instead of a page.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ _PAPER: ContextVar[Paper | None] = ContextVar("paper", default=None)
 
 @contextmanager
 def on_paper(width: float) -> Iterator[Paper]:
-    """Within it, charts take the light colours themselves and a width, and their figures are kept.
+    """Draw charts for paper while this is open: in light colours, of this width; their figures are kept.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def width_of(usual: float) -> float:
 
 
 def colour(name: str) -> str:
-    """Return what matplotlib is given for one of `COLOURS`.
+    """Return the colour that matplotlib draws with, for one of `COLOURS`.
 
     On a page it is a stand-in, and `svg` puts the CSS variable in its place; on paper it is the light colour.
 
@@ -159,7 +159,7 @@ def colour(name: str) -> str:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Within it, figures have the report's style; whatever style the caller has set for matplotlib is left alone."""
+    """Draw figures in the report's style while this is open; the caller's own settings of matplotlib come back."""
     ink, muted, line = colour("ink"), colour("muted"), colour("line")
     colours = {
         "text.color": ink,

@@ -18,7 +18,7 @@ _POINTS_PER_INCH = 72
 
 
 def check_ending(ending: str) -> None:
-    """Refuse a file's ending that names no kind of figure.
+    """Check that figures can be written to files with this ending.
 
     Raises
     ------
@@ -26,7 +26,9 @@ def check_ending(ending: str) -> None:
         If it is none of `ENDINGS`.
     """
     if ending not in ENDINGS:
-        raise ValueError(f"{quoted(ending)} is no ending of a figure: name a file that ends with {', '.join(ENDINGS)}")
+        raise ValueError(
+            f"a figure cannot be written as {quoted(ending)}: name a file that ends with {', '.join(ENDINGS)}"
+        )
 
 
 def written(figure: Figure, ending: str, scale: float, caption: str) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, FAMILIES
 from benchc_metrics.findings.analysis import CELL_METRICS, FloorAnalysis, RunAnalysis
+from benchc_metrics.findings.sentences import Finding
 from benchc_metrics.metrics.registry import EVERY_METRIC
 from benchc_metrics.pages.charts import (
     Chart,
@@ -27,10 +28,12 @@ from benchc_metrics.statistics.floor import FLOOR_METRICS
 from benchc_metrics.wording import MISSING, joined, number, percent, with_interval
 
 __all__ = [
+    "IN_WORDS",
     "OVERLAID",
     "PATTERNS",
     "ModelCharts",
     "charts_of_all",
+    "charts_of_findings",
     "charts_of_model",
     "curves",
     "ras_scale",
@@ -52,6 +55,9 @@ GOOD_PATTERNS = ("corrected",)
 
 OVERLAID = 6
 """Up to so many models share one chart of curves; with more, each has its own, before the others in grey."""
+
+IN_WORDS = 3
+"""Up to so many models are described in sentences; of more, rows of dots say the same."""
 
 _ACCURACY = ("acc_corrupted", "Accuracy")
 _SAME_COLOURS = "The colours mean the same for all models."
@@ -177,6 +183,37 @@ def standings(analyses: Sequence[RunAnalysis], prefix: str = "standings") -> lis
         for shown in ({key: label for key, label in metrics.items() if _is_defined(key, analyses)},)
         if shown
     ]
+
+
+def charts_of_findings(findings: Sequence[Finding], prefix: str = "finding") -> dict[str, Chart]:
+    """Draw what is said of many models as rows of dots.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+    prefix : str
+        Begins the names of the charts on their page.
+
+    Returns
+    -------
+    dict of str to Chart
+        By the titles of the findings with more than `IN_WORDS` sentences, each about another model: the first effect
+        that each sentence claims.
+    """
+    charts = {}
+    for place, finding in enumerate(findings):
+        about = [statement.about for statement in finding.statements]
+        if len(about) > IN_WORDS and all(about):
+            charts[finding.title] = interval_rows(
+                f"{prefix}-{place}",
+                f"{finding.title}: models",
+                short_names(about),
+                [("effect", [statement.effects[0] for statement in finding.statements])],
+                "The effect that each sentence below claims, with its 95 % interval.",
+                "effect",
+                row_title="model",
+            )
+    return charts
 
 
 def _is_defined(metric: str, analyses: Sequence[RunAnalysis]) -> bool:

@@ -30,10 +30,12 @@ from benchc_metrics.metrics.views import whole_run
 from benchc_metrics.pages.charts import Scale
 from benchc_metrics.pages.page import render_page
 from benchc_metrics.report.charts import (
+    IN_WORDS,
     OVERLAID,
     PATTERNS,
     ModelCharts,
     charts_of_all,
+    charts_of_findings,
     charts_of_model,
     curves,
     ras_scale,
@@ -46,10 +48,7 @@ from benchc_metrics.runs import Run
 from benchc_metrics.statistics.resampling import RESAMPLES
 from benchc_metrics.wording import joined
 
-__all__ = ["IN_WORDS", "OPENED", "render_report", "report_steps"]
-
-IN_WORDS = 3
-"""Up to so many models are described in words; the rows of dots say the same of more."""
+__all__ = ["OPENED", "render_report", "report_steps"]
 
 OPENED = 3
 """Up to so many models have their charts unfolded."""
@@ -156,6 +155,7 @@ def render_report(
         ranked_by=_ranked_by(analyses),
         are_open=len(analyses) <= OPENED,
         findings=findings,
+        finding_charts=charts_of_findings(findings),
         mild=joined([str(severity) for severity in MILD]),
         overview=overview,
         models=models,

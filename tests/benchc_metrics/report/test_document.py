@@ -16,13 +16,22 @@ from run_folders import made_run, with_control, without_distributions
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, Condition
 from benchc_metrics.findings.analysis import RunAnalysis, analyse
+from benchc_metrics.findings.sentences import Finding, Statement
 from benchc_metrics.metrics.ras import READINGS
 from benchc_metrics.metrics.registry import headline_metrics
 from benchc_metrics.pages.palette import DIVERGING_STEPS
-from benchc_metrics.report.charts import PATTERNS, charts_of_all, charts_of_model, curves, short_names
+from benchc_metrics.report.charts import (
+    PATTERNS,
+    charts_of_all,
+    charts_of_findings,
+    charts_of_model,
+    curves,
+    short_names,
+)
 from benchc_metrics.report.document import render_report, report_steps
 from benchc_metrics.report.gallery import ShownSample, ShowSample
 from benchc_metrics.runs import Run
+from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.wording import number, with_interval
 
 HOSTILE = "</script><script>alert('run')</script><img src=x onerror=alert(1)> & \"quoted\" <b>bold</b>"
@@ -55,6 +64,7 @@ def outline(page: str) -> Outline:
 def test_the_ranks_under_each_reading_are_a_table(page: str) -> None:
     table = page[page.index('id="rankings"') :].partition("</table>")[0]
     heads = [f">{metric} {reading}<" for metric in ("ras_tempered", "ras") for reading in READINGS]
+    table = table.replace("<wbr>", "")
     places = [table.index(head) for head in heads]
     assert places == sorted(places)
     own, *_ = re.findall(r"Kendall.s τ</th><td>(.*?)</td>", table)
@@ -241,6 +251,23 @@ def test_good_and_bad_patterns_have_different_colours(analyses: list[RunAnalysis
 
 
 class TestManyModels:
+    def test_what_is_said_of_each_model_is_drawn_and_the_sentences_are_folded(self) -> None:
+        effects = [Estimate(0.1 * place, 0.1 * place - 0.05, 0.1 * place + 0.05) for place in range(1, 6)]
+        said = tuple(Statement(f"lab/{place} fails.", (each,), f"lab/{place}") for place, each in enumerate(effects))
+        many, few = Finding("Fails", "worse", said), Finding("Gains", "better", said[:3])
+        of_nobody = Finding("Hard", "worse", tuple(replace(each, about="") for each in said))
+        charts = charts_of_findings([many, few, of_nobody])
+        assert list(charts) == ["Fails"]
+        assert [list(row) for row in charts["Fails"].rows] == [
+            [str(place), with_interval(each)] for place, each in enumerate(effects)
+        ]
+
+    def test_sentences_of_one_model_each_name_it(self) -> None:
+        runs = [made_run(200, seed=5, noise=0.9 + 0.1 * place, model=f"lab/{place}") for place in range(4)]
+        page = render_report(runs)
+        assert re.search(r"<h4>[^<]+: models</h4>", page)
+        assert "<summary>4 sentences</summary>" in page
+
     def test_they_are_rows_of_dots_and_not_paragraphs(self, runs: list[Run]) -> None:
         many = [
             replace(run, name=f"{run.name}-{copy}", metadata=replace(run.metadata, model=f"{run.name}-{copy}"))

@@ -108,7 +108,11 @@ def test_what_cannot_be_drawn_is_refused(
 ) -> None:
     letters = str(write_run(without_distributions(made_run(16, seed=8, corruptions=CORRUPTIONS)), tmp_path / "letters"))
     for words, ending, told in (
-        (["curves", *folders], ".gif", "'.gif' is no ending of a figure: name a file that ends with .pdf, .svg, .png"),
+        (
+            ["curves", *folders],
+            ".gif",
+            "a figure cannot be written as '.gif': name a file that ends with .pdf, .svg, .png",
+        ),
         (["decomposition", *folders], ".pdf", "a figure of decomposition shows one run: name one of the 2"),
         (["ranks", folders[0]], ".pdf", "ranks compare models: name two runs or more"),
         (["reliability", letters], ".pdf", "reliability needs probabilities"),
