@@ -42,7 +42,7 @@ from benchc_metrics.report.charts import (
     standings,
 )
 from benchc_metrics.report.gallery import Card, ShowSample, candidates, show_card
-from benchc_metrics.report.notes import facts_of, notes_of_runs, notes_on_analyses
+from benchc_metrics.report.notes import cautions_of_runs, facts_of, notes_of_runs, notes_on_analyses
 from benchc_metrics.report.tables import floor_metrics, floor_rows, headline_columns
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.resampling import RESAMPLES
@@ -121,7 +121,6 @@ def render_report(
     winners, findings = contest.winners(), find_all(analyses, contest)
     letters = _letters(analyses)
     advance("differences and findings")
-    cautions = [(run.name, caution) for run in runs for caution in run.cautions]
     overview = charts_of_all(analyses)
     floors = {analysis.name: analysis.floor for analysis in analyses}
     advance("charts of all models")
@@ -134,7 +133,7 @@ def render_report(
         runs=runs,
         facts=facts_of(runs),
         is_demonstration=any(run.metadata.demonstration for run in runs),
-        cautions=cautions,
+        cautions=cautions_of_runs(runs),
         reading=reading,
         formula=READINGS[reading],
         has_probabilities=runs[0].has_distributions,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from matplotlib.text import Text
+
 from benchc_metrics.findings.analysis import RunAnalysis, analyse, check_all_comparable
 from benchc_metrics.findings.rankings import rankings
 from benchc_metrics.metrics.ras import DEFAULT_READING, RAS_VERSION, Reading
@@ -29,7 +31,6 @@ COLUMN_WIDTH = 3.25
 SMALLEST_LETTERS = 5.5
 """In points; smaller letters are hard to read on paper."""
 
-_LETTERS = 10.0
 _PIXELS_PER_POINT = 1.5
 """So many of a chart's pixels make one point on paper: its letters of 10 and 11 pixels have about 7 points then."""
 
@@ -122,7 +123,8 @@ def figure_of(
     is_ras = kind in ("decomposition", "ranks") or (kind != "reliability" and metric == "ras")
     caption = _caption(chart, runs, reading if is_ras and kind != "ranks" else None, notes)
     cautions = tuple(f"CAUTION ({each.name}): {run.name}: {each.sentence}" for run in runs for each in run.cautions)
-    return PaperFigure(written(figure, ending, scale, caption), caption, cautions, _LETTERS * scale)
+    letters = min(float(text.get_fontsize()) for text in figure.findobj(Text) if text.get_text())
+    return PaperFigure(written(figure, ending, scale, caption), caption, cautions, letters * scale)
 
 
 def _check_number(kind: Kind, runs: int) -> None:

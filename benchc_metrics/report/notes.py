@@ -10,7 +10,7 @@ from benchc_metrics.findings.designs import note_on_design, note_on_designs
 from benchc_metrics.runs import Run
 from benchc_metrics.wording import joined
 
-__all__ = ["facts_of", "notes_of_runs", "notes_on_analyses"]
+__all__ = ["cautions_of_runs", "facts_of", "notes_of_runs", "notes_on_analyses"]
 
 
 def facts_of(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -48,6 +48,15 @@ def notes_of_runs(runs: Sequence[Run]) -> list[str]:
     return [
         f"{'All models' if len(names) == len(runs) > 1 else joined(names)}: {note}" for note, names in whose.items()
     ]
+
+
+def cautions_of_runs(runs: Sequence[Run]) -> list[tuple[str, str, str]]:
+    """Say why a reader should doubt runs: the caution's name, whose it is and its sentence, each sentence once."""
+    whose: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        for caution in run.cautions:
+            whose.setdefault((caution.name, caution.sentence), []).append(run.name)
+    return [(name, joined(names), sentence) for (name, sentence), names in whose.items()]
 
 
 def notes_on_analyses(analyses: Sequence[RunAnalysis]) -> Iterator[str]:

@@ -26,6 +26,9 @@ _SLANT = 40.0
 _LONGEST_HEAD = 40
 _LONGEST_ROW = 24
 _LEGEND_HEIGHT = 24.0
+_UPRIGHT_LETTER = 5.7
+"""Height of a letter of a group's name."""
+
 _STEP_WIDTH = 9.0
 
 
@@ -204,8 +207,8 @@ def draw_groups(axes: Axes, groups: Sequence[tuple[str, int]], right: float, lab
             axes.plot(
                 (left - label, right), (edge, edge), color=colour("muted"), linewidth=0.6, alpha=0.6, clip_on=False
             )
-        # A name that stands upright has the height of its rows.
-        shown = shortened(name, max(3, int(rows * ROW_HEIGHT / LETTER_WIDTH)))
+        # A name that stands upright has the height of its rows; where that is too little it is left out.
+        shown = name if _UPRIGHT_LETTER * len(name) <= rows * ROW_HEIGHT else ""
         axes.text(
             left - 0.95 * label, edge + rows / 2, shown, rotation=90, ha="center", va="center", fontsize=9.5,
             color=colour("muted"),

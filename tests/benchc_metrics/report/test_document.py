@@ -215,6 +215,15 @@ def test_models_stand_from_the_most_robust_to_the_least_with_their_groups(runs: 
     assert "By ras_tempered, 3 of the 3 pairs of models can be told apart" in page
 
 
+def test_a_caution_about_several_models_stands_once_and_names_them(runs: list[Run]) -> None:
+    assert all(run.cautions for run in runs)
+    page = render_report(runs[:2])
+    sentence = runs[0].cautions[0].sentence
+    assert runs[1].cautions[0].sentence == sentence
+    assert page.count(sentence) == 1
+    assert f"{runs[0].name} and {runs[1].name}: {sentence}" in page
+
+
 def test_two_models_that_cannot_be_told_apart_share_a_letter(runs: list[Run]) -> None:
     twin = replace(runs[0], name="lab/twin", metadata=replace(runs[0].metadata, model="lab/twin"))
     page = render_report([runs[0], twin])

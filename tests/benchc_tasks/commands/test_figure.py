@@ -100,7 +100,7 @@ def test_metric_and_answers_choose_the_chart(folders: list[str], tmp_path: Path)
 
 def test_small_letters_are_told(tmp_path: Path, folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     drawn(["heat-map", folders[0], "--width", "2"], tmp_path / "figure.svg")
-    assert "its smallest letters have 3.9 points: take a larger --width" in capsys.readouterr().err
+    assert "its smallest letters have 4.6 points: take a larger --width" in capsys.readouterr().err
 
 
 def test_what_cannot_be_drawn_is_refused(
