@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from benchc_metrics.benchmark import LETTERS
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.corruptions import corrupt
 from benchc_tasks.datasets import decode_image, load_dataset
+from benchc_tasks.models.costs import Limits, Prices, StoppedError
 from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
 from benchc_tasks.models.generation.served import ServedGenerator
-from benchc_tasks.models.questions import ChoiceScorer, EngineError, Question
+from benchc_tasks.models.pipeline import score_ahead, within_limits
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question
 from benchc_tasks.models.served.backend import load_served_backend
 from benchc_tasks.models.served.reading import Reading, ServedChat
 from benchc_tasks.models.served.requests import ServedModel
@@ -141,6 +144,56 @@ def test_the_fingerprint_names_the_engine_and_stays_the_same(served: Callable[..
     assert '"system": "vllm-' in first
     assert served(num_concurrent=3).fingerprint == first
     assert served(exact=False).fingerprint != first
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An inquiry whose picture is there already."""
+
+    asked: Question
+
+    @property
+    def sample(self) -> str:
+        return self.asked.name.split()[0]
+
+    def question(self) -> Question:
+        return self.asked
+
+
+def test_limits_hold_by_the_tokens_that_the_server_counts_and_the_run_goes_on(
+    served: Callable[..., ServedChoiceScorer], questions: list[Question], expected: list[np.ndarray]
+) -> None:
+    scorer = served(num_concurrent=4)
+    here = BenchCModel(batch_size=1, dtype="float32", device="cpu")._scorer
+    assert here is not None
+    inquiries = [Rendered(question) for question in questions[:60]]
+    tokens = [here.prepare([each.asked]).inputs["input_ids"].shape[1] for each in inquiries]
+    assert len(set(tokens)) > 1
+    prices = Prices(2.0, 6.0)
+    found: list[Outcome] = []
+
+    def ask(limits: Limits) -> None:
+        def ahead(some: Sequence[Rendered]) -> Generator[list[tuple[Rendered, Outcome]], None, None]:
+            return score_ahead(some, scorer, threads=1, look_ahead=2)
+
+        for batch in within_limits(limits, inquiries[len(found) :], scorer, ahead, made=len(found)):
+            found.extend(outcome for _, outcome in batch)
+
+    budget = prices.of(sum(tokens[:30]), 30)
+    with pytest.raises(StoppedError, match=rf"^stopped by budget={budget:g} after "):
+        ask(Limits(budget=budget, prices=prices))
+    paid = len(found)
+    assert 20 <= paid <= 30
+    assert (scorer.usage.passes, scorer.usage.read, scorer.usage.written) == (paid, sum(tokens[:paid]), paid)
+    assert prices.spent(scorer.usage) <= budget
+    with pytest.raises(StoppedError, match=r"^stopped by max_passes=50 after 50 forward passes"):
+        ask(Limits(max_passes=50, prices=prices))
+    assert len(found) == 50
+    ask(Limits())
+    assert scorer.usage.read == sum(tokens)
+    for scores, there in zip(found, expected, strict=False):
+        assert isinstance(scores, list)
+        assert probabilities(scores) == pytest.approx(there, abs=1e-4)
 
 
 @pytest.mark.parametrize("takes_n", [True, False])
