@@ -8,8 +8,6 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-import numpy as np
-
 from benchc_metrics.benchmark import CONTROL_CHANGES
 from benchc_metrics.findings.analysis import (
     DETAIL_RESAMPLES,
@@ -46,7 +44,7 @@ from benchc_metrics.report.notes import cautions_of_runs, facts_of, notes_of_run
 from benchc_metrics.report.tables import floor_metrics, floor_rows, headline_columns
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.resampling import RESAMPLES
-from benchc_metrics.wording import joined
+from benchc_metrics.wording import MISSING, joined
 
 __all__ = ["OPENED", "render_report", "report_steps"]
 
@@ -177,25 +175,30 @@ def _ranked_by(analyses: Sequence[RunAnalysis]) -> str:
 
 
 def _by_robustness(analyses: Sequence[RunAnalysis]) -> list[int]:
-    """Return the places of the analyses from the most robust to the least; those without a number come last."""
-    metric = _ranked_by(analyses)
-    values = [each.headline(metric).value for each in analyses]
-    return sorted(range(len(analyses)), key=lambda place: (np.isnan(values[place]), -values[place]))
+    """Return the places of the analyses from the most robust to the least; those that have no rank come last."""
+    ranked = Contest(analyses).ranking(_ranked_by(analyses))
+    return [*ranked, *(place for place in range(len(analyses)) if place not in ranked)]
 
 
 def _letters(analyses: Sequence[RunAnalysis]) -> list[str]:
-    """Name the groups of models that cannot be told apart; empty for one model, or where conditions differ."""
-    if len(analyses) < 2 or note_on_designs([each.run for each in analyses]):
+    """Name the groups of models that cannot be told apart, with a dash for a model that has no rank.
+
+    Empty where fewer than two have a rank, or where their conditions differ.
+    """
+    ranked = Contest(analyses).ranking(_ranked_by(analyses))
+    if len(ranked) < 2 or note_on_designs([each.run for each in analyses]):
         return []
     view = whole_run(analyses[0].run)
-    return undistinguished_groups([each.pairs for each in analyses], [view], _ranked_by(analyses))[view.name]
+    of_ranked = undistinguished_groups([analyses[place].pairs for place in ranked], [view], _ranked_by(analyses))
+    letters = dict(zip(ranked, of_ranked[view.name], strict=True))
+    return [letters.get(place, MISSING) for place in range(len(analyses))]
 
 
 def _difference_in_words(letters: Sequence[str], metric: str) -> str:
     """Say how many pairs of models can be told apart; empty where that was not asked."""
     if not letters:
         return ""
-    pairs = list(combinations(letters, 2))
+    pairs = list(combinations([each for each in letters if each != MISSING], 2))
     # Two groups share a letter where their names do; a letter may be followed by a number.
     apart = sum(not _names(first) & _names(second) for first, second in pairs)
     if len(pairs) == 1:

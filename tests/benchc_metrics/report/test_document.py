@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from planted_runs import ignoring
 from run_folders import made_run, with_control, without_distributions
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, Condition
@@ -32,7 +33,7 @@ from benchc_metrics.report.document import render_report, report_steps
 from benchc_metrics.report.gallery import ShownSample, ShowSample
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import Estimate
-from benchc_metrics.wording import number, with_interval
+from benchc_metrics.wording import MISSING, number, with_interval
 
 HOSTILE = "</script><script>alert('run')</script><img src=x onerror=alert(1)> & \"quoted\" <b>bold</b>"
 
@@ -213,6 +214,15 @@ def test_models_stand_from_the_most_robust_to_the_least_with_their_groups(runs: 
     # Each is steadier than the next by far.
     assert [letters for _, letters in rows] == ["a", "b", "c"]
     assert "By ras_tempered, 3 of the 3 pairs of models can be told apart" in page
+
+
+def test_a_model_that_ignores_the_picture_comes_last_and_has_no_group(runs: list[Run]) -> None:
+    blind = ignoring(replace(runs[0], name="lab/blind", metadata=replace(runs[0].metadata, model="lab/blind")))
+    page = render_report([blind, *runs[:2]])
+    headline = page[page.index('id="headline"') : page.index('id="findings"')]
+    letters = re.findall(r'<td class="group">(.*?)</td>', headline)
+    assert letters == ["a", "b", MISSING]
+    assert headline.index("blind") > headline.index("middling")
 
 
 def test_a_caution_about_several_models_stands_once_and_names_them(runs: list[Run]) -> None:
