@@ -38,7 +38,7 @@ from benchc_metrics.messages import quoted
 from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, NOT_DEFINED, Metric, headline_metrics
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
-from benchc_metrics.report.charts import charts_of_all, charts_of_model, curves
+from benchc_metrics.report.charts import charts_of_all, charts_of_model, curves, ras_scale
 from benchc_metrics.report.tables import floor_metrics, floor_rows
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
@@ -632,6 +632,6 @@ def _model_page(entry: Entry, alike: Sequence[Entry], shared: Mapping[str, Any])
         changes=CONTROL_CHANGES,
         mild=joined([str(severity) for severity in MILD]),
         findings=find_all([analysis], Contest([analysis])),
-        charts=charts_of_model(analysis, "model"),
+        charts=charts_of_model(analysis, "model", ras_scale([one.analysis for one in alike])),
         curves=curves([one.analysis for one in alike], "model", highlighted=place),
     )
