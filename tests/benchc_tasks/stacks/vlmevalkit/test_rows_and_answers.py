@@ -16,7 +16,7 @@ from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.stacks.common import AnsweringModel
 from benchc_tasks.stacks.prompting import task_prompt
 from benchc_tasks.stacks.vlmevalkit.answers import read_answer, read_text, write_answer
-from benchc_tasks.stacks.vlmevalkit.names import datasets_of
+from benchc_tasks.stacks.vlmevalkit.names import DATASET_NAMES, datasets_of
 from benchc_tasks.stacks.vlmevalkit.results import Results, records_of
 from benchc_tasks.stacks.vlmevalkit.rows import rows_of, table_of, write_picture
 
@@ -63,6 +63,12 @@ def test_names_stand_for_datasets():
     assert tasks == ["benchc-lite", "benchc-control", "benchc_fog"]
     with pytest.raises(ValueError, match=r"'BenchC_fogg' is none of benchc's datasets.*BenchC_fog"):
         datasets_of(["BenchC_fogg"])
+
+
+@pytest.mark.parametrize("part", ["mmbench", "ccbench", "circular", "mmcr", "crpe", "ocrvqa", "mm_niah", "qspatial"])
+def test_no_name_is_one_that_vlmevalkit_treats_in_a_way_of_its_own(part):
+    """Such datasets are evaluated under rotations of the options, or share a folder of pictures."""
+    assert not [name for name in DATASET_NAMES if part in name.lower()]
 
 
 @pytest.mark.parametrize(("name", "conditions"), [("lite", 1 + 19), ("control", 1 + 5), ("fog", 1 + 5)])
