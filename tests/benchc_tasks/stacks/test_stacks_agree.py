@@ -105,8 +105,11 @@ def runs(folder: Path) -> Iterator[dict[str, Callable[[], Path]]]:
                 said = waiting[stack]()
                 found = folder / stack / "runs"
                 assert found.is_dir(), said[-3000:]
-                # The other stacks name a folder after the model.
-                return found if stack == "inspect_ai" else next(path for path in found.iterdir() if path.is_dir())
+                if stack == "inspect_ai":
+                    return found
+                # The others name a folder after the model; VLMEvalKit puts its logs beside it.
+                (of_model,) = (path for path in found.iterdir() if path.is_dir() and path.name != "logs")
+                return of_model
 
             return wait
 
