@@ -291,6 +291,7 @@ def _raise_plasma(wobbles: NDArray[np.float32], decay: float) -> None:
     """Turn the wobbles, in place, into a plasma fractal, by the diamond-square method on a torus."""
     quarter = np.float32(0.25)
     side = wobbles.shape[0]
+    last = side - 1  # as a mask it is the remainder, for the side is a power of two
     wobbles[0, 0] = 0
     step = side
     height = 100.0
@@ -298,17 +299,17 @@ def _raise_plasma(wobbles: NDArray[np.float32], decay: float) -> None:
         half = step // 2
         scale = np.float32(height * height)
         for y in range(0, side, step):
-            below = (y + step) % side
+            below = (y + step) & last
             for x in range(0, side, step):
-                right = (x + step) % side
+                right = (x + step) & last
                 corners = (wobbles[y, x] + wobbles[below, x]) + (wobbles[y, right] + wobbles[below, right])
                 wobbles[y + half, x + half] = corners * quarter + scale * wobbles[y + half, x + half]
         for y in range(0, side, step):
-            below = (y + step) % side
-            above = (y + side - half) % side
+            below = (y + step) & last
+            above = (y + side - half) & last
             for x in range(0, side, step):
-                right = (x + step) % side
-                before = (x + side - half) % side
+                right = (x + step) & last
+                before = (x + side - half) & last
                 centre = wobbles[y + half, x + half]
                 top = (centre + wobbles[above, x + half]) + (wobbles[y, x] + wobbles[y, right])
                 side_mean = (centre + wobbles[y + half, before]) + (wobbles[y, x] + wobbles[below, x])
