@@ -10,6 +10,7 @@
     prompt: "{question}..."        # the prompt of the tasks by default
     ras_reading: brier             # how RAS reads calibration alignment; brier by default
     address: https://...           # where submissions are handed in
+    install: benchc==0.1.0         # what pip installs for it; the version that makes the site by default
 
 Only `schema` and the dataset's `id` and `fingerprint` must be there.
 """
@@ -57,6 +58,8 @@ class LeaderboardConfiguration(Strict):
         Of RAS; submissions of another reading are not shown.
     address : str or None
         Where submissions are handed in.
+    install : str or None
+        What `pip install` is given by those who submit.
     """
 
     schema_version: Literal["benchc.leaderboard/1"] = Field(alias="schema")
@@ -66,6 +69,7 @@ class LeaderboardConfiguration(Strict):
     prompt: Text | None = None
     ras_reading: Reading = DEFAULT_READING
     address: Url | None = None
+    install: Name | None = None
 
 
 def read_configuration(file: str | PathLike[str]) -> LeaderboardConfiguration:

@@ -6,6 +6,7 @@ The same submissions, in any order, give the same files.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +36,7 @@ from benchc_metrics.leaderboard.schema import (
     parse_size,
 )
 from benchc_metrics.messages import quoted
+from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, NOT_DEFINED, Metric, headline_metrics
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
@@ -89,6 +91,8 @@ class SiteFacts:
         Where submissions are handed in.
     ras : RasFacts
         How RAS is defined in all its submissions that have it.
+    install : str
+        What `pip install` is given by those who submit.
     """
 
     fingerprint: str
@@ -99,6 +103,19 @@ class SiteFacts:
     revision: str | None = None
     address: str | None = None
     ras: RasFacts = STANDARD_RAS
+    install: str = "benchc"
+
+    @property
+    def submit_options(self) -> str:
+        """The options of `benchc submit` that all submissions of the site need."""
+        revision = f" --dataset-revision {self.revision}" if self.revision else ""
+        reading = "" if self.ras.reading == DEFAULT_READING else f" --ras-reading {self.ras.reading}"
+        return f"--dataset-id {self.dataset or 'ORG/DATASET'}{revision}{reading}"
+
+    @property
+    def install_argument(self) -> str:
+        """`install` as a shell takes it."""
+        return shlex.quote(self.install)
 
     @property
     def demonstration(self) -> bool:

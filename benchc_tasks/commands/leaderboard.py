@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,7 @@ def site_facts(accepted: Accepted, submissions: Sequence[Submission]) -> SiteFac
         dataset=dataset,
         revision=revision,
         address=configuration.address if configuration else None,
+        install=(configuration.install if configuration else None) or f"benchc=={version('benchc')}",
         ras=RasFacts.read_as(configuration.ras_reading if configuration else only),
     )
 

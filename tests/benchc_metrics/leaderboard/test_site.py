@@ -284,7 +284,6 @@ def test_the_page_on_submitting_names_dataset_prompt_and_commands(pages: dict[st
     for needed in (
         "benchc submit",
         "benchc verify",
-        "benchc leaderboard",
         "lab/bench-c@0123abc",
         "f1" * 32,
         "{question}\nA. {option}",

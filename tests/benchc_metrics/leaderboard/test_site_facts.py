@@ -118,7 +118,7 @@ def test_a_model_that_ignores_the_picture_is_not_ranked(site: dict[str, str]) ->
     place = [name for name in re.findall(r">([a-z_]+)</button>", index)].index("ras_tempered") - 2
     of_all = data["all/all"]["metrics"]
     assert of_all[3][place][0] > of_all[0][place][0], "it would be the first by the metric that ranks"
-    assert re.findall(r'<p class="note caution">(.*?)</p>', index) == [
+    assert re.findall(r'<p class="note caution"><strong>Not ranked.</strong> (.*?)</p>', index) == [
         "lab/blind ignores the picture: corruption moves its answers no more than noise.",
         "lab/dim cannot be told from a model that ignores the picture, and is not ranked: corruption moves few of its "
         "log-likelihoods by more than noise.",

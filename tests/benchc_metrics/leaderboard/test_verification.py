@@ -356,7 +356,7 @@ def test_answers_of_another_schema_are_refused(submission):
     edit_answers(submission, lambda rows: None, schema=SAMPLES_SCHEMA.with_metadata({"schema": "benchc.answers/9"}))
     assert texts(submission) == ["samples.parquet: it does not say that it is benchc.answers/4"]
     edit_answers(submission, lambda rows: None, schema=SAMPLES_SCHEMA.remove(1))
-    assert texts(submission) == ["samples.parquet: its columns are not those of benchc.answers/3"]
+    assert texts(submission) == ["samples.parquet: its columns are not those of benchc.answers/4"]
 
 
 def test_what_is_no_parquet_is_refused(submission):
