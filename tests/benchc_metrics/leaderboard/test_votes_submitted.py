@@ -174,7 +174,10 @@ def test_changed_votes_are_caught(pristine: Path, tmp_path: Path, name: str) -> 
     [
         (lambda record: record["metrics"]["ras_votes"].update(value=0.0), "ras_votes is 0.0 where the answers give"),
         (lambda record: record["metrics"]["votes"].update(value=32.0), "votes is 32.0 where the answers give 16.0"),
-        (lambda record: record.update(obtained="generated letters", ras=None, sampling=None), "it has votes, and the record says"),
+        (
+            lambda record: record.update(obtained="generated letters", ras=None, sampling=None),
+            "it has votes, and the record says",
+        ),
         (lambda record: record.update(obtained="log-likelihoods", sampling=None), "it has votes, and the record says"),
         (lambda record: record["dataset"].update(samples=2001), "can be checked for up to 2000 samples"),
         (lambda record: record.update(ras=None), "ras does not go together with predictions from votes"),
