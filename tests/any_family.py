@@ -31,7 +31,7 @@ __all__ = ["FAMILIES", "MOST_PARAMETERS", "NotBuilt", "build_any", "model_class"
 FAMILIES: Mapping[str, str] = modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 """Each entry of transformers' mapping: the type of a configuration, and the model's class."""
 
-MOST_PARAMETERS = 40_000_000
+MOST_PARAMETERS = 50_000_000
 """A model that the rules leave larger is not built."""
 
 WIDTH, HEADS, LAYERS, PATCH, SIDE = 64, 4, 2, 8, 32
@@ -153,6 +153,22 @@ BLIP = Special(
     settings={"num_query_tokens": 32},
     image="",
 )
+SOUNDS = {f"{role}_token": f"<{role}>" for role in ("audio", "boa", "eoa")}
+INKLING = Special(images={"size": {"height": 2 * PATCH, "width": 2 * PATCH}})
+IMAGE_TOKENS = 16
+MISTRAL = {
+    "rope_type": "default",
+    "rope_theta": 1e4,
+    "partial_rotary_factor": 0.5,
+    "llama_4_scaling_beta": 0.1,
+    "original_max_position_embeddings": 8192,
+}
+
+
+def _vocabulary(tokenizer: Any) -> dict[str, int]:
+    return dict(tokenizer.get_vocab())
+
+
 PINPOINTS = Special(config={"image_grid_pinpoints": GRID}, images={"image_grid_pinpoints": GRID}, settings=CLIP)
 
 SPECIAL: dict[str, Special] = {
@@ -160,36 +176,156 @@ SPECIAL: dict[str, Special] = {
         config={"image_token_index": _id_of("<|IMG_PATCH|>"), "image_token_id": _id_of("<|IMG_PATCH|>")},
         settings={"patch_size": PATCH, "img_size": SIDE, "downsample_factor": 2},
     ),
-    "aria": Special(config={"projector_patch_to_query_dict": {16: 4}, "vision_feature_layer": -1}),
+    "aria": Special(
+        config={
+            "vision_config.image_size": 980,
+            "vision_config.patch_size": 70,
+            "vision_feature_layer": -1,
+            "projector_patch_to_query_dict": {196: 4},
+        },
+        settings={"size_conversion": {490: 4, 980: 4}},
+    ),
     "blip-2": BLIP,
     "deepseek_vl": Special(settings={"num_image_tokens": 16}),
-    "deepseek_vl_hybrid": Special(settings={"num_image_tokens": 16}, images={"high_res_size": SQUARE}),
+    "chameleon": Special(
+        config={"vocabulary_map": _vocabulary, "vq_config.num_embeddings": 10, "vq_config.resolution": SIDE},
+        tokens={f"image_{number}": f"IMGIMG{chr(65 + number)}Z" for number in range(10)},
+        settings={"image_seq_length": 4},
+    ),
+    "cohere2_vision": Special(images={"patch_size": 2}),
+    "cohere_compass": Special(config={"text_config.rope_parameters": {"full_attention": ROPE}}),
+    "deepseek_vl_hybrid": Special(
+        config={"high_res_vision_config.global_attn_indexes": [1]},
+        settings={"num_image_tokens": 16},
+        images={"high_res_size": SQUARE},
+    ),
+    "dots3_note": Special(
+        config={
+            "text_config.num_key_value_heads": HEADS,
+            "audio_config.num_key_value_heads": HEADS,
+            "audio_config.adapter_input_size": WIDTH,
+            "audio_config.adapter_out_dim": WIDTH,
+            "vision_config.adapter_in_dim": WIDTH,
+            "vision_config.adapter_out_dim": WIDTH,
+        }
+    ),
+    "emu3": Special(
+        config={"vocabulary_map": _vocabulary, "vq_config.codebook_size": 10, "vq_config.base_channels": 32},
+        tokens={
+            "end_of_line": "<|extra_200|>",
+            **{f"image_{number}": f"<|visual token {number:06d}|>" for number in range(10)},
+        },
+    ),
+    "ernie4_5_vl_moe": Special(
+        config={"text_config.rope_parameters": ROPE | {"mrope_section": [3, 3, 2]}, "text_config.moe_k": 2}
+    ),
+    "fuyu": Special(
+        image="",
+        config={"patch_size": 30},
+        images={"size": {"height": 60, "width": 60}},
+        tokens={"speaker": "|SPEAKER|", "new_line": "|NEWLINE|"},
+    ),
+    "gemma3n": Special(config={"text_config.activation_sparsity_pattern": None}),
+    "gemma4": Special(
+        tokens=SOUNDS,
+        config={
+            f"vision_config.{name}": SMALL[name]
+            for name in (
+                "hidden_size",
+                "intermediate_size",
+                "num_hidden_layers",
+                "num_attention_heads",
+                "num_key_value_heads",
+                "head_dim",
+                "patch_size",
+            )
+        },
+        images={"max_soft_tokens": 70},
+    ),
+    "gemma4_unified": Special(
+        tokens=SOUNDS,
+        config={
+            "vision_config.patch_size": PATCH,
+            "vision_config.mm_embed_dim": WIDTH,
+            "vision_config.output_proj_dims": WIDTH,
+        },
+        images={"max_soft_tokens": 70},
+    ),
     "git": Special(image=""),
     "glm46v": GLM,
     "glm4v": GLM,
+    "glm4v_moe": Special(
+        config={"text_config.rope_parameters": ROPE | {"mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5}}
+    ),
+    "glm5_next": Special(config={"text_config.num_key_value_heads": HEADS, "text_config.qk_rope_head_dim": 0}),
     "glmga": GLM,
-    "glm_ocr": Special(processor="Glm46VProcessor"),
+    "glm_ocr": Special(processor="Glm46VProcessor", config={"text_config.rope_parameters": ROPE}),
     "got_ocr2": Special(config={"vision_config.image_size": 512}, images={"size": {"height": 512, "width": 512}}),
     "granite_docling": Special(settings={"image_seq_len": 1}),
+    "hunyuan_vl": Special(
+        image="<begin><image><end>",
+        config={"text_config.head_dim": WIDTH // HEADS, "text_config.rope_parameters": ROPE},
+        tokens={"image_token": "<image>", "image_start_token": "<begin>", "image_end_token": "<end>"},
+    ),
+    "inkling2": INKLING,
+    "inkling2_loop": INKLING,
+    "kimi_k25": Special(config={"projection_hidden_size": WIDTH, "text_config.num_key_value_heads": HEADS}),
+    "llama4": Special(
+        config={
+            "image_token_index": _id_of("<|patch|>"),
+            "vision_config.intermediate_size": 4 * WIDTH,
+            "vision_config.projector_input_dim": WIDTH,
+            "vision_config.projector_output_dim": WIDTH,
+        }
+    ),
+    "molmo2": Special(
+        config={
+            "adapter_config.vision_feature_layer": [1, 0],
+            "vision_config.num_position_embeddings": IMAGE_TOKENS,
+            "image_patch_id": _id_of("<im_patch>"),
+        },
+        images={"overlap_margins": [1, 1]},
+    ),
+    "mistral_large4": Special(
+        settings={"spatial_merge_size": 2},
+        config={
+            "text_config.kv_source_layers": None,
+            "text_config.no_rope_layers": None,
+            "text_config.indexer_types": None,
+            "text_config.num_key_value_heads": HEADS,
+        },
+    ),
+    "muse_glimmer": Special(config={"out_hidden_size": 4 * WIDTH, "projector_hidden_size": WIDTH}),
+    "muse_spark": Special(
+        config={
+            "audio_config.num_hidden_layers": 4,
+            "audio_config.hidden_sizes": [32, 32, 64, 64],
+            "out_hidden_size": 4 * WIDTH,
+            "projector_hidden_size": WIDTH,
+        }
+    ),
     "idefics": Special(change=_open_gates, settings={"image_size": SIDE}),
     "instructblip": BLIP,
+    "janus": Special(config={"vq_config.base_channels": 32}, settings={"num_image_tokens": IMAGE_TOKENS}),
     "kosmos-2": Special(settings={"num_patch_index_tokens": 16}, image="", config={"latent_query_num": 64}),
     "kosmos-2.5": Special(image=""),
     "lfm2_vl": Special(images={"encoder_patch_size": PATCH}),
     "llava_next": PINPOINTS,
     "llava_next_video": PINPOINTS,
     "mistral3": Special(settings={"spatial_merge_size": 2}),
-    "ovis2": Special(config={"image_token_id": _id_of("<IMG_ATOM>")}),
+    "ovis2": Special(config={"image_token_id": _id_of("<IMG_ATOM>")}, settings={"image_seq_length": IMAGE_TOKENS}),
     "paddleocr_vl": Special(config={"text_config.rope_parameters": ROPE}),
     "paligemma": Special(images={"image_seq_length": 16}),
-    "qianfan_ocr": Special(image="<image>"),
+    "qianfan_ocr": Special(image="<image>", settings={"image_seq_length": 4}),
     "qwen2_vl": Special(config={"text_config.rope_parameters": ROPE}),
     "vipllava": Special(config={"vision_feature_layers": [-2, -1]}, settings=CLIP),
     "video_llava": Special(settings=CLIP),
     "fast_vlm": Special(processor="LlavaProcessor"),
     "cosmos3_omni": Special(processor="Qwen3VLProcessor"),
-    "mistral4": Special(processor="PixtralProcessor"),
-    "hunyuan_vl": Special(tokens={"image_token": "<image>"}),
+    "mistral4": Special(
+        processor="PixtralProcessor",
+        config={"rope_parameters": MISTRAL},
+    ),
 }
 """What rules do not give."""
 
@@ -302,6 +438,8 @@ def _part(part: str, family: str, needed: Special, tokenizer: Any) -> Any:
     if name is None:
         raise NotBuilt(f"transformers has no {part} for it")
     made = getattr(hf, name)()
+    if hasattr(made, "draw_on_frames"):
+        made.draw_on_frames = False  # it wants a font
     if part != "feature_extractor":
         for attribute, value in (*_sizes(made).items(), *(needed.images if part == "image_processor" else {}).items()):
             setattr(made, attribute, value)
@@ -343,7 +481,8 @@ def _configuration(family: str, needed: Special, processor: Any) -> Any:
         *outer, last = name.split(".")
         place = shrunk
         for each in outer:
-            place = place.setdefault(each, {})
+            place[each] = place.get(each) or {}
+            place = place[each]
         place[last] = value(tokenizer) if callable(value) else value
     shrunk.pop("model_type", None)
     return configuration(**shrunk)

@@ -10,6 +10,7 @@ from benchmarks.model_matrix import AGREES, tried
 KINDS = {
     "aya_vision": "",
     "cosmos3_edge": "",
+    "gemma4": "",
     "git": "",
     "glm4v": "",
     "idefics": "",
