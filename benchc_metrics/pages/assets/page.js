@@ -15,7 +15,7 @@
   // What is folded on the screen is read on paper.
   let unfolded = [];
   addEventListener("beforeprint", () => {
-    unfolded = [...document.querySelectorAll(".findings details:not([open]), details.model:not([open])")];
+    unfolded = [...document.querySelectorAll("details:not(figure details):not([open])")];
     for (const details of unfolded) details.open = true;
   });
   addEventListener("afterprint", () => {

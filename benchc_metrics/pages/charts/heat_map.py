@@ -30,6 +30,8 @@ _UPRIGHT_LETTER = 5.7
 """Height of a letter of a group's name."""
 
 _STEP_WIDTH = 9.0
+_BESIDE_RING = 0.42
+"""Where the middle of a number stands in a cell with a ring."""
 
 
 def heat_map(
@@ -101,7 +103,7 @@ def heat_map(
         axes = new_axes(width, height, left=left, right=right, top=top, bottom=bottom)
         axes.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
         pixel = len(columns) / (width - left - right)
-        _draw_cells(axes, values, shaded, scale, written)
+        _draw_cells(axes, values, shaded, scale, written, ringed)
         _draw_scale(axes, scale, ends or (written(scale.low), written(scale.high)), pixel, len(rows))
         if ringed.any():
             _draw_rings(axes, ringed, shaded, scale)
@@ -134,6 +136,7 @@ def _draw_cells(
     shaded: NDArray[np.float64],
     scale: Scale,
     written: Callable[[float], str],
+    ringed: NDArray[np.bool_],
 ) -> None:
     near, far = 0.03, 0.97
     boxes, shades = [], []
@@ -144,7 +147,7 @@ def _draw_cells(
             boxes.append([(edges[0][i], edges[1][j]) for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))])
             shades.append(colour(shade))
         axes.text(
-            column + 0.5,
+            column + (_BESIDE_RING if ringed[row, column] else 0.5),
             row + 0.52,
             written(float(value)) if shade else MISSING,
             ha="center",
@@ -175,7 +178,7 @@ def _draw_rings(axes: Axes, ringed: NDArray[np.bool_], shaded: NDArray[np.float6
     """Draw a ring into the corner of each marked cell, in the colour of its text."""
     for row, column in np.argwhere(ringed).tolist():
         shade = colour(f"{scale.colour_name(float(shaded[row, column]))}-text")
-        axes.plot(column + 0.9, row + 0.5, "o", markersize=4.5, markerfacecolor="none", markeredgecolor=shade)
+        axes.plot(column + 0.91, row + 0.5, "o", markersize=4.5, markerfacecolor="none", markeredgecolor=shade)
 
 
 def _draw_ring_legend(axes: Axes, pixel: float, below: float, title: str) -> None:

@@ -466,6 +466,6 @@ def test_without_the_control_the_page_says_that_the_floor_is_not_known(controlle
 def test_letters_have_a_floor_of_accuracy(controlled: list[Run]) -> None:
     page = render_report([without_distributions(controlled[0])])
     table = page[page.index('id="floor"') : page.index("Change by change")]
-    assert "acc_corrupted: floor" in table
+    assert "acc_<wbr>corrupted<wbr>: floor" in table
     assert "RAS" not in table
     assert "Distance from the floor" in page

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, Visit
-from run_folders import made_run, without_distributions
+from run_folders import made_run, with_control, without_distributions
 
 from benchc_metrics.report.document import render_report
 from benchc_metrics.runs import Run
@@ -113,9 +113,15 @@ def models(number: int) -> list[Run]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Reports of one model, of few, of many, and of generated letters."""
+    """Reports of one model, of few, of many, of generated letters, and with the control."""
     folder = tmp_path_factory.mktemp("pages")
-    made = {"1": models(1), "3": models(3), "13": models(13), "letters": list(map(without_distributions, models(2)))}
+    made = {
+        "1": models(1),
+        "3": models(3),
+        "13": models(13),
+        "letters": list(map(without_distributions, models(2))),
+        "control": list(map(with_control, models(2))),
+    }
     paths = {}
     for name, runs in made.items():
         paths[name] = folder / f"{name}.html"
@@ -132,7 +138,7 @@ def opened(browser: Browser, path: Path, width: int, **settings: str) -> Visit:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["1", "3", "13", "letters"])
+@pytest.mark.parametrize("name", ["1", "3", "13", "letters", "control"])
 def test_nothing_is_cut_covered_or_hidden_without_a_hint(
     browser: Browser, pages: dict[str, Path], name: str, width: int
 ) -> None:
@@ -183,14 +189,16 @@ def test_cells_and_points_have_tooltips(browser: Browser, pages: dict[str, Path]
     assert visit.page.locator(".drawing svg").count() == visit.page.locator(".drawing svg:has(.tips title)").count()
 
 
-@pytest.mark.parametrize("name", ["3", "13"])
+@pytest.mark.parametrize("name", ["3", "13", "control"])
 def test_paper_shows_everything_within_its_margins(browser: Browser, pages: dict[str, Path], name: str) -> None:
     visit = browser.visit(pages[name], width=PAPER)
     visit.page.emulate_media(media="print")
     visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert all(charts.is_visible() for charts in visit.page.locator(".model .charts").all())
+    assert visit.page.locator("details:not(figure details):not([open])").count() == 0
     assert visit.overflow <= 0
     assert visit.page.evaluate(CUT) == []
     assert visit.page.evaluate(OVERLAPS) == []
     visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert visit.page.locator(".model[open]").count() == (3 if name == "3" else 0)
+    assert visit.page.locator(".model[open]").count() == {"3": 3, "13": 0, "control": 2}[name]
+    assert visit.page.locator("details:not(figure details):not(.model)[open]").count() == 0
