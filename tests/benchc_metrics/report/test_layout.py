@@ -151,7 +151,7 @@ def test_nothing_is_cut_covered_or_hidden_without_a_hint(
 def test_names_of_models_are_whole_in_every_chart_that_shows_several(browser: Browser, pages: dict[str, Path]) -> None:
     visit = browser.visit(pages["13"], width=1440)
     written = visit.page.evaluate(
-        "[...document.querySelectorAll('.drawing svg')].filter(svg => !svg.closest('.model'))"
+        "[...document.querySelectorAll(':is(#short, #models-together) .drawing svg')]"
         ".map(svg => [...svg.querySelectorAll('text')].map(text => text.textContent).join(''))"
     )
     assert len(written) == 5
