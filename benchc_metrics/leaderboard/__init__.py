@@ -1,1 +1,1 @@
-"""What is handed in and what is shown: submissions, their verification, and the leaderboard made of them."""
+"""Submissions, their verification, and the leaderboard that is built from them."""

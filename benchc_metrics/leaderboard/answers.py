@@ -371,7 +371,7 @@ class AnswerTable:
     def _faults_of_values(self) -> list[str]:
         log_likelihoods, probabilities, counts = self.log_likelihoods, self.probabilities, self.option_counts
         wrong_answer = self._listed_rows(
-            "right options that are none of the options", (self.answers < 0) | (self.answers >= counts)
+            "right options that the sample does not have", (self.answers < 0) | (self.answers >= counts)
         )
         if self.votes is not None:
             return [
@@ -381,7 +381,7 @@ class AnswerTable:
             ]
         if self.kind == "chosen options only":
             none = (self.predictions < 0) | (self.predictions >= counts)
-            return [*wrong_answer, *self._listed_rows("chosen options that are none of the options", none)]
+            return [*wrong_answer, *self._listed_rows("chosen options that the sample does not have", none)]
         wrong_value = ~np.isfinite(log_likelihoods.max(axis=1)) | (log_likelihoods > 0).any(axis=1)
         with np.errstate(all="ignore"):
             wrong_sum = ~(np.abs(probabilities.sum(axis=1) - 1) <= _SAME_PROBABILITY) | (probabilities < 0).any(axis=1)
@@ -389,7 +389,7 @@ class AnswerTable:
             same = (np.abs(softmax - probabilities) <= _SAME_PROBABILITY).all(axis=1)
         return [
             *wrong_answer,
-            *self._listed_rows("log-likelihoods that are none", wrong_value),
+            *self._listed_rows("log-likelihoods that are not valid", wrong_value),
             *self._listed_rows("probabilities that do not sum to one", wrong_sum),
             *self._listed_rows(
                 "probabilities that are not those of the log-likelihoods", ~wrong_value & ~wrong_sum & ~same

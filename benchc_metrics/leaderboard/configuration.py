@@ -1,4 +1,4 @@
-"""The maintainers' configuration file: what a leaderboard is over, which no submission may decide.
+"""The maintainers' configuration file, which decides what a leaderboard is over; no submission does.
 
     schema: benchc.leaderboard/1
     title: Bench-C leaderboard

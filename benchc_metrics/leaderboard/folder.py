@@ -1,4 +1,4 @@
-"""Read a folder that a stranger sent: regular files only, within limits that are ours and not the folder's."""
+"""Read a folder that a stranger sent: regular files only, within our own limits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from benchc_metrics.messages import reason_of
 __all__ = ["MOST_DEPTH", "MOST_ENTRIES", "Finding", "RefusedError", "SubmissionFolder"]
 
 MOST_ENTRIES = 100
-"""Files and folders that are looked at; a submission has 15."""
+"""Most files and folders; a submission has 15."""
 
 MOST_DEPTH = 8
-"""Folders within folders; a submission has 5."""
+"""Most levels of folders; a submission has 5."""
 
 _LONGEST_LINE = 2_000
 
@@ -40,13 +40,13 @@ class Finding(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        """Write file and sentence in one line of bearable length, without the control characters names may hold."""
+        """Write file and sentence in one short line, without control characters."""
         line = for_terminal(f"{self.file}: {self.text}")
         return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..."
 
 
 class RefusedError(Exception):
-    """Ends the checks of a submission; reaches no user."""
+    """Raised to end the checks of a submission; users see its findings instead."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("; ".join(map(str, findings)))
@@ -118,7 +118,7 @@ class SubmissionFolder:
         Raises
         ------
         RefusedError
-            If it is missing, larger than `limit`, is no longer the file that was listed, or cannot be read.
+            If the file is missing, too large, changed since it was listed, or cannot be read.
         """
         if path not in self.sizes:
             raise RefusedError([Finding(path, "it is missing")])

@@ -1,4 +1,4 @@
-"""Find out what a parquet file unpacks to, before a library reads anything of it.
+"""Compute the unpacked size of a parquet file before a library reads it.
 
 The footer only states sizes, and a forged one states small sizes. A page's header is what a reader allocates by: it
 holds the size to which the page unpacks, and no codec writes beyond it. So the headers of all pages that a reader

@@ -1,4 +1,4 @@
-"""Put a site in the place of an older one: built beside it and swapped in, so that no page of the old one stays."""
+"""Replace an old site: the new one is built beside it and swapped in, so that no old page stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["publish_site"]
 
 MARK = "Made with benchc from verified submissions"
-"""Stands in every page; a folder whose first page lacks it is not replaced."""
+"""Text of every page; a folder whose first page lacks it is not replaced."""
 
 _INDEX = "index.html"
 _MODELS = "models"

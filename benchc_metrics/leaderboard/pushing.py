@@ -14,30 +14,30 @@ __all__ = ["check_repository", "place_of", "push_submission", "pushed_files"]
 
 
 def check_repository(repository: str) -> str:
-    """Return the repository if the hub can have one of this name.
+    """Return the repository's name if the hub allows it.
 
     Raises
     ------
     ValueError
-        If it is not `ORG/NAME`.
+        If the name is not `ORG/NAME`.
     """
     try:
         TypeAdapter(HubId).validate_python(repository)
     except ValidationError:
-        raise ValueError(f"{quoted(repository)} is no repository of the hub: give --push ORG/NAME") from None
+        raise ValueError(f"{quoted(repository)} is not the name of a hub repository: write --push ORG/NAME") from None
     return repository
 
 
 def place_of(record: SubmissionRecord) -> str:
     """Name the submission's folder in the repository: the model and when the submission was written.
 
-    A model's second submission has another folder, and none writes over an earlier one.
+    Each submission of a model gets its own folder, so that none overwrites an earlier one.
     """
     return f"{record.model.id}/{record.created.removesuffix('Z').replace(':', '')}"
 
 
 def pushed_files(folder: Path) -> list[tuple[str, int]]:
-    """List what goes: the path of each file relative to the submission, and its size in bytes."""
+    """List the files to send: the path relative to the submission, and the size in bytes."""
     return sorted(
         (path.relative_to(folder).as_posix(), path.stat().st_size) for path in folder.rglob("*") if path.is_file()
     )

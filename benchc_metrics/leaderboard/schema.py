@@ -1,4 +1,4 @@
-"""Every file of a submission: its name, its typed content, its version, and how large it may be.
+"""The files of a submission: names, typed contents, versions and size limits.
 
     benchc.json                     SubmissionRecord, our own record
     samples.parquet                 SAMPLES_SCHEMA, the answers from which all else can be computed again
@@ -79,10 +79,10 @@ OLDER_SAMPLES_VERSION = "benchc.answers/3"
 """Without votes; still read."""
 
 LARGEST_SAMPLES = 5_000
-"""Samples of a dataset whose submissions can be checked within a minute and a gigabyte."""
+"""Most samples of a dataset: its submissions can be checked within a minute and a gigabyte."""
 
 LARGEST_SAMPLES_OF_VOTES = 2_000
-"""The same where predictions are from votes: what corrects RAS for their number takes more memory."""
+"""The same for votes: the correction for their number takes more memory."""
 
 LARGEST_SAMPLES_BY_OPTIONS = 25_000
 """Samples times the most options that one of them has."""
@@ -133,7 +133,7 @@ def cell_metrics(obtained: Obtained = "log-likelihoods") -> tuple[str, ...]:
 
 
 Relationship: TypeAlias = Literal["first_party", "third_party", "collaborative", "other"]
-"""Between who evaluated and who made the model, in Every Eval Ever's words."""
+"""How the evaluator is related to the makers of the model, in Every Eval Ever's words."""
 
 # ORG/NAME, as model and dataset hubs write it; both parts are safe as names of folders.
 HubId: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
@@ -155,7 +155,7 @@ def _check_instant(text: str) -> str:
 
 
 def _check_url(text: str) -> str:
-    """Refuse an address that a reader would take for another one."""
+    """Refuse an address that is not a plain web address, or leads elsewhere than it seems to."""
     parts = urlsplit(text)
     _ = parts.port  # raises where it is not a port number
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or ""):
@@ -468,7 +468,7 @@ class SubmissionRecord(Strict):
 STANDARD_RAS = RasFacts.read_as(DEFAULT_READING)
 
 STANDARD_BOOTSTRAP = BootstrapFacts(resamples=RESAMPLES, seed=SEED, level=CONFIDENCE_LEVEL)
-"""What every submission must use: intervals of another seed could be picked."""
+"""Required of every submission, so that nobody can choose a seed by its intervals."""
 
 
 _SCHEMA_OF = re.compile(r'\s*\{\s*"schema"\s*:\s*"benchc\.submission/([0-9])"')

@@ -40,7 +40,7 @@ from benchc_metrics.metrics.ras import DEFAULT_READING
 from benchc_metrics.metrics.registry import EVERY_METRIC, METRICS, NOT_DEFINED, Metric, headline_metrics
 from benchc_metrics.metrics.views import View, whole_run
 from benchc_metrics.pages.page import render_page
-from benchc_metrics.report.charts import charts_of_all, charts_of_model, curves, ras_scale
+from benchc_metrics.report.charts import charts_of_all, charts_of_model, curves, ras_scale, standings
 from benchc_metrics.report.tables import floor_metrics, floor_rows
 from benchc_metrics.runs import Run
 from benchc_metrics.statistics.estimates import EstimatedRun, estimate, kind_of_predictions
@@ -509,9 +509,14 @@ def _index_page(boards: Sequence[Board], shared: Mapping[str, Any]) -> str:
         "stack": {record.versions.stack for record in records},
         "licence": {record.model.licence for record in records if record.model.licence},
     }
+    metrics = {metric.name: metric for board in boards for metric in board.metrics}
     return render_page(
         "index.html.jinja",
         **shared,
+        better={
+            higher: [metric.label for metric in metrics.values() if metric.higher_is_better is higher]
+            for higher in (True, False)
+        },
         boards=boards,
         choices={name: sorted(found) for name, found in choices.items() if len(found) > 1},
         sizes=SIZES if any(record.model.parameters for record in records) else {},
@@ -616,12 +621,13 @@ def _alike(entry: Entry, others: Sequence[Entry]) -> list[Entry]:
 
 
 def _charts_page(entries: Sequence[Entry], shared: Mapping[str, Any]) -> str:
-    analyses = [entry.analysis for entry in entries]
+    ranked = sorted(entries, key=lambda entry: (bool(entry.analysis.doubt), *_rank(entry)))
+    analyses = [entry.analysis for entry in ranked]
     return render_page(
         "charts.html.jinja",
         **shared,
         findings=find_all(analyses, Contest(analyses)),
-        charts=charts_of_all(analyses),
+        charts=[*(standings(analyses) if len(analyses) > 1 else ()), *charts_of_all(analyses)],
         mild=joined([str(severity) for severity in MILD]),
     )
 

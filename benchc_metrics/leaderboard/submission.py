@@ -1,4 +1,4 @@
-"""A run made into a submission: checked to be whole, then written with everything that others read."""
+"""Check that a run is whole, and write it as a submission."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Verify a submission by recomputing everything from its answers; nothing in it is believed.
 
-First what costs nothing and cannot harm: names, links and sizes, before a file is opened; then the record, and whether
-it is about the dataset, engine and prompt that are accepted. Only then the answers are read, within limits that are
-ours. Then everything is computed again from them with our own settings, and compared number by number.
+The cheap and harmless checks come first: names, links and sizes, before a file is opened. Then the record is read, and
+its dataset, engine and prompt must be accepted ones. Only then the answers are read, within our own limits. Finally
+everything is recomputed from them with our own settings and compared number by number.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from benchc_metrics.runs import Run, RunMetadata
 
 __all__ = ["Finding", "SampleFacts", "Verification", "read_submission", "verify"]
 
-# Logarithms and exponentials differ in the last digits between machines; a metric is told apart far above that.
+# Machines compute different last digits of logarithms and exponentials; a changed metric differs by far more.
 SAME_NUMBER = 1e-9
 _SHOWN_DIFFERENCES = 20
 

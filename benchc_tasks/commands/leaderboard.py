@@ -1,4 +1,4 @@
-"""`benchc leaderboard`: a static site made of verified submissions."""
+"""`benchc leaderboard`: build a static site of verified submissions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify, make the site of what is sound, and name what is not; the exit status is 1 if something is not."""
+    """Verify, build the site of the sound submissions, and name the others; the exit status is 1 if there are any."""
     from benchc_metrics.leaderboard.publishing import publish_site
     from benchc_metrics.leaderboard.site import Submission, build_site, site_steps
 

@@ -1,4 +1,4 @@
-"""`benchc submit`: a whole run, made into a submission."""
+"""`benchc submit`: write the submission of a whole run."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _size(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the submission and list its files; send it where it is asked for."""
+    """Write the submission, list its files, and send it if asked to."""
     if arguments.dry_run and not arguments.push:
         raise ValueError("--dry-run shows what --push would send: say where to with --push ORG/NAME")
     repository = check_repository(arguments.push) if arguments.push else None

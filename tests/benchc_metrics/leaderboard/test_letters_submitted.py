@@ -92,9 +92,9 @@ TAMPERS = {
     "no prediction": (lambda rows: rows[7].update(prediction=None), "it has nulls where each answer needs a value"),
     "an option that is none": (
         lambda rows: rows[7].update(prediction=9),
-        "1 chosen options that are none of the options: sample-0000 under shot_noise@2",
+        "1 chosen options that the sample does not have: sample-0000 under shot_noise@2",
     ),
-    "a negative option": (lambda rows: rows[7].update(prediction=-1), "1 chosen options that are none"),
+    "a negative option": (lambda rows: rows[7].update(prediction=-1), "1 chosen options that the sample does not have"),
     "probabilities beside": (
         lambda rows: rows[7].update(log_likelihoods=[-1.0, -2.0], probabilities=[0.7, 0.3]),
         "it has values of another kind beside",

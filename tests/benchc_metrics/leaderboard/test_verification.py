@@ -315,16 +315,16 @@ ANSWER_TAMPERS = {
     ),
     "a positive log-likelihood": (
         lambda rows: rows[7].update(log_likelihoods=[0.5] * len(rows[7]["log_likelihoods"])),
-        "1 log-likelihoods that are none",
+        "1 log-likelihoods that are not valid",
     ),
     "a log-likelihood that is not a number": (
         lambda rows: rows[7].update(log_likelihoods=[float("nan")] * len(rows[7]["log_likelihoods"])),
-        "1 log-likelihoods that are none",
+        "1 log-likelihoods that are not valid",
     ),
     "a right answer under one condition": (changed_row(answer=7), "whose answer, category or options change"),
     "a right answer that is no option": (
         lambda rows: [row.update(answer=9) for row in rows[:96]] and None,
-        "right options that are none of the options",
+        "right options that the sample does not have",
     ),
     "another right answer": (shifted_answer, "where the answers give"),
     "an option more": (
