@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from benchc_metrics.messages import close_to_it, closest, quoted
+from benchc_metrics.messages import close_to_it, closest, quoted, shortened
 from benchc_tasks.models.arguments import BENCHC_ARGUMENTS, MODEL_ARGUMENTS
 from benchc_tasks.stacks.lmms_eval import catalogue, installation
 from benchc_tasks.stacks.lmms_eval.server_names import SERVED_BACKENDS
@@ -91,6 +91,11 @@ def check_arguments(model: str, arguments: Mapping[str, str]) -> None:
         One sentence with the cure.
     """
     _check_name("model", model)
+    if "batch_size" in arguments:
+        # lmms-eval hands its own to every model, so that Python would find two.
+        raise ValueError(
+            f"batch_size={shortened(arguments['batch_size'], 20)} stands in --model_args: give --batch_size as an option of its own"
+        )
     backend = arguments.get("backend") if model == "benchc" else model
     if model == "benchc" and backend is not None:
         _check_backend(backend)

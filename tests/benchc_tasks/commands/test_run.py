@@ -50,6 +50,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
             ["--model_args", "backend=qwen2_5_vl,pretrained=lab/x,max_pixel=9"],
             "argument 'max_pixel' is unknown to the backend 'qwen2_5_vl'; close to it: max_pixels",
         ),
+        (["--model_args", "batch_size=8"], "batch_size=8 stands in --model_args: give --batch_size as an option"),
         (["--model_args", "pretrained"], "--model_args has 'pretrained', which is not NAME=VALUE"),
         (["--model_args", "pretrained=a,pretrained=b"], "--model_args gives pretrained twice"),
         (["--model_args", "pretrained=./no/where"], "pretrained=./no/where is neither a folder nor a hub id"),
