@@ -94,7 +94,8 @@ def check_arguments(model: str, arguments: Mapping[str, str]) -> None:
     if "batch_size" in arguments:
         # lmms-eval hands its own to every model, so that Python would find two.
         raise ValueError(
-            f"batch_size={shortened(arguments['batch_size'], 20)} stands in --model_args: give --batch_size as an option of its own"
+            f"batch_size={shortened(arguments['batch_size'], 20)} stands in --model_args: "
+            "give --batch_size as an option of its own"
         )
     backend = arguments.get("backend") if model == "benchc" else model
     if model == "benchc" and backend is not None:
