@@ -6,10 +6,12 @@ from benchc_metrics.runs import Run
 from benchc_metrics.statistics.contrasts import t_tail
 from benchc_metrics.wording import percent
 
-__all__ = ["CHANCE_LEVEL", "doubt_about", "ignores_pictures"]
+__all__ = ["CHANCE_LEVEL", "doubt_about", "hardly_moves", "ignores_pictures"]
 
 CHANCE_LEVEL = 0.05
 """A model whose clean answers are better than guesses with a p-value above this one is not ranked."""
+
+_HARDLY_MOVES = "corruption moves few of its log-likelihoods by more than noise"
 
 
 def ignores_pictures(run: Run) -> bool:
@@ -34,21 +36,30 @@ def doubt_about(run: Run) -> str:
     """
     if ignores_pictures(run):
         return f"{run.name} ignores the picture: corruption moves its answers no more than noise."
+    reason = _reason(run)
+    return (
+        f"{run.name} cannot be told from a model that ignores the picture, and is not ranked: {reason}."
+        if reason
+        else ""
+    )
+
+
+def hardly_moves(run: Run) -> bool:
+    """Tell whether the only doubt is that corruption moves few log-likelihoods; what it moves can be described."""
+    return not ignores_pictures(run) and _reason(run) == _HARDLY_MOVES
+
+
+def _reason(run: Run) -> str:
     valid = run.clean_predictions >= 0
     right = (run.clean_predictions == run.answers)[valid].astype(float)
     guessed = 1 / run.option_counts[valid]
     # Where the right option always has one letter, a model that says it may see or not.
     if _has_caution(run, "one letter") and len(set(run.answers.tolist())) > 1:
-        reason = "nearly all its answers are the same letter"
-    elif t_tail(right - guessed) > CHANCE_LEVEL:
-        reason = "its answers on clean pictures are no better than guesses"
-        if len(right):
-            reason += f" ({percent(right.mean())} right, where guesses have {percent(guessed.mean())})"
-    elif _has_caution(run, "nearly blind"):
-        reason = "corruption moves few of its log-likelihoods by more than noise"
-    else:
-        return ""
-    return f"{run.name} cannot be told from a model that ignores the picture, and is not ranked: {reason}."
+        return "nearly all its answers are the same letter"
+    if t_tail(right - guessed) > CHANCE_LEVEL:
+        shares = f" ({percent(right.mean())} right, where guesses have {percent(guessed.mean())})" if len(right) else ""
+        return f"its answers on clean pictures are no better than guesses{shares}"
+    return _HARDLY_MOVES if _has_caution(run, "nearly blind") else ""
 
 
 def _has_caution(run: Run, name: str) -> bool:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis
 from benchc_metrics.findings.budget import Kind, holds
+from benchc_metrics.findings.doubts import hardly_moves
 from benchc_metrics.findings.exchange import corrupted_places
 from benchc_metrics.statistics.contrasts import Contrast
 from benchc_metrics.statistics.estimates import Estimate
 from benchc_metrics.wording import number, percent, signed
 
-__all__ = ["GUESSES", "IGNORES", "MILD", "Finding", "Statement", "find_all"]
+__all__ = ["DOUBTFUL", "IGNORES", "MILD", "Finding", "Statement", "find_all"]
 
 MILD = (1, 2)
 """The severities that are called mild."""
@@ -30,8 +31,8 @@ MILD = (1, 2)
 IGNORES = "Ignores the picture"
 """The title of the only sentence about a model whose answers no corruption moves."""
 
-GUESSES = "No better than guessing"
-"""The title of the only sentence about another model that cannot be told from one that ignores the picture."""
+DOUBTFUL = "May not see the picture"
+"""The title of the sentence about another model that cannot be told from one that ignores the picture."""
 
 _EXCHANGED = "with clean and corrupted answers exchanged"
 _MOST_CORRUPTIONS = 3
@@ -111,10 +112,10 @@ def find_all(analyses: Sequence[RunAnalysis], contest: Contest) -> list[Finding]
     list of Finding
         Those that are certain enough; possibly none.
     """
-    seeing = [analysis for analysis in analyses if not analysis.doubt]
+    seeing = [analysis for analysis in analyses if not analysis.doubt or hardly_moves(analysis.run)]
     found: list[tuple[str, Direction, Iterator[Statement]]] = [
         (IGNORES, "worse", _doubts(analyses, ignores=True)),
-        (GUESSES, "worse", _doubts(analyses, ignores=False)),
+        (DOUBTFUL, "worse", _doubts(analyses, ignores=False)),
     ]
     # All other sentences rest on probabilities.
     if seeing and all(analysis.run.has_distributions for analysis in seeing):

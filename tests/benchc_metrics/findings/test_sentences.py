@@ -13,7 +13,7 @@ from run_folders import made_run
 
 from benchc_metrics.findings.analysis import Contest, RunAnalysis, analyse
 from benchc_metrics.findings.rankings import rankings
-from benchc_metrics.findings.sentences import GUESSES, IGNORES, MILD, Finding, find_all, is_effect
+from benchc_metrics.findings.sentences import DOUBTFUL, IGNORES, MILD, Finding, find_all, is_effect
 from benchc_metrics.runs import Run
 from benchc_metrics.wording import percent
 
@@ -83,7 +83,7 @@ def test_a_model_that_only_guesses_is_not_ranked() -> None:
     # It moves too much to be called blind, and least of the two.
     assert "blind" not in {caution.name for caution in analyses[1].run.cautions}
     assert analyses[1].headline("ras_tempered").value > analyses[0].headline("ras_tempered").value
-    (statement,) = told(analyses)[GUESSES].statements
+    (statement,) = told(analyses)[DOUBTFUL].statements
     assert statement.text.startswith("lab/guessing cannot be told from a model that ignores the picture")
     assert "no better than guesses" in statement.text
     contest = Contest(analyses)
@@ -167,8 +167,12 @@ def test_the_hardest_corruption_is_named(right_share: NDArray[np.float64]) -> No
     clean = distribution(right_share)
     corrupted = np.broadcast_to(clean[:, np.newaxis, np.newaxis], (SAMPLES, 3, 5, 3)).copy()
     corrupted[:, 2] = distribution(np.full(SAMPLES, 0.1))[:, np.newaxis]
-    (statement,) = found([built_run(clean, corrupted)])["Hardest corruptions"].statements
+    findings = found([built_run(clean, corrupted)])
+    (statement,) = findings["Hardest corruptions"].statements
     assert statement.text.startswith("Contrast is hard for lab/built")
+    # Two thirds of the pairs do not move at all: that is said, and does not silence the rest.
+    (doubt,) = findings[DOUBTFUL].statements
+    assert "moves few of its log-likelihoods" in doubt.text
 
 
 class TestSeveralModels:

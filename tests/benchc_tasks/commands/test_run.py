@@ -171,7 +171,15 @@ def test_a_run_without_results_ends_with_1_and_names_the_error(tmp_path, capsys)
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="processes are stopped by their group")
 def test_a_stopped_run_says_how_to_continue_in_two_lines(tmp_path):
     words = [*WORDS, "--tasks", "benchc_fog", "--no-control", "--limit", "1", "-o", str(tmp_path / "runs")]
-    running = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # A shell starts what runs in its background with SIGINT ignored, and processes inherit that.
+    python = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    running = subprocess.Popen(
+        [sys.executable, "-c", python, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert running.stdout is not None
     running.stdout.readline()
     time.sleep(0.5)
