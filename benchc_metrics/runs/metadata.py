@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from benchc_metrics.designs import FULL
 
-__all__ = ["RunMetadata", "mapping_of", "metadata_of_results", "model_arguments"]
+__all__ = ["RunMetadata", "is_bundled_model", "mapping_of", "metadata_of_results", "model_arguments"]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def metadata_of_results(
     model = arguments.get("pretrained") or ""
     if stack == "lmms-eval":
         model = results.get("model_name") or model
-    elif not model:
+    elif not model and not is_bundled_model(results):
         # lm-evaluation-harness draws a random name if the arguments have none.
         model = arguments.get("model") or str(config.get("model") or "")
     tasks = [value for value in mapping_of(results.get("configs")).values() if isinstance(value, Mapping)]
@@ -138,6 +138,13 @@ def metadata_of_results(
         thinking=shared["thinking"],
         restoration=shared["restoration"],
     )
+
+
+def is_bundled_model(results: Mapping[str, Any]) -> bool:
+    """Tell whether a results file is of the bundled model, which the model `benchc` is without arguments."""
+    config = mapping_of(results.get("config"))
+    named = {"backend", "model", "pretrained"} & model_arguments(config.get("model_args")).keys()
+    return config.get("model") == "benchc" and not named
 
 
 def mapping_of(value: Any) -> Mapping[str, Any]:

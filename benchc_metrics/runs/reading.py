@@ -31,7 +31,7 @@ from benchc_metrics.runs.files import (
 )
 from benchc_metrics.runs.inspect_logs import is_inspect_log, model_of_inspect_log
 from benchc_metrics.runs.layouts import is_samples_log
-from benchc_metrics.runs.metadata import RunMetadata, mapping_of, metadata_of_results, model_arguments
+from benchc_metrics.runs.metadata import RunMetadata, is_bundled_model, mapping_of, metadata_of_results
 from benchc_metrics.runs.run import GivenPredictions, Run, with_control_apart
 
 __all__ = ["read_run", "read_runs", "run_of_log_likelihoods", "run_of_records"]
@@ -176,10 +176,7 @@ def _notes_on_ras(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _unnamed(files: RunFiles) -> str:
     """Name a run whose model has no name; the model `benchc` without arguments is the bundled one."""
-    config = mapping_of(files.results.get("config"))
-    arguments = model_arguments(config.get("model_args"))
-    is_bundled = config.get("model") == "benchc" and not {"backend", "model"} & arguments.keys()
-    return BUNDLED_MODEL if is_bundled else files.place.resolve().name
+    return BUNDLED_MODEL if is_bundled_model(files.results) else files.place.resolve().name
 
 
 def run_of_records(name: str, logs: Mapping[str, Sequence[SampleRecord]]) -> Run:

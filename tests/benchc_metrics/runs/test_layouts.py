@@ -35,8 +35,17 @@ def test_a_run_of_lm_evaluation_harness_is_read_as_one_of_lmms_eval(lmms, tmp_pa
     assert_same(found, expected)
     assert (found.metadata.stack, found.metadata.lmms_eval) == ("lm-eval", "0.4.13")
     assert found.metadata.date == "2026-11-26T17:00:17Z"
-    assert found.metadata.model != "41pjso2k"
+    assert found.metadata.model not in {"41pjso2k", "benchc"}
     assert found.complete == expected.complete
+
+
+def test_the_bundled_model_has_its_name_in_the_harness_too(lmms, tmp_path):
+    folder = as_lm_eval(lmms, tmp_path / "lm")
+    (written,) = folder.glob("results_*.json")
+    results = json.loads(written.read_text(encoding="utf-8"))
+    results["config"] |= {"model": "benchc", "model_args": {}}
+    written.write_text(json.dumps(results), encoding="utf-8")
+    assert read_run(folder).name == "benchc-demo"
 
 
 @pytest.mark.parametrize("suffix", [".eval", ".json"])
