@@ -19,15 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import trial_site
 from browser import FLAGS, find_chromium
 from playwright.sync_api import sync_playwright
 from run_folders import lite, without_distributions
-from submissions import CREATED, DETAILS
 
-from benchc_metrics.leaderboard.submission import write_submission
 from benchc_metrics.report.document import render_report
 from benchc_metrics.runs import Run, read_run
-from benchc_tasks.commands import cli
 from benchc_tasks.commands.report import sample_viewer
 from benchc_tasks.demonstration import DEMONSTRATION_SET
 
@@ -75,14 +73,10 @@ def write_report(page: str, folder: Path) -> Path:
 
 
 def write_site(folder: Path) -> list[Path]:
-    """Write submissions of the trial runs, whose samples stand for a whole dataset, and the site of them."""
-    for number, run in enumerate(trial_runs(len(NAMES))):
-        whole = replace(run, metadata=replace(run.metadata, dataset_size=len(run.sample_ids)))
-        write_submission(whole, folder / "submissions" / str(number), DETAILS, created=CREATED)
-    site = folder / "site"
-    if cli.main(["leaderboard", str(folder / "submissions"), "-o", str(site)]):
-        raise SystemExit("a submission was left out: its line above says why")
-    return [*sorted(site.glob("*.html")), *sorted((site / "models").glob("*.html"))[:1]]
+    """Build the site of the trial runs, and name its pages, with those of a ranked model and of one without a rank."""
+    site = trial_site.build(folder)
+    models = [site / "models" / f"trial--{name}.html" for name in ("plain", "ignores-the-picture")]
+    return [*sorted(site.glob("*.html")), *models]
 
 
 @contextmanager
