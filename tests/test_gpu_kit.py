@@ -17,7 +17,7 @@ def test_the_toy_is_measured_and_nothing_fails(tmp_path: Path) -> None:
     parts = ["batches", "one_pass_an_option"]
     subprocess.run([sys.executable, MEASURE, "--toy", "--only", *parts, "--output", tmp_path], check=True)
     written = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
-    assert written["schema"] == "benchc.gpu/1"
+    assert written["schema"] == "benchc.gpu/2"
     assert not [value for value in written.values() if str(value).startswith(("failed", "not measured"))]
     rows = written["toy_prepared_batches"]
     assert set(rows) == {"1", "4"}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchc_metrics.responses import option_distribution
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.questions import ChoiceScorer, Outcome, Question, ScoringError
+from benchc_tasks.models.rendering import map_ahead
 
 __all__ = ["MEAN_DIFFERENCE", "NEAR_TIE", "Agreement", "answer_all", "compare_answers"]
 
@@ -57,8 +58,9 @@ class Agreement:
 
 def answer_all(scorer: ChoiceScorer[Any], questions: Sequence[Question]) -> list[Outcome]:
     """Ask all questions, batch by batch."""
-    batches = [scorer.prepare(batch) for batch in in_batches(questions, scorer.batch_size)]
-    return [outcome for batch in batches for outcome in scorer.score(batch)]
+    # Not all at once: what is prepared may lie in a GPU's memory.
+    prepared = map_ahead(scorer.prepare, in_batches(questions, scorer.batch_size), threads=1, look_ahead=2)
+    return [outcome for batch in prepared for outcome in scorer.score(batch)]
 
 
 def compare_answers(first: Sequence[Outcome], second: Sequence[Outcome]) -> Agreement:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from loguru import logger
 from PIL import Image
 
 from benchc_metrics.messages import quoted
+from benchc_tasks.models.copies import Copies
 from benchc_tasks.models.questions import describe
 from benchc_tasks.models.thinking import Skip, find_skip, open_thinking
 
@@ -83,6 +85,7 @@ class ChatFormat:
         self._settings = {"chat_template": template, **(template_settings or {})}
         # A fast tokenizer keeps its padding as state and refuses two users at once.
         self._lock = threading.Lock()
+        self._processors = Copies(processor)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         # A sample comes under many conditions, and its text is the same each time.
@@ -170,7 +173,7 @@ class ChatFormat:
         return tokens
 
     def model_input(self, prompts: Sequence[str], images: Sequence[Sequence[Image.Image]]) -> Any:
-        """Run the processor over a batch, padded on the left.
+        """Run the processor over a batch, padded on the left; several threads at once have a copy of it each.
 
         Parameters
         ----------
@@ -193,27 +196,29 @@ class ChatFormat:
         settings |= self._special_tokens(prompts[0])
         if "mm_token_type_ids" in getattr(self._processor, "model_input_names", ()):
             settings["return_mm_token_type_ids"] = True  # some processors return them only where asked
-        with self._lock:
-            batch = self._process(list(prompts), [list(some) for some in images], settings)
+        with self._processors.one() as processor, self._lock if processor is self._processor else nullcontext():
+            batch = self._process(processor, list(prompts), [list(some) for some in images], settings)
         if not torch.all(batch["attention_mask"][:, -1] == 1):
             raise ValueError(f"{type(self._processor).__name__} pads on the right")
         return batch
 
-    def _process(self, prompts: list[str], images: list[list[Image.Image]], settings: Mapping[str, Any]) -> Any:
+    def _process(
+        self, processor: Any, prompts: list[str], images: list[list[Image.Image]], settings: Mapping[str, Any]
+    ) -> Any:
         """Call the processor with one list of images a prompt; where it refuses that, as GOT-OCR2's, with one list."""
         if not any(images):
-            return self._processor(text=prompts, images=None, **settings)
+            return processor(text=prompts, images=None, **settings)
         one_each = all(len(some) == 1 for some in images)
         flat = [image for some in images for image in some]
         if self._wants_flat_images and one_each:
-            return self._processor(text=prompts, images=flat, **settings)
+            return processor(text=prompts, images=flat, **settings)
         try:
-            return self._processor(text=prompts, images=images, **settings)
+            return processor(text=prompts, images=images, **settings)
         except Exception:  # a processor may refuse lists of lists in any way it likes
             if not one_each:
                 raise
             try:
-                batch = self._processor(text=prompts, images=flat, **settings)
+                batch = processor(text=prompts, images=flat, **settings)
             except Exception:
                 batch = None
             if batch is None:

@@ -15,12 +15,17 @@ from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.costs import Usage
+from benchc_tasks.models.devices import available_cores
 from benchc_tasks.models.passes import Prefix, Reader, Tokens
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.sight import contrast
 from benchc_tasks.models.trial import Way, largest_difference, tolerance, try_out
 
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
+
+CORES_A_THREAD = 4
+"""Cores for each thread that runs the processor ahead of a GPU: its work on large arrays takes more than one."""
+MOST_PREPARE_THREADS = 3
 
 SAME_NATS = 1e-5
 """The largest difference in nats that rounding makes to a model that does not see its pictures."""
@@ -77,6 +82,7 @@ class TransformersChoiceScorer:
 
     def __init__(self, model: Any, chat: ChatFormat, batch_size: int) -> None:
         self.batch_size = batch_size
+        self.prepare_threads = _prepare_threads(model.device)
         self.usage = Usage()
         self._model = model
         self._chat = chat
@@ -137,11 +143,12 @@ class TransformersChoiceScorer:
         return self._prepare(questions).inputs
 
     def prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
-        """Run the processor over the questions and tokenise their options; safe beside `score` in another thread."""
+        """Run the processor over the questions and tokenise their options; safe beside `score` in other threads."""
         try:
-            return self._prepare(questions)
+            prepared = self._prepare(questions)
         except ScoringError as fault:
             return PreparedQuestions(tuple(questions), (), None, fault)
+        return replace(prepared, inputs=self._reader.send(prepared.inputs))
 
     def score(self, prepared: PreparedQuestions) -> list[Outcome]:
         """Score a batch.
@@ -326,6 +333,11 @@ class TransformersChoiceScorer:
                 "that belongs to it"
             )
         self._has_looked = True
+
+
+def _prepare_threads(device: torch.device) -> int:
+    """Return how many batches are prepared at once: one where the model computes on the same cores."""
+    return max(1, min(MOST_PREPARE_THREADS, available_cores() // CORES_A_THREAD)) if device.type == "cuda" else 1
 
 
 def _tails(options: Sequence[Sequence[Tokens]]) -> Iterator[_Tail]:

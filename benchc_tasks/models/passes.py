@@ -107,6 +107,36 @@ class Reader:
         self._counts_positions = "position_ids" in forward
         self._keeps_logits = "logits_to_keep" in forward
         self._cache = "cache" if "cache" in base else "past_key_values"  # transformers renamed it in 5.2x
+        self._copying: Any = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def send(self, inputs: Any) -> Any:
+        """Copy a batch of prompts to a GPU beside the pass that runs there; safe in several threads.
+
+        Parameters
+        ----------
+        inputs : transformers.BatchFeature
+            What the processor returned.
+
+        Returns
+        -------
+        transformers.BatchFeature
+            On the model's device and in its precision. On the CPU as they were, where the model is there, or where its
+            device has no memory left: the pass will tell.
+        """
+        if self._copying is None:
+            return inputs
+        device = self._model.device
+        try:
+            with torch.cuda.stream(self._copying):
+                inputs = inputs.to(device, dtype=self._model.dtype)
+            self._copying.synchronize()
+        except torch.OutOfMemoryError:
+            return inputs
+        for value in inputs.values():
+            if isinstance(value, torch.Tensor) and value.is_cuda:
+                # Else its memory could be given to the next batch while a pass still reads it.
+                value.record_stream(torch.cuda.default_stream(device))
+        return inputs
 
     def read_prompts(self, inputs: Any, *, keep_cache: bool, count_positions: bool = True) -> Prefix:
         """Read a batch of prompts in one pass.

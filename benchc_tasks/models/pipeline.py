@@ -68,8 +68,11 @@ def score_ahead(
         If the engine says so, or has failed on `MOST_FAILING_SAMPLES` samples in a row.
     """
     size = scorer.batch_size
+    preparing = getattr(scorer, "prepare_threads", 1)
     rendered = map_ahead(_render, inquiries, threads=threads, look_ahead=look_ahead * size)
-    prepared = map_ahead(partial(_prepare, scorer), in_batches(rendered, size), threads=1, look_ahead=look_ahead - 1)
+    prepared = map_ahead(
+        partial(_prepare, scorer), in_batches(rendered, size), threads=preparing, look_ahead=look_ahead - 1
+    )
     failing: dict[str, str] = {}
     with closing(rendered), closing(prepared):
         for batch, ready in zip(in_batches(inquiries, size), prepared, strict=True):

@@ -74,6 +74,8 @@ class ChoiceScorer(Protocol[Prepared]):
         that is in force, the chat format. Two scorers of one fingerprint and the same arguments answer alike.
     usage : Usage
         The tokens of its passes; an engine that cannot count them has no such attribute.
+    prepare_threads : int
+        In how many threads `prepare` may run at once; an engine without this attribute is prepared in one.
     """
 
     batch_size: int
@@ -84,7 +86,7 @@ class ChoiceScorer(Protocol[Prepared]):
         ...
 
     def prepare(self, questions: Sequence[Question]) -> Prepared:
-        """Turn up to `batch_size` questions into the engine's input; runs in a background thread.
+        """Turn up to `batch_size` questions into the engine's input; runs in background threads.
 
         A question that cannot be prepared raises nothing here: `score` tells.
         """

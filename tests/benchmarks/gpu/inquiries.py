@@ -13,9 +13,12 @@ from sklearn.datasets import load_sample_images
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
 from benchc_tasks.corruptions import condition_seed, corrupt
+from benchc_tasks.datasets import load_dataset
+from benchc_tasks.demonstration import DEMONSTRATION_SET
 from benchc_tasks.models.questions import Question
+from benchc_tasks.stacks.prompting import LETTERS, Prompt
 
-__all__ = ["CONDITIONS", "Sample", "ShownSample", "inquiries", "make_samples"]
+__all__ = ["CONDITIONS", "Sample", "ShownSample", "bundled_inquiries", "inquiries", "make_samples"]
 
 CONDITIONS: tuple[tuple[str | None, int], ...] = (
     (None, 0),
@@ -35,7 +38,7 @@ class Sample:
     ----------
     name : str
     picture : bytes
-        JPEG, quality 95.
+        The file.
     context : str
         The question with its lettered options.
     options : tuple of str
@@ -103,3 +106,20 @@ def inquiries(samples: Sequence[Sample], conditions: Sequence[tuple[str | None, 
     for sample in samples:
         for corruption, severity in conditions:
             yield ShownSample(sample, corruption, severity)
+
+
+def bundled_inquiries(count: int, conditions: Sequence[tuple[str | None, int]]) -> tuple[list[ShownSample], np.ndarray]:
+    """Show the first samples of the bundled set; return their answers' numbers too."""
+    dataset = load_dataset(DEMONSTRATION_SET)
+    prompt = Prompt.for_model(None, None)
+    rows = [dataset[number] for number in range(min(count, len(dataset)))]
+    samples = [
+        Sample(
+            str(row["id"]),
+            row["image"],
+            prompt.text(row["question"], row["options"]),
+            tuple(LETTERS[: len(row["options"])]),
+        )
+        for row in rows
+    ]
+    return list(inquiries(samples, conditions)), np.array([row["answer"] for row in rows])

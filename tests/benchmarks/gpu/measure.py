@@ -17,10 +17,9 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +31,24 @@ import cv2
 import numpy as np
 import torch
 import transformers
-from inquiries import CONDITIONS, Sample, ShownSample, inquiries, make_samples
+from inquiries import CONDITIONS, Sample, ShownSample, bundled_inquiries, inquiries, make_samples
+from kernels import compile_in_background
 from shapes import build_model, build_processor
+from tables import table_of
+from waiting import run_through, waiting_shares
 
 from benchc_metrics.metrics import ras
-from benchc_tasks.datasets import decode_image, load_dataset
-from benchc_tasks.demonstration import DEMONSTRATION_MODEL, DEMONSTRATION_SET
+from benchc_metrics.responses import option_distribution
+from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
-from benchc_tasks.models.pipeline import score_ahead
 from benchc_tasks.models.questions import Question
 from benchc_tasks.models.rendering import map_ahead
-from benchc_tasks.stacks.prompting import LETTERS, Prompt
 
 SAMPLES = 849
-FULL_PASSES, LITE_PASSES = 96, 20
-LOOK_AHEAD = 3
+PASSES = {"full": 96, "lite": 20}
+WITHIN = 0.97
+"""A batch size that reaches this share of the best speed is as good."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,16 @@ class Plan:
         Numbers of render threads.
     conditions : int
         Conditions of an end-to-end measurement; at least 500 on a GPU.
+    traced : int
+        Batches of a trace.
     repeats : int
         Passes over a prepared batch.
     options : tuple of int
         Numbers of options at which ours is compared with one pass an option.
     compared : int
-        Conditions of that comparison.
+        Conditions of that comparison, one pass an option.
+    large : int
+        The batch size that is compared with 1.
     demonstration : int
         Samples of the bundled set at which precisions are compared.
     """
@@ -85,56 +90,12 @@ class Plan:
     batches: tuple[int, ...]
     threads: tuple[int, ...]
     conditions: int
+    traced: int
     repeats: int
     options: tuple[int, ...]
     compared: int
+    large: int
     demonstration: int
-
-
-@dataclass
-class Results:
-    """The measurements so far, written after each part."""
-
-    folder: Path
-    facts: dict[str, Any]
-    parts: dict[str, Any] = field(default_factory=dict)
-    started: float = field(default_factory=time.perf_counter)
-
-    def add(self, name: str, value: object) -> None:
-        """Keep a part and write all of them."""
-        self.parts[name] = value
-        self.facts["seconds"] = round(time.perf_counter() - self.started, 1)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        written = {"schema": "benchc.gpu/1", **self.facts, **self.parts}
-        (self.folder / "gpu.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8", newline="\n")
-        (self.folder / "gpu.md").write_text(table_of(written), encoding="utf-8", newline="\n")
-        print(f"[{self.facts['seconds']:7.1f} s] {name}: {json.dumps(value)}", flush=True)
-
-
-def main() -> None:
-    """Measure all parts."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--output", type=Path, default=Path("gpu-results"))
-    parser.add_argument("--toy", action="store_true", help="a toy model on the CPU: try the script")
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--seconds", type=float, default=470.0, help="begin no further part after so long")
-    chosen = parser.parse_args()
-    plan = toy_plan() if chosen.toy else gpu_plan()
-    cv2.setNumThreads(1)
-    results = Results(chosen.output, facts_of(plan))
-    samples = make_samples(-(-plan.conditions // len(CONDITIONS)), plan.side, max(plan.options[0], 4))
-    results.add("seconds_to_compile_the_corruptions", round(timed(plan.device, partial(compile_kernels, samples)), 1))
-    for name in chosen.only:
-        if time.perf_counter() - results.started > chosen.seconds:
-            results.add(name, "not measured: the time was over")
-            continue
-        try:
-            PARTS[name](plan, samples, results)
-        except Exception as fault:
-            # One part that fails must not cost the others on a machine that is lent for minutes.
-            results.add(name, f"failed: {type(fault).__name__}: {fault}")
-        release_memory()
-    print((chosen.output / "gpu.md").read_text(encoding="utf-8"))
 
 
 def gpu_plan() -> Plan:
@@ -149,9 +110,11 @@ def gpu_plan() -> Plan:
         batches=(1, 2, 4, 8, 16, 32, 64),
         threads=(1, 4, 8, 16),
         conditions=576,
+        traced=6,
         repeats=5,
         options=(4, 10),
-        compared=48,
+        compared=24,
+        large=32,
         demonstration=144,
     )
 
@@ -166,150 +129,232 @@ def toy_plan() -> Plan:
         batches=(1, 4),
         threads=(1, 2),
         conditions=48,
+        traced=4,
         repeats=2,
         options=(4, 10),
         compared=8,
+        large=4,
         demonstration=6,
     )
 
 
+@dataclass
+class Results:
+    """The measurements so far, written after each part."""
+
+    folder: Path
+    facts: dict[str, Any]
+    parts: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.perf_counter() - self.started
+
+    def add(self, name: str, value: object) -> None:
+        """Keep a part and write all of them."""
+        self.parts[name] = value
+        written = {"schema": "benchc.gpu/2", **self.facts, "seconds": round(self.seconds, 1), **self.parts}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "gpu.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8", newline="\n")
+        (self.folder / "gpu.md").write_text(table_of(written), encoding="utf-8", newline="\n")
+        print(f"[{self.seconds:6.1f} s] {name}: {json.dumps(value)}", flush=True)
+
+
+@dataclass
+class Bench:
+    """What all parts share: the plan, the questions, the results, and the model that was built last."""
+
+    plan: Plan
+    results: Results
+    samples: Sequence[Sample]
+    more_options: Sequence[Sample]
+    _built: dict[tuple[str, torch.dtype], Any] = field(default_factory=dict)
+
+    @cached_property
+    def processor(self) -> Any:
+        """The family's processor; its tokenizer knows the words of all questions."""
+        return build_processor([sample.context for sample in (*self.samples, *self.more_options)])
+
+    @property
+    def shown(self) -> list[ShownSample]:
+        """All conditions of an end-to-end measurement."""
+        return list(inquiries(self.samples, CONDITIONS))[: self.plan.conditions]
+
+    def scorer(self, size: str, batch_size: int, dtype: torch.dtype | None = None) -> Any:
+        """Make a scorer that has tried out the model, and is at its fast way or says otherwise in the results."""
+        dtype = dtype or self.plan.dtype
+        key = (size, dtype)
+        if key not in self._built:
+            self.release()
+            started = time.perf_counter()
+            self._built[key] = build_model(size, self.processor.tokenizer, self.plan.device, dtype)
+            self.results.add(f"{size}_{name_of(dtype)}_seconds_to_build", round(time.perf_counter() - started, 1))
+        chat = ChatFormat(self.processor, self.processor.tokenizer)
+        scorer = TransformersChoiceScorer(self._built[key], chat, batch_size)
+        run_through(scorer, self.shown[: 2 * batch_size], max(self.plan.threads))
+        if scorer._way.name != "FAST":
+            self.results.add(f"{size}_{name_of(dtype)}_batch_{batch_size}_way", scorer._way.name)
+        return scorer
+
+    def release(self) -> None:
+        """Give the memory of the model back."""
+        self._built.clear()
+        gc.collect()
+        if self.plan.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def best_batch(self, size: str) -> int:
+        """Return the smallest batch size that is as good as the best."""
+        rows = self.results.parts.get(f"{size}_prepared_batches")
+        if not rows:
+            return min(16, max(self.plan.batches))
+        best = max(row["conditions_a_second"] for row in rows.values())
+        return int(min(batch for batch, row in rows.items() if row["conditions_a_second"] >= WITHIN * best))
+
+
+def main() -> None:
+    """Measure all parts."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--output", type=Path, default=Path("gpu-results"))
+    parser.add_argument("--toy", action="store_true", help="a toy model on the CPU: try the script")
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--seconds", type=float, default=440.0, help="begin no further part after so long")
+    chosen = parser.parse_args()
+    plan = toy_plan() if chosen.toy else gpu_plan()
+    cv2.setNumThreads(1)
+    results = Results(chosen.output, facts_of(plan))
+    compiling = compile_in_background(results.facts["cores"])
+    samples = make_samples(-(-plan.conditions // len(CONDITIONS)), plan.side, plan.options[0])
+    bench = Bench(plan, results, samples, make_samples(1, plan.side, plan.options[-1]))
+    for process in compiling:
+        process.wait()
+    results.add("seconds_to_compile_the_corruptions", round(results.seconds, 1))
+    for name, size in steps(plan, chosen.only):
+        measure(bench, name, size, chosen.seconds)
+    print((chosen.output / "gpu.md").read_text(encoding="utf-8"))
+
+
+def measure(bench: Bench, name: str, size: str, seconds: float) -> None:
+    """Measure one part for one size, unless the time is over."""
+    if bench.results.seconds > seconds:
+        bench.results.add(f"{size}_{name}", "not measured: the time was over")
+        return
+    try:
+        PARTS[name](bench, size)
+    except Exception as fault:
+        # One part that fails must not cost the others on a machine that is lent for minutes.
+        bench.results.add(f"{size}_{name}", f"failed: {type(fault).__name__}: {fault}")
+
+
 def facts_of(plan: Plan) -> dict[str, Any]:
     """Name the machine and what runs on it."""
-    card = torch.cuda.get_device_name() if plan.device.type == "cuda" else "none"
+    on_gpu = plan.device.type == "cuda"
+    memory = round(torch.cuda.get_device_properties(0).total_memory / 2**30, 1) if on_gpu else None
     return {
-        "card": card,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "card": torch.cuda.get_device_name() if on_gpu else "none",
+        "card_gib": memory,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "machine": platform.machine(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        "dtype": str(plan.dtype).removeprefix("torch."),
+        "dtype": name_of(plan.dtype),
         "side": plan.side,
         "vllm": "not on this machine, so not measured",
     }
 
 
-def scorer_of(
-    plan: Plan, size: str, samples: Sequence[Sample], batch_size: int, dtype: torch.dtype | None = None
-) -> Any:
-    """Build a scorer around a model of random weights."""
-    processor = build_processor([sample.context for sample in samples])
-    model = build_model(size, processor.tokenizer, plan.device, dtype or plan.dtype)
-    return TransformersChoiceScorer(model, ChatFormat(processor, processor.tokenizer), batch_size)
-
-
-def with_batch_size(scorer: Any, batch_size: int) -> Any:
-    """Set the batch size of a scorer that is in use for several."""
-    scorer.batch_size = batch_size
-    return scorer
-
-
-def compile_kernels(samples: Sequence[Sample]) -> None:
-    """Render one sample under every condition, so that no measurement compiles."""
-    for inquiry in inquiries(samples[:1], CONDITIONS):
-        inquiry.question()
-
-
-def rendering(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
-    """Count pictures a second by threads, decoding included."""
-    shown = list(inquiries(samples[:1], CONDITIONS))
-    rates = {}
-    for threads in plan.threads:
-        many = shown * (1 if plan.device.type == "cpu" else 4)
-        started = time.perf_counter()
-        done = sum(1 for _ in map_ahead(ShownSample.question, many, threads=threads, look_ahead=64))
-        rates[threads] = round(done / (time.perf_counter() - started), 1)
-    results.add("pictures_a_second_by_threads", rates)
-
-
-def batches(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
+def batches(bench: Bench, size: str) -> None:
     """Score prepared batches of each size: what the card does when nothing keeps it waiting."""
-    questions = [inquiry.question() for inquiry in list(inquiries(samples, CONDITIONS))[: max(plan.batches)]]
-    for size in plan.sizes:
-        started = time.perf_counter()
-        scorer = scorer_of(plan, size, samples, 1)
-        results.add(f"{size}_seconds_to_build", round(time.perf_counter() - started, 1))
-        if size == plan.sizes[0]:
-            results.add("tokens_of_a_prompt", scorer.prepare(questions[:1]).inputs["input_ids"].shape[1])
-        rows: dict[int, dict[str, float | None]] = {}
-        for batch_size in plan.batches:
-            try:
-                rows[batch_size] = prepared_batch(plan, scorer, questions[:batch_size])
-            except torch.OutOfMemoryError:
-                results.add(f"{size}_largest_batch", f"{batch_size} does not fit into the card's memory")
-                break
-        results.add(f"{size}_prepared_batches", rows)
-        del scorer
-        release_memory()
+    plan, results = bench.plan, bench.results
+    questions = [inquiry.question() for inquiry in bench.shown[: max(plan.batches)]]
+    scorer = bench.scorer(size, 1)
+    if size == plan.sizes[0]:
+        results.add("tokens_of_a_prompt", scorer.prepare(questions[:1]).inputs["input_ids"].shape[1])
+    rows: dict[int, dict[str, float | None]] = {}
+    for batch_size in plan.batches:
+        try:
+            rows[batch_size] = prepared_batch(plan, scorer, questions[:batch_size])
+        except torch.OutOfMemoryError:
+            results.add(f"{size}_largest_batch", f"{batch_size} does not fit into the card's memory")
+            break
+    results.add(f"{size}_prepared_batches", rows)
 
 
 def prepared_batch(plan: Plan, scorer: Any, questions: Sequence[Question]) -> dict[str, float | None]:
     """Score one prepared batch again and again."""
-    reset_peak(plan.device)
-    prepared = with_batch_size(scorer, len(questions)).prepare(questions)
-    scorer.score(prepared)
-    seconds = [timed(plan.device, partial(scorer.score, prepared)) for _ in range(plan.repeats)]
-    rate = len(questions) / statistics.median(seconds)
-    return {"conditions_a_second": round(rate, 2), "peak_gib": peak_gib(plan.device)}
-
-
-def end_to_end(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
-    """Render, prepare and score as a run does: conditions a second, the card's waiting, hours of a whole run."""
-    shown = list(inquiries(samples, CONDITIONS))[: plan.conditions]
-    for size in plan.sizes:
-        best = best_batch(results, size, plan)
-        scorer = scorer_of(plan, size, samples, best)
-        run_through(scorer, shown[: 2 * best], max(plan.threads))
-        threads = plan.threads if size == plan.sizes[0] else plan.threads[-2:]
-        rows = {count: with_threads(plan, scorer, shown, count) for count in threads}
-        rate = rows[max(rows)]["conditions_a_second"]
-        results.add(f"{size}_end_to_end", {"batch_size": best, "by_render_threads": rows})
-        results.add(
-            f"{size}_hours_for_{SAMPLES}_samples",
-            {
-                "full": round(SAMPLES * FULL_PASSES / rate / 3600, 2),
-                "lite": round(SAMPLES * LITE_PASSES / rate / 3600, 2),
-                "from_conditions": rows[max(rows)]["conditions"],
-            },
-        )
-        release_memory()
-
-
-def with_threads(plan: Plan, scorer: Any, shown: Sequence[ShownSample], threads: int) -> dict[str, float]:
-    """Run through all conditions with the most threads, and through a quarter of them with fewer."""
-    counted = shown if threads == max(plan.threads) else shown[: max(len(shown) // 4, 4 * scorer.batch_size)]
-    seconds = timed(plan.device, partial(run_through, scorer, counted, threads))
+    if plan.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    scorer.batch_size = len(questions)
+    started = time.perf_counter()
+    prepared = scorer.prepare(questions)
+    preparing = time.perf_counter() - started
+    scorer._score(prepared)
+    seconds = [timed(plan.device, partial(scorer._score, prepared)) for _ in range(plan.repeats)]
     return {
-        "conditions": len(counted),
-        "conditions_a_second": round(len(counted) / seconds, 2),
-        "waiting": waiting_share(plan.device, scorer, shown[: 8 * scorer.batch_size], threads),
+        "conditions_a_second": round(len(questions) / statistics.median(seconds), 2),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if plan.device.type == "cuda" else None,
+        "prepare_ms_a_condition": round(1000 * preparing / len(questions), 2),
     }
 
 
-def one_pass_an_option(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
+def end_to_end(bench: Bench, size: str) -> None:
+    """Render, prepare and score as a run does: conditions a second, the card's waiting, hours of a whole run."""
+    plan, results = bench.plan, bench.results
+    best = bench.best_batch(size)
+    scorer = bench.scorer(size, best)
+    threads = plan.threads if size == plan.sizes[0] else plan.threads[-2:]
+    rows = {count: with_threads(bench, scorer, count) for count in threads}
+    results.add(
+        f"{size}_end_to_end",
+        {"batch_size": best, "prepare_threads": scorer.prepare_threads, "by_render_threads": rows},
+    )
+    last = rows[max(rows)]
+    hours = {name: round(SAMPLES * passes / last["conditions_a_second"] / 3600, 2) for name, passes in PASSES.items()}
+    results.add(f"{size}_hours_for_{SAMPLES}_samples", {**hours, "from_conditions": last["conditions"]})
+
+
+def with_threads(bench: Bench, scorer: Any, threads: int) -> dict[str, Any]:
+    """Run through all conditions with the most threads, and through a third of them with fewer."""
+    shown = bench.shown
+    counted = shown if threads == max(bench.plan.threads) else shown[: max(len(shown) // 3, 4 * scorer.batch_size)]
+    done = run_through(scorer, counted, threads)
+    traced = shown[: bench.plan.traced * scorer.batch_size]
+    return {
+        "conditions": len(counted),
+        "conditions_a_second": round(done.conditions_a_second, 2),
+        "waiting": waiting_shares(bench.plan.device, scorer, traced, threads),
+    }
+
+
+def one_pass_an_option(bench: Bench, size: str) -> None:
     """Compare with lmms-eval's way: for every option the picture rendered and processed anew, and a pass of its own."""
-    for size in plan.sizes:
-        rows = {
-            options: against_passes(plan, size, options, best_batch(results, size, plan)) for options in plan.options
-        }
-        results.add(f"{size}_against_one_pass_an_option", rows)
+    rows = {
+        len(samples[0].options): against_passes(bench, size, samples) for samples in (bench.samples, bench.more_options)
+    }
+    bench.results.add(f"{size}_against_one_pass_an_option", rows)
 
 
-def against_passes(plan: Plan, size: str, options: int, best: int) -> dict[str, Any]:
-    """Score the same conditions both ways; ours at batch size 1 and at the best one."""
-    asked = make_samples(1, plan.side, options)
-    shown = list(inquiries(asked, CONDITIONS))[: plan.compared]
-    scorer = scorer_of(plan, size, asked, 1)
-    scores_by_passes(scorer, shown[:1])
-    theirs = timed(plan.device, partial(scores_by_passes, scorer, shown))
-    ours = {}
-    for batch_size in dict.fromkeys((1, best)):
-        with_batch_size(scorer, batch_size)
-        run_through(scorer, shown[:batch_size], max(plan.threads))
-        seconds = timed(plan.device, partial(run_through, scorer, shown, max(plan.threads)))
-        ours[batch_size] = round(theirs / seconds, 2)
-    release_memory()
-    return {"one_pass_an_option_a_second": round(len(shown) / theirs, 2), "ours_times_as_fast": ours}
+def against_passes(bench: Bench, size: str, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Score the same conditions both ways; ours at batch size 1 and at the best one, for which it gets more of them."""
+    plan = bench.plan
+    shown = list(inquiries(samples[:1], CONDITIONS))
+    some = shown[:: len(shown) // plan.compared][: plan.compared]
+    scorer = bench.scorer(size, 1)
+    scores_by_passes(scorer, some[:1])
+    theirs = len(some) / timed(plan.device, partial(scores_by_passes, scorer, some))
+    ours = {1: len(some) / timed(plan.device, partial(run_through, scorer, some, max(plan.threads)))}
+    best = bench.best_batch(size)
+    ours[best] = run_through(
+        bench.scorer(size, best), (shown * best)[: 6 * best], max(plan.threads)
+    ).conditions_a_second
+    return {
+        "one_pass_an_option_a_second": round(theirs, 2),
+        "ours_a_second": {batch: round(rate, 2) for batch, rate in ours.items()},
+        "ours_times_as_fast": {batch: round(rate / theirs, 2) for batch, rate in ours.items()},
+    }
 
 
 def scores_by_passes(scorer: Any, shown: Sequence[ShownSample]) -> list[list[float]]:
@@ -320,184 +365,115 @@ def scores_by_passes(scorer: Any, shown: Sequence[ShownSample]) -> list[list[flo
 @torch.inference_mode()
 def loss_of(scorer: Any, question: Question, option: str) -> float:
     """Return the mean loss of an option behind its question, and process the picture for each of two prompts."""
-    prompt = scorer._chat.prompt(question.context, 1)
-    before = scorer._chat.model_input([prompt], [question.images])["input_ids"].shape[1]
-    inputs = scorer._chat.model_input([prompt + option], [question.images])
-    inputs = inputs.to(scorer._model.device, dtype=scorer._model.dtype)
+    prompt = scorer.chat.prompt(question.context, 1)
+    before = scorer.chat.model_input([prompt], [question.images])["input_ids"].shape[1]
+    inputs = scorer.chat.model_input([prompt + option], [question.images])
+    inputs = inputs.to(scorer.model.device, dtype=scorer.model.dtype)
     labels = inputs["input_ids"].clone()
     labels[:, :before] = -100
-    return float(scorer._model(**inputs, labels=labels, use_cache=False).loss)
+    return float(scorer.model(**inputs, labels=labels, use_cache=False).loss)
 
 
-def precision(plan: Plan, samples: Sequence[Sample], results: Results) -> None:
-    """Compare bf16 with float32 and batch 1 with 32, on random weights and on the bundled model with its answers."""
-    size = plan.sizes[-1]
-    shown = list(inquiries(samples, CONDITIONS))[: min(96, plan.conditions)]
-    large = 4 if plan.device.type == "cpu" else 32
+def precision(bench: Bench, size: str) -> None:
+    """Compare the precisions, and batch 1 with a large one, by the same weights; and two runs, bit by bit."""
+    plan, results = bench.plan, bench.results
+    shown = bench.shown[: 3 * plan.large]
     scores = {}
     for dtype in (torch.float32, torch.bfloat16):
-        scorer = scorer_of(plan, size, samples, 1, dtype)
-        for batch_size in (1, large):
-            with_batch_size(scorer, batch_size)
-            scores[f"{str(dtype).removeprefix('torch.')}, batch {batch_size}"] = scored(scorer, shown, plan)
-        if dtype == plan.dtype:
-            again = scored(scorer, shown, plan)
-            same = bool(np.array_equal(again, scores[f"{str(dtype).removeprefix('torch.')}, batch {large}"]))
-            results.add("two_runs_have_the_same_bits", same)
-        release_memory()
+        if dtype == torch.bfloat16:
+            # The same numbers, rounded; drawn anew in this precision they would be others.
+            model = bench._built.pop((size, torch.float32))
+            bench._built[size, torch.bfloat16] = model.to(torch.bfloat16)
+        for batch_size in (1, plan.large):
+            scorer = bench.scorer(size, batch_size, dtype)
+            scores[f"{name_of(dtype)}, batch {batch_size}"] = scored(bench, scorer, shown)
+        again = scored(bench, scorer, shown)
+        same = bool(np.array_equal(again, scores[f"{name_of(dtype)}, batch {plan.large}"]))
+        results.add(f"two_runs_in_{name_of(dtype)}_have_the_same_bits", same)
+    bench.release()
     reference = scores["float32, batch 1"]
-    results.add(
-        f"{size}_random_weights_against_float32_batch_1",
+    results.add(f"{size}_random_weights_by_precision", {name: apart(some, reference) for name, some in scores.items()})
+
+
+def bundled(bench: Bench, size: str) -> None:
+    """Evaluate the bundled model on the bundled set under three corruptions in each precision and batch size."""
+    plan = bench.plan
+    conditions = [(None, 0), ("gaussian_noise", 3), ("fog", 3), ("jpeg_compression", 5)]
+    shown, answers = bundled_inquiries(plan.demonstration, conditions)
+    processor = transformers.AutoProcessor.from_pretrained(DEMONSTRATION_MODEL)
+    chat = ChatFormat(processor, processor.tokenizer)
+    scores = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        model = transformers.AutoModelForImageTextToText.from_pretrained(DEMONSTRATION_MODEL, dtype=dtype)
+        model = model.to(plan.device).eval()
+        for batch_size in (1, plan.large):
+            scorer = TransformersChoiceScorer(model, chat, batch_size)
+            scores[f"{name_of(dtype)}, batch {batch_size}"] = scored(bench, scorer, shown)
+    reference = scores["float32, batch 1"]
+    bench.results.add(
+        "bundled_model_by_precision",
         {
-            name: {
-                "largest_difference_nats": float(np.abs(values - reference).max()),
-                "same_predictions": float((values.argmax(1) == reference.argmax(1)).mean()),
-            }
-            for name, values in scores.items()
+            name: {**metrics_of(some.reshape(len(answers), len(conditions), -1), answers), **apart(some, reference)}
+            for name, some in scores.items()
         },
     )
-    results.add("bundled_model_by_precision", bundled_metrics(plan, large))
 
 
-def bundled_metrics(plan: Plan, large: int) -> dict[str, Any]:
-    """Evaluate the bundled model on the bundled set under three corruptions in each precision and batch size."""
-    from transformers import AutoModelForImageTextToText, AutoProcessor
-
-    dataset = load_dataset(DEMONSTRATION_SET)
-    rows = [dataset[number] for number in range(min(plan.demonstration, len(dataset)))]
-    prompt = Prompt.for_model(None, None)
-    conditions = [(None, 0), ("gaussian_noise", 3), ("fog", 3), ("jpeg_compression", 5)]
-    shown = [
-        BundledSample(row, prompt.text(row["question"], row["options"]), *which) for row in rows for which in conditions
-    ]
-    answers = np.array([row["answer"] for row in rows])
-    found = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        processor = AutoProcessor.from_pretrained(DEMONSTRATION_MODEL)
-        model = AutoModelForImageTextToText.from_pretrained(DEMONSTRATION_MODEL, dtype=dtype).to(plan.device).eval()
-        for batch_size in (1, large):
-            scorer = TransformersChoiceScorer(model, ChatFormat(processor, processor.tokenizer), batch_size)
-            logits = scored(scorer, shown, plan).reshape(len(rows), len(conditions), -1)
-            found[f"{str(dtype).removeprefix('torch.')}, batch {batch_size}"] = logits
-    reference = found["float32, batch 1"]
-    return {name: metrics_of(logits, reference, answers) for name, logits in found.items()}
+def scored(bench: Bench, scorer: Any, shown: Sequence[Any]) -> np.ndarray:
+    """Return the options' log-likelihoods."""
+    return run_through(scorer, shown, max(bench.plan.threads)).array()
 
 
-def metrics_of(logits: np.ndarray, reference: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-    """Accuracy, RAS, and the distance from the reference."""
-    from benchc_metrics.responses import option_distribution
+def apart(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """How far log-likelihoods are from others."""
+    return {
+        "largest_difference_nats": float(np.abs(values - reference).max()),
+        "mean_difference_nats": float(np.abs(values - reference).mean()),
+        "same_predictions": float((values.argmax(-1) == reference.argmax(-1)).mean()),
+    }
 
-    distributions = option_distribution(logits)
+
+def metrics_of(log_likelihoods: np.ndarray, answers: np.ndarray) -> dict[str, float]:
+    """Accuracy and RAS, the clean condition first."""
+    distributions = option_distribution(log_likelihoods)
     clean, corrupted = distributions[:, :1], distributions[:, 1:]
     return {
         "acc_clean": float(ras.correctness(clean, answers).mean()),
         "acc_corrupted": float(ras.correctness(corrupted, answers).mean()),
         "ras": float(ras.robustness_alignment_score(clean, corrupted, answers).mean()),
-        "largest_difference_nats": float(np.abs(logits - reference).max()),
-        "same_predictions": float((logits.argmax(-1) == reference.argmax(-1)).mean()),
     }
 
 
-@dataclass(frozen=True)
-class BundledSample:
-    """A sample of the bundled set under a condition."""
-
-    row: Any
-    context: str
-    corruption: str | None
-    severity: int
-
-    @property
-    def sample(self) -> str:
-        """The sample's id."""
-        return str(self.row["id"])
-
-    def question(self) -> Question:
-        """Decode and corrupt the picture."""
-        from benchc_tasks.corruptions import condition_seed, corrupt
-
-        image = decode_image(self.row["image"], sample=self.sample)
-        if self.corruption is not None:
-            seed = condition_seed(self.sample, self.corruption, self.severity)
-            image = corrupt(image, self.corruption, self.severity, seed=seed)
-        letters = tuple(LETTERS[: len(self.row["options"])])
-        return Question(f"{self.sample} under {self.corruption}", self.context, letters, (image,))
-
-
-def run_through(scorer: Any, shown: Sequence[Any], threads: int) -> list[list[float]]:
-    """Score inquiries as a run does; raise what could not be scored."""
-    rows = []
-    for batch in score_ahead(shown, scorer, threads=threads, look_ahead=LOOK_AHEAD):
-        for _, outcome in batch:
-            if isinstance(outcome, Exception):
-                raise outcome
-            rows.append([option[0] for option in outcome])
-    return rows
-
-
-def scored(scorer: Any, shown: Sequence[Any], plan: Plan) -> np.ndarray:
-    """Return the options' log-likelihoods, -inf where a sample has fewer options than another."""
-    rows = run_through(scorer, shown, max(plan.threads))
-    values = np.full((len(rows), max(map(len, rows))), -1e4)
-    for row, options in zip(values, rows, strict=True):
-        row[: len(options)] = options
-    return values
-
-
-def waiting_share(device: torch.device, scorer: Any, shown: Sequence[Any], threads: int) -> float:
-    """Share of wall time in which the card computes nothing, over some batches after the first.
-
-    On a GPU from the union of all kernels' and copies' intervals in a trace; on a CPU from the time outside the model.
-    """
-    if device.type != "cuda":
-        with model_seconds(scorer._model) as inside:
-            started = time.perf_counter()
-            run_through(scorer, shown, threads)
-            wall = time.perf_counter() - started
-        return round(max(0.0, 1 - sum(inside) / wall), 3)
-    from torch.autograd import DeviceType
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CUDA]) as trace:
-        run_through(scorer, shown, threads)
-        torch.cuda.synchronize()
-    spans = sorted(
-        (event.time_range.start, event.time_range.end)
-        for event in trace.events()
-        if event.device_type == DeviceType.CUDA and event.time_range.end > event.time_range.start
-    )
-    return waiting_of(spans)
-
-
-def waiting_of(spans: Sequence[tuple[float, float]]) -> float:
-    """Return the share between the first start and the last end that no span covers.
-
-    Parameters
-    ----------
-    spans : sequence of (float, float)
-        Starts and ends, sorted.
-    """
-    if not spans:
-        return float("nan")
-    covered, reached = 0.0, spans[0][0]
-    for start, end in spans:
-        covered += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return round(1 - covered / (reached - spans[0][0]), 3)
-
-
-@contextmanager
-def model_seconds(model: Any) -> Iterator[list[float]]:
-    """Collect the seconds of each forward pass."""
-    seconds: list[float] = []
-    began: list[float] = []
-    before = model.register_forward_pre_hook(lambda *_: began.append(time.perf_counter()))
-    after = model.register_forward_hook(lambda *_: seconds.append(time.perf_counter() - began.pop()))
+def out_of_memory(bench: Bench, size: str) -> None:
+    """Give the largest batch less memory than it needs: it is halved until it works, and its answers are the same."""
+    rows = bench.results.parts[f"{size}_prepared_batches"]
+    largest = max(rows)
+    small = max(batch for batch in rows if batch <= largest // 4)
+    shown = bench.shown[: 2 * largest]
+    expected = scored(bench, bench.scorer(size, largest), shown)
+    scorer = bench.scorer(size, largest)
+    allowed = (rows[small]["peak_gib"] + rows[largest]["peak_gib"]) / 2
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(allowed / bench.results.facts["card_gib"])
     try:
-        yield seconds
+        found = run_through(scorer, shown, max(bench.plan.threads))
     finally:
-        before.remove()
-        after.remove()
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    bench.results.add(
+        f"{size}_batch_{largest}_within_{allowed:.1f}_gib", {"conditions": len(shown), **apart(found.array(), expected)}
+    )
+
+
+def rendering(bench: Bench, size: str) -> None:
+    """Count pictures a second by threads, decoding included."""
+    shown = list(inquiries(bench.samples[:1], CONDITIONS))
+    rates = {}
+    for threads in bench.plan.threads:
+        many = shown * threads * (1 if bench.plan.device.type == "cpu" else 4)
+        started = time.perf_counter()
+        done = sum(1 for _ in map_ahead(ShownSample.question, many, threads=threads, look_ahead=64))
+        rates[threads] = round(done / (time.perf_counter() - started), 1)
+    bench.results.add("pictures_a_second_by_threads", rates)
 
 
 def timed(device: torch.device, work: Callable[[], object]) -> float:
@@ -511,53 +487,35 @@ def timed(device: torch.device, work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def best_batch(results: Results, size: str, plan: Plan) -> int:
-    """Return the smallest batch size within 3 % of the best rate."""
-    rows = results.parts.get(f"{size}_prepared_batches")
-    if not isinstance(rows, dict):
-        return min(16, max(plan.batches))
-    best = max(row["conditions_a_second"] for row in rows.values())
-    return int(min(batch for batch, row in rows.items() if row["conditions_a_second"] >= 0.97 * best))
+def name_of(dtype: torch.dtype) -> str:
+    """Name a precision."""
+    return str(dtype).removeprefix("torch.")
 
 
-def reset_peak(device: torch.device) -> None:
-    """Forget the memory peak so far."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak_gib(device: torch.device) -> float | None:
-    """Return the memory peak in GiB; None on a CPU."""
-    return round(torch.cuda.max_memory_allocated() / 2**30, 2) if device.type == "cuda" else None
-
-
-def release_memory() -> None:
-    """Give the memory of models that are gone back."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def table_of(written: dict[str, Any]) -> str:
-    """Write what was measured as Markdown."""
-    facts = ", ".join(f"{name} {written[name]}" for name in ("card", "cores", "torch", "transformers", "dtype", "side"))
-    lines = [f"# Option scoring: {facts}", "", "| what | measured |", "| --- | --- |"]
-    lines += [
-        f"| {name.replace('_', ' ')} | {json.dumps(value)} |"
-        for name, value in written.items()
-        if name not in {"schema", "card", "cores", "torch", "transformers", "dtype", "side"}
-    ]
-    return "\n".join(lines) + "\n"
-
-
-PARTS: dict[str, Callable[[Plan, Sequence[Sample], Results], None]] = {
+PARTS: dict[str, Callable[[Bench, str], None]] = {
     "batches": batches,
     "end_to_end": end_to_end,
     "one_pass_an_option": one_pass_an_option,
-    "precision": precision,
     "rendering": rendering,
+    "out_of_memory": out_of_memory,
+    "precision": precision,
+    "bundled": bundled,
 }
-"""In the order in which they are measured: what matters most comes first."""
+"""In the order in which they are measured."""
+
+OF_EACH_MODEL = ("batches", "end_to_end", "one_pass_an_option")
+ON_A_GPU = ("out_of_memory",)
+
+
+def steps(plan: Plan, chosen: Sequence[str]) -> list[tuple[str, str]]:
+    """List parts and models so that each model is built once: those of each model first, the others with the last."""
+    of_each = [(name, size) for size in plan.sizes for name in PARTS if name in OF_EACH_MODEL]
+    of_last = [(name, plan.sizes[-1]) for name in PARTS if name not in OF_EACH_MODEL]
+    return [
+        (name, size)
+        for name, size in (*of_each, *of_last)
+        if name in chosen and (name not in ON_A_GPU or plan.device.type == "cuda")
+    ]
 
 
 if __name__ == "__main__":
