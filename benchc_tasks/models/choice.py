@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.checkpoints import checkpoint_state, library_versions
 from benchc_tasks.models.costs import Usage
-from benchc_tasks.models.devices import available_cores
+from benchc_tasks.models.devices import available_cores, torch_threads
 from benchc_tasks.models.passes import Prefix, Reader, Tokens
 from benchc_tasks.models.questions import EngineError, Outcome, Question, ScoringError, describe
 from benchc_tasks.models.sight import contrast
@@ -24,7 +25,7 @@ from benchc_tasks.models.trial import Way, largest_difference, tolerance, try_ou
 __all__ = ["PreparedQuestions", "TransformersChoiceScorer"]
 
 CORES_A_THREAD = 4
-"""Cores for each thread that runs the processor ahead of a GPU: its work on large arrays takes more than one."""
+"""Cores for each thread that runs the processor ahead of a GPU; the others render, and feed the model."""
 MOST_PREPARE_THREADS = 3
 
 SAME_NATS = 1e-5
@@ -144,11 +145,9 @@ class TransformersChoiceScorer:
 
     def prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
         """Run the processor over the questions and tokenise their options; safe beside `score` in other threads."""
-        try:
-            prepared = self._prepare(questions)
-        except ScoringError as fault:
-            return PreparedQuestions(tuple(questions), (), None, fault)
-        return replace(prepared, inputs=self._reader.send(prepared.inputs))
+        # Beside a GPU: torch's own threads would keep cores from the thread that feeds it, which costs 4 % there.
+        with torch_threads(1) if self._model.device.type == "cuda" else nullcontext():
+            return self._sent(questions)
 
     def score(self, prepared: PreparedQuestions) -> list[Outcome]:
         """Score a batch.
@@ -180,15 +179,22 @@ class TransformersChoiceScorer:
             logger.warning(f"a batch of {len(questions)} failed and is tried in halves ({reason})")
         return self._in_halves(questions, ScoringError(f"{questions[0].name}: the model failed ({reason})"))
 
+    def _sent(self, questions: Sequence[Question]) -> PreparedQuestions:
+        try:
+            prepared = self._prepare(questions)
+        except ScoringError as fault:
+            return PreparedQuestions(tuple(questions), (), None, fault)
+        return replace(prepared, inputs=self._reader.send(prepared.inputs))
+
     def _alone(self, questions: Sequence[Question]) -> list[Outcome]:
-        return [outcome for question in questions for outcome in self.score(self.prepare([question]))]
+        return [outcome for question in questions for outcome in self.score(self._sent([question]))]
 
     def _in_halves(self, questions: Sequence[Question], fault: ScoringError) -> list[Outcome]:
         if len(questions) == 1:
             return [fault]
         middle = len(questions) // 2
         halves = (questions[:middle], questions[middle:])
-        return [outcome for half in halves for outcome in self.score(self.prepare(half))]
+        return [outcome for half in halves for outcome in self.score(self._sent(half))]
 
     def _prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
         prompts = list(map(self._prompt, questions))

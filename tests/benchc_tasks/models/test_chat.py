@@ -1,9 +1,13 @@
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import transformers as hf
+from PIL import Image
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from benchc_tasks.models.chat import ChatFormat
@@ -285,3 +289,41 @@ def test_an_image_token_may_be_an_object_of_the_tokenizer(parts: tuple[Any, Any]
     assert chat.image_token == "<image>"
     assert "its text holds '<image>'" in str(chat.problem("What is <image>?"))
     assert chat.problem("What is it?") is None
+
+
+def refusing_two_at_once(processor: Any) -> Any:
+    """Give a processor a state that two threads at once would spoil, as a tokenizer's padding is."""
+
+    class Refusing(type(processor)):  # type: ignore[misc]
+        is_busy = False
+
+        def __call__(self, *args: Any, **settings: Any) -> Any:
+            assert not self.is_busy
+            self.is_busy = True
+            time.sleep(0.01)
+            found = super().__call__(*args, **settings)
+            self.is_busy = False
+            return found
+
+    processor.__class__ = Refusing
+    return processor
+
+
+def test_several_threads_make_the_same_input(checkpoint: Callable[[str], Path]) -> None:
+    processor = hf.AutoProcessor.from_pretrained(checkpoint("qwen2_5_vl"))
+    chat = ChatFormat(processor, processor.tokenizer)
+    colours = ("red", "green", "blue", "white", "black", "grey")
+    prompts = [[chat.prompt("What? " * number, 1), chat.prompt("What?", 1)] for number in range(1, 7)]
+    images = [[(Image.new("RGB", (28 * number, 56), colour),)] * 2 for number, colour in enumerate(colours, 1)]
+    expected = [chat.model_input(some, pictures) for some, pictures in zip(prompts, images, strict=True)]
+    refusing_two_at_once(processor)
+
+    def ask(number: int) -> Any:
+        chat.option_tokens(prompts[number % 6][0], f"option {number}")
+        return chat.model_input(prompts[number % 6], images[number % 6])
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, range(48)))
+    for number, batch in enumerate(found):
+        for name, value in expected[number % 6].items():
+            assert torch.equal(batch[name], value), name

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,33 @@ def inquiry(number: int, sample: str | None = None, doc: Any = None) -> Inquiry:
 
 def outcomes(inquiries: Sequence[Inquiry], scorer: Lengths) -> list[Outcome]:
     return [outcome for batch in score_ahead(inquiries, scorer, threads=2, look_ahead=2) for _, outcome in batch]
+
+
+class Slow(Lengths):
+    """Prepares in three threads, the first batch the slowest."""
+
+    prepare_threads = 3
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__(batch_size)
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def prepare(self, questions: Sequence[Question]) -> list[Question]:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(0.2 if questions[0].context == "q0" else 0.01)
+        self.at_once -= 1
+        return super().prepare(questions)
+
+
+def test_batches_that_are_prepared_at_once_are_scored_in_order() -> None:
+    scorer = Slow(2)
+    inquiries = [inquiry(number) for number in range(12)]
+    batches = list(score_ahead(inquiries, scorer, threads=2, look_ahead=3))
+    assert [asked for batch in batches for asked, _ in batch] == inquiries
+    assert [context for batch in scorer.batches for context in batch] == [f"q{number}" for number in range(12)]
+    assert 2 <= scorer.most_at_once <= 3
 
 
 @pytest.mark.parametrize("size", [1, 3, 20])

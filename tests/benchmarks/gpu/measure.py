@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from inquiries import CONDITIONS, Sample, ShownSample, bundled_inquiries, inquir
 from kernels import compile_in_background
 from shapes import build_model, build_processor
 from tables import table_of
-from waiting import run_through, waiting_shares
+from waiting import idle_share, run_through
 
 from benchc_metrics.metrics import ras
 from benchc_metrics.responses import option_distribution
@@ -110,7 +111,7 @@ def gpu_plan() -> Plan:
         batches=(1, 2, 4, 8, 16, 32, 64),
         threads=(1, 4, 8, 16),
         conditions=576,
-        traced=6,
+        traced=4,
         repeats=5,
         options=(4, 10),
         compared=24,
@@ -281,6 +282,28 @@ def batches(bench: Bench, size: str) -> None:
             results.add(f"{size}_largest_batch", f"{batch_size} does not fit into the card's memory")
             break
     results.add(f"{size}_prepared_batches", rows)
+    if plan.device.type == "cuda":
+        best = bench.best_batch(size)
+        rate = two_at_once(plan, scorer, questions[:best])
+        results.add(f"{size}_two_prepared_batches_of_{best}_at_once", {"conditions_a_second": round(rate, 2)})
+
+
+def two_at_once(plan: Plan, scorer: Any, questions: Sequence[Question]) -> float:
+    """Score batches in two threads: what the card could do if it never had to wait for Python."""
+    scorer.batch_size = len(questions)
+    prepared = scorer.prepare(questions)
+
+    def again_and_again(_: int) -> None:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            for _ in range(plan.repeats):
+                scorer._score(prepared)
+
+    def both() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(again_and_again, range(2)))
+
+    both()
+    return 2 * plan.repeats * len(questions) / timed(plan.device, both)
 
 
 def prepared_batch(plan: Plan, scorer: Any, questions: Sequence[Question]) -> dict[str, float | None]:
@@ -301,12 +324,16 @@ def prepared_batch(plan: Plan, scorer: Any, questions: Sequence[Question]) -> di
 
 
 def end_to_end(bench: Bench, size: str) -> None:
-    """Render, prepare and score as a run does: conditions a second, the card's waiting, hours of a whole run."""
+    """Render, prepare and score as a run does: conditions a second, the card's waiting, hours of a whole run.
+
+    Waiting is what a run takes longer than the same passes over batches that lie ready.
+    """
     plan, results = bench.plan, bench.results
     best = bench.best_batch(size)
     scorer = bench.scorer(size, best)
     threads = plan.threads if size == plan.sizes[0] else plan.threads[-2:]
-    rows = {count: with_threads(bench, scorer, count) for count in threads}
+    ready = results.parts[f"{size}_prepared_batches"][best]["conditions_a_second"]
+    rows = {count: with_threads(bench, scorer, count, ready) for count in threads}
     results.add(
         f"{size}_end_to_end",
         {"batch_size": best, "prepare_threads": scorer.prepare_threads, "by_render_threads": rows},
@@ -316,16 +343,16 @@ def end_to_end(bench: Bench, size: str) -> None:
     results.add(f"{size}_hours_for_{SAMPLES}_samples", {**hours, "from_conditions": last["conditions"]})
 
 
-def with_threads(bench: Bench, scorer: Any, threads: int) -> dict[str, Any]:
+def with_threads(bench: Bench, scorer: Any, threads: int, ready: float) -> dict[str, Any]:
     """Run through all conditions with the most threads, and through a third of them with fewer."""
     shown = bench.shown
     counted = shown if threads == max(bench.plan.threads) else shown[: max(len(shown) // 3, 4 * scorer.batch_size)]
     done = run_through(scorer, counted, threads)
-    traced = shown[: bench.plan.traced * scorer.batch_size]
     return {
         "conditions": len(counted),
         "conditions_a_second": round(done.conditions_a_second, 2),
-        "waiting": waiting_shares(bench.plan.device, scorer, traced, threads),
+        "waiting": round(1 - done.conditions_a_second / ready, 3),
+        "between_batches": round(done.between_batches, 3),
     }
 
 
@@ -464,6 +491,24 @@ def out_of_memory(bench: Bench, size: str) -> None:
     )
 
 
+def trace(bench: Bench, size: str) -> None:
+    """Trace passes over batches that lie ready, and a run."""
+    plan = bench.plan
+    best = bench.best_batch(size)
+    scorer = bench.scorer(size, best)
+    shown = bench.shown[: plan.traced * best]
+    prepared = scorer.prepare([inquiry.question() for inquiry in shown[:best]])
+
+    def ready() -> None:
+        for _ in range(plan.traced):
+            scorer._score(prepared)
+
+    bench.results.add(
+        f"{size}_traced",
+        {"batches_that_lie_ready": idle_share(ready), "run": idle_share(lambda: run_through(scorer, shown, 4))},
+    )
+
+
 def rendering(bench: Bench, size: str) -> None:
     """Count pictures a second by threads, decoding included."""
     shown = list(inquiries(bench.samples[:1], CONDITIONS))
@@ -500,17 +545,19 @@ PARTS: dict[str, Callable[[Bench, str], None]] = {
     "out_of_memory": out_of_memory,
     "precision": precision,
     "bundled": bundled,
+    "trace": trace,
 }
 """In the order in which they are measured."""
 
 OF_EACH_MODEL = ("batches", "end_to_end", "one_pass_an_option")
-ON_A_GPU = ("out_of_memory",)
+OF_THE_LARGEST = ("trace",)
+ON_A_GPU = ("out_of_memory", "trace")
 
 
 def steps(plan: Plan, chosen: Sequence[str]) -> list[tuple[str, str]]:
-    """List parts and models so that each model is built once: those of each model first, the others with the last."""
+    """List parts and models so that each model is built once: those of each model first, then others."""
     of_each = [(name, size) for size in plan.sizes for name in PARTS if name in OF_EACH_MODEL]
-    of_last = [(name, plan.sizes[-1]) for name in PARTS if name not in OF_EACH_MODEL]
+    of_last = [(name, plan.sizes[0 if name in OF_THE_LARGEST else -1]) for name in PARTS if name not in OF_EACH_MODEL]
     return [
         (name, size)
         for name, size in (*of_each, *of_last)

@@ -57,15 +57,14 @@ def of_batches(model: str, value: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
 def of_threads(model: str, value: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
     """One row a number of render threads."""
     for threads, row in value["by_render_threads"].items():
-        waiting = row["waiting"]
         yield (
             model,
             value["batch_size"],
             threads,
             row["conditions"],
             row["conditions_a_second"],
-            waiting.get("all"),
-            waiting["between_batches"],
+            row["waiting"],
+            row["between_batches"],
         )
 
 
@@ -106,8 +105,8 @@ SECTIONS = (
             "render threads",
             "conditions",
             "conditions a second",
-            "share of time in which the card computes nothing",
-            "of time between batches",
+            "slower than batches that lie ready, share",
+            "between batches, share",
         ),
         of_threads,
     ),

@@ -1,9 +1,9 @@
-"""Run conditions through a scorer as an evaluation does, and see how long the card computes nothing."""
+"""Run conditions through a scorer as an evaluation does, and see how long the card waits."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,12 @@ import torch
 
 from benchc_tasks.models.pipeline import score_ahead
 
-__all__ = ["RunThrough", "run_through", "waiting_shares"]
+__all__ = ["RunThrough", "idle_share", "run_through"]
 
 LOOK_AHEAD = 3
 MICROSECONDS = 1e6
+LONG = 1e-4
+"""Seconds."""
 
 
 @dataclass
@@ -93,51 +95,41 @@ def run_through(scorer: Any, shown: Sequence[Any], threads: int) -> RunThrough:
     return done
 
 
-def waiting_shares(device: torch.device, scorer: Any, shown: Sequence[Any], threads: int) -> dict[str, float]:
-    """Trace some batches, and return the shares of the time after the first in which nothing is computed.
+def idle_share(work: Callable[[], object]) -> dict[str, float]:
+    """Trace what `work` does on the card, and return the share of the time in which no kernel runs.
 
-    Parameters
-    ----------
-    device : torch.device
-    scorer : TransformersChoiceScorer
-        Has scored before, so that nothing is tried out any more.
-    shown : sequence of inquiries
-        Four batches or more.
-    threads : int
-        That render.
+    A trace makes each start of a kernel slower, also for what the process does afterwards. So this comes last, and
+    tells two ways of work apart rather than what they are without a trace.
 
     Returns
     -------
     dict
-        `all`: no kernel runs on the card. `between_batches`: of this, while the scorer is not at work, and
-        so waits for pictures. On a CPU there is only the latter.
+        `idle`: from the first kernel to the last; `in_gaps_over_a_tenth_of_a_ms`: of this, in long gaps.
     """
-    if device.type != "cuda":
-        return {"between_batches": round(run_through(scorer, shown, threads).between_batches, 3)}
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as trace:
+        work()
         torch.cuda.synchronize()
-        done = run_through(scorer, shown, threads)
     spans = sorted(
         (event.time_range.start / MICROSECONDS, event.time_range.end / MICROSECONDS)
         for event in trace.events()
         if event.device_type == DeviceType.CUDA and not event.name.startswith("Mem")  # copies compute nothing
     )
-    # The last kernel ends with the last batch; from there back to the end of the first batch is what counts.
-    last = spans[-1][1]
+    gaps = gaps_of(spans)
+    wall = max(end for _, end in spans) - spans[0][0]
     return {
-        "all": round(1 - covered(spans, last - done.seconds, last) / done.seconds, 3),
-        "between_batches": round(done.between_batches, 3),
+        "idle": round(sum(gaps) / wall, 3),
+        "in_gaps_over_a_tenth_of_a_ms": round(sum(gap for gap in gaps if gap > LONG) / wall, 3),
     }
 
 
-def covered(spans: Sequence[tuple[float, float]], start: float, end: float) -> float:
-    """Return how much of the time from `start` to `end` sorted spans cover."""
-    total, reached = 0.0, start
-    for first, last in spans:
-        first, last = max(first, reached), min(last, end)
-        total += max(0.0, last - first)
-        reached = max(reached, last)
-    return total
+def gaps_of(spans: Sequence[tuple[float, float]]) -> list[float]:
+    """Return the lengths of the gaps between sorted spans that may overlap."""
+    gaps, reached = [], spans[0][1]
+    for start, end in spans[1:]:
+        if start > reached:
+            gaps.append(start - reached)
+        reached = max(reached, end)
+    return gaps
