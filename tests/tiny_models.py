@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from lmms_eval.api.instance import Instance
 from PIL import Image
 from tiny_tokenizer import chat_template, make_tokenizer
 
-from benchc_tasks.stacks.lmms_eval.model import BenchCModel
+if TYPE_CHECKING:
+    from lmms_eval.api.instance import Instance
+
+    from benchc_tasks.stacks.lmms_eval.model import BenchCModel
 
 TEXT = {
     "hidden_size": 64,
@@ -396,6 +398,7 @@ def make_picture() -> Callable[..., Image.Image]:
 @pytest.fixture(scope="session")
 def make_request() -> Callable[..., Instance]:
     """A function that makes a loglikelihood request as lmms-eval does."""
+    from lmms_eval.api.instance import Instance
 
     def request(
         context: str,

@@ -32,6 +32,7 @@ import cv2
 import numpy as np
 import torch
 import transformers
+from families import FAMILY_NAMES, compare_family
 from inquiries import CONDITIONS, Sample, ShownSample, bundled_inquiries, inquiries, make_samples
 from kernels import compile_in_background
 from shapes import build_model, build_processor
@@ -82,6 +83,8 @@ class Plan:
         The batch size that is compared with 1.
     demonstration : int
         Samples of the bundled set at which precisions are compared.
+    families : tuple of str
+        Tiny models that are compared with the CPU.
     """
 
     sizes: tuple[str, ...]
@@ -97,6 +100,7 @@ class Plan:
     compared: int
     large: int
     demonstration: int
+    families: tuple[str, ...]
 
 
 def gpu_plan() -> Plan:
@@ -117,6 +121,7 @@ def gpu_plan() -> Plan:
         compared=24,
         large=32,
         demonstration=144,
+        families=FAMILY_NAMES,
     )
 
 
@@ -136,6 +141,7 @@ def toy_plan() -> Plan:
         compared=8,
         large=4,
         demonstration=6,
+        families=FAMILY_NAMES[2:3],
     )
 
 
@@ -491,6 +497,19 @@ def out_of_memory(bench: Bench, size: str) -> None:
     )
 
 
+def families(bench: Bench, size: str) -> None:
+    """Compare tiny models of many families on the card with the CPU."""
+    bench.release()
+    rows = {}
+    for family in bench.plan.families:
+        try:
+            rows[family] = compare_family(family, bench.plan.device)
+        except Exception as fault:
+            # One family that fails must not cost the others on a machine that is lent for minutes.
+            rows[family] = {"failed": f"{type(fault).__name__}: {fault}"}
+    bench.results.add("tiny_families_against_the_cpu", rows)
+
+
 def trace(bench: Bench, size: str) -> None:
     """Trace passes over batches that lie ready, and a run."""
     plan = bench.plan
@@ -545,6 +564,7 @@ PARTS: dict[str, Callable[[Bench, str], None]] = {
     "out_of_memory": out_of_memory,
     "precision": precision,
     "bundled": bundled,
+    "families": families,
     "trace": trace,
 }
 """In the order in which they are measured."""

@@ -89,6 +89,14 @@ def of_precision(model: str, value: Mapping[str, Any]) -> Iterator[Sequence[Any]
         yield model, name, *apart, row["same_predictions"], *metrics
 
 
+def of_families(_: str, value: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    """One row a family."""
+    for family, row in value.items():
+        differences = [f"{row[name]:.2g}" if name in row else None for name in ("float32", "bfloat16")]
+        others = {name: some for name, some in row.items() if name not in ("float32", "bfloat16", "same_texts")}
+        yield family, *differences, row.get("same_texts"), others
+
+
 SECTIONS = (
     (
         "Prepared batches, nothing keeps the card waiting",
@@ -122,6 +130,12 @@ SECTIONS = (
         "by_precision",
         ("model", "precision", "largest, nats", "mean, nats", "same predictions", "acc_clean", "acc_corrupted", "ras"),
         of_precision,
+    ),
+    (
+        "Tiny models against float32 on the CPU at batch 1",
+        "against_the_cpu",
+        ("family", "float32, nats", "bfloat16, nats", "same texts in float32", "beside"),
+        of_families,
     ),
 )
 """For each: title, how the part's name ends, the table's head, and its rows."""
