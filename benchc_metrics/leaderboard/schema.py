@@ -210,7 +210,7 @@ def parse_size(text: str) -> int:
             int(found["whole"]) if found["whole"] else round(float(found["number"]) * _UNITS[found["unit"].upper()])
         )
     if not number:
-        raise ValueError(f"{quoted(text)} is no number of parameters: write it as 7.6B or 500M")
+        raise ValueError(f"{quoted(text)} is not a number of parameters: write it as 7.6B or 500M")
     return number
 
 

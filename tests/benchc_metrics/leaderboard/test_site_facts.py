@@ -172,7 +172,7 @@ def test_sizes_are_read(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "B", "0", "0B", "-7B", "7 billion", "7,6B", "1e9", "0.0B", "\u0667B", "7.B"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no number of parameters: write it as 7\.6B or 500M"):
+    with pytest.raises(ValueError, match=r"is not a number of parameters: write it as 7\.6B or 500M"):
         parse_size(text)
 
 

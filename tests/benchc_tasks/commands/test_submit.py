@@ -81,7 +81,7 @@ def test_facts_about_the_model_are_options(tmp_path, dataset, capsys):
     capsys.readouterr()
     with pytest.raises(SystemExit):
         run_command(submit, run, "-o", tmp_path / "no", "--dataset-id", "lab/set", "--size", "big")
-    assert "'big' is no number of parameters: write it as 7.6B or 500M" in capsys.readouterr().err
+    assert "'big' is not a number of parameters: write it as 7.6B or 500M" in capsys.readouterr().err
     with pytest.raises(ValueError, match=r"link 'javascript:alert\(1\)' is refused: it is not a web address"):
         run_command(submit, run, "-o", tmp_path / "no", "--dataset-id", "lab/set", "--link", "javascript:alert(1)")
     assert not (tmp_path / "no").exists()
