@@ -6,6 +6,7 @@ Run as a script it writes `pinned_pixels.json` anew, which it refuses where pixe
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,14 @@ def fixed_image(name: str) -> np.ndarray:
         return golden["input"]
 
 
-def digests(name: str, image: np.ndarray, corruptions: list[str], workers: int | None = 1) -> dict[str, str]:
-    conditions = [(corruption, severity) for corruption in corruptions for severity in SEVERITIES]
+def digests(
+    name: str,
+    image: np.ndarray,
+    corruptions: list[str],
+    workers: int | None = 1,
+    severities: Sequence[int] = SEVERITIES,
+) -> dict[str, str]:
+    conditions = [(corruption, severity) for corruption in corruptions for severity in severities]
     seeds = [condition_seed(name, *condition) for condition in conditions]
     outputs = corrupt_many(image, conditions, seeds=seeds, workers=workers)
     return {
