@@ -14,6 +14,7 @@ from benchc_tasks.corruptions import CONTROLS, CORRUPTIONS, ENGINE_VERSION, SEVE
 sys.path.insert(0, str(Path(__file__).parent))
 from pinned_pixels import IMAGES, PINNED, digests, fixed_image, refusal
 
+ARM_SCRIPT = Path(__file__).parents[3] / ".ci" / "aarch64"
 EXCEPT_FROST = [name for name in (*CORRUPTIONS, *CONTROLS) if name != "frost"]
 
 ELSEWHERE = f"""
@@ -64,6 +65,20 @@ def test_other_machines(machine: str, python: Callable[..., str]) -> None:
     script = ELSEWHERE + f"print(json.dumps([digests(name, fixed_image(name), {EXCEPT_FROST}) for name in IMAGES]))"
     found = json.loads(python(script, PYTHONWARNINGS="ignore", **OTHER_MACHINES[machine]))
     assert found == [pinned(image, EXCEPT_FROST) for image in IMAGES]
+
+
+def test_the_comparison_that_the_arm_script_makes(python: Callable[..., str]) -> None:
+    """The Python of the script on this machine; what it adds is an emulator, which takes hours."""
+    _, _, compare = ARM_SCRIPT.read_text(encoding="utf-8").partition("<<'PYTHON'\n")
+    beginning = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); sys.argv[1:] = ['contrast@2', 'control']\n"
+    )
+    lines = python(beginning + compare.partition("\nPYTHON\n")[0], NUMBA_CPU_NAME="generic").splitlines()
+    assert [line.partition(",")[0] for line in lines[:2]] == [
+        "contrast@2: 2 of 2 are equal",
+        "control: 10 of 10 are equal",
+    ]
+    assert lines[2].endswith("numba for generic: 12 of 12 are equal")
 
 
 # numpy 2.4 named its targets anew, so they are asked for.
