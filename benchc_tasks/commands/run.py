@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchc_metrics.escaping import for_terminal
 from benchc_tasks.commands.output import whole_number
-from benchc_tasks.datasets import SampleDataset, load_dataset
+from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.stacks.lmms_eval import preflight
 from benchc_tasks.stacks.lmms_eval.launching import Launch, Outcome, outcome_of, results_in, start
 from benchc_tasks.stacks.planning import Plan, TokensPerPass, plan_of, planned_tasks
+from benchc_tasks.stacks.waiting import reading, waiting_for
 
 __all__ = ["add_parser", "run"]
 
@@ -112,7 +115,9 @@ def check(launch: Launch) -> list[str]:
     preflight.check_tasks(tasks)
     preflight.check_arguments(launch.model, preflight.parse_arguments(launch.model_args))
     preflight.check_output_folder(Path(launch.output), 0)
-    samples = load_dataset(launch.dataset)
+    named = launch.dataset or os.environ.get(SOURCE_VARIABLE) or None
+    with waiting_for(reading(named), partial(print, flush=True)):
+        samples = load_dataset(named)
     plan = plan_of_tasks(tasks, samples, launch.limit)
     rows = samples.without_images()
     options = sum(len(rows[place]["options"]) for place in range(plan.samples))

@@ -39,6 +39,7 @@ ONE_PROCESS = (
 )
 
 Answered = TypeVar("Answered")
+Loaded = TypeVar("Loaded")
 
 Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
 """An `OptionResponse` as the plain pair that a stack's method promises, with the missing mass third where there is
@@ -164,12 +165,11 @@ class ChoiceModel:
         self._generator: TextGenerator[Any] | None = None
         self._refusal: EngineError | None = None
         try:
-            with waiting_for(_loading(pretrained, backend)):
-                self._scorer = build(self._settings)
+            self._scorer = self._load(build)
         except NoProbabilitiesError as fault:
             # It can still write, which only the tasks tell.
             self._refusal = fault
-            self._generator = build_generator(self._settings) if build_generator is not None else None
+            self._generator = self._load(build_generator) if build_generator is not None else None
             if self._generator is None:
                 raise
         engine = self._scorer or self._generator
@@ -216,10 +216,15 @@ class ChoiceModel:
     def generator(self) -> TextGenerator[Any]:
         """What writes texts, with the model of the scorer."""
         if self._generator is None and self._build_generator is not None:
-            self._generator = self._build_generator(self._settings)
+            self._generator = self._load(self._build_generator)
         if self._generator is None:
             self._generator = generator_of(self.scorer)
         return self._generator
+
+    def _load(self, build: Callable[[EngineSettings], Loaded]) -> Loaded:
+        """Build what scores or writes, and say so as long as it takes."""
+        with waiting_for(_loading(self._settings.pretrained, self._settings.backend)):
+            return build(self._settings)
 
     def stream_texts(self, inquiries: Sequence[TextInquiry], tasks: Sequence[str]) -> Generator[str, None, None]:
         """Write texts and give the one of each request as soon as it and those before it are there.

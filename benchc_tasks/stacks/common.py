@@ -23,7 +23,7 @@ from benchc_tasks.corruptions import CORRUPTIONS, ENGINE_VERSION
 from benchc_tasks.datasets import SOURCE_VARIABLE, SampleDataset, load_dataset
 from benchc_tasks.datasets.file_states import FileState, file_states
 from benchc_tasks.stacks.prompting import question_with_options
-from benchc_tasks.stacks.waiting import waiting_for
+from benchc_tasks.stacks.waiting import reading, waiting_for
 
 __all__ = [
     "CORRUPTIONS_GROUP",
@@ -374,7 +374,7 @@ def say_that_ras_is_not_defined() -> None:
 @functools.lru_cache(maxsize=4)
 def _load_samples_of(source: str | None, split: str | None, states: tuple[FileState, ...]) -> SampleDataset:
     """Keep a dataset as long as its files stay as they are."""
-    with waiting_for(f"reading the dataset {quoted(source)}" if source else "reading the bundled demonstration set"):
+    with waiting_for(reading(source)):
         samples = load_dataset(source, split)
     if os.environ.get("RANK", "0") == "0":
         if samples.is_demonstration:

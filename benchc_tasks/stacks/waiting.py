@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 from loguru import logger
 
-__all__ = ["EVERY_SECONDS", "waiting_for"]
+from benchc_metrics.messages import quoted
+
+__all__ = ["EVERY_SECONDS", "reading", "waiting_for"]
 
 EVERY_SECONDS = 5.0
 """Seconds between two lines."""
@@ -46,3 +48,8 @@ def waiting_for(what: str, say: Callable[[str], None] = logger.info) -> Iterator
     finally:
         over.set()
         teller.join()
+
+
+def reading(source: str | None) -> str:
+    """Say which dataset is being read; None is the bundled one."""
+    return f"reading the dataset {quoted(source)}" if source else "reading the bundled demonstration set"

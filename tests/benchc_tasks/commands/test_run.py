@@ -15,8 +15,9 @@ import pytest
 from benchc_metrics.runs import read_run
 from benchc_tasks.commands import cli
 from benchc_tasks.commands import run as command
-from benchc_tasks.datasets import load_dataset
+from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_SET
+from benchc_tasks.stacks import waiting
 from benchc_tasks.stacks.lmms_eval.launching import Launch, last_error, outcome_of
 
 WORDS = [sys.executable, "-m", "benchc_tasks.commands.cli", "run"]
@@ -78,6 +79,18 @@ def test_what_does_not_exist_is_refused_before_lmms_eval_starts(words, sentence,
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path, capsys):
     sentence = refused(["run", "--model_args", f"pretrained={tmp_path}"], capsys)
     assert sentence.endswith(f"pretrained={tmp_path} is a folder without a config.json: name one with a checkpoint")
+
+
+def test_a_dataset_that_takes_long_is_named_before_lmms_eval_starts(tmp_path, capsys, monkeypatch):
+    def slow(source: str) -> SampleDataset:
+        time.sleep(0.08)
+        return load_dataset(DEMONSTRATION_SET)
+
+    monkeypatch.setattr(waiting, "EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(command, "load_dataset", slow)
+    launch = Launch(output=str(tmp_path), dataset="a/b", tasks="benchc")
+    assert command.check(launch)[0].startswith("144 samples of ")
+    assert capsys.readouterr().out.startswith("benchc: reading the dataset 'a/b', 0 s so far\n")
 
 
 def test_nothing_heavy_is_imported_by_the_checks():

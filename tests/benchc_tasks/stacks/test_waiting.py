@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from benchc_tasks.models.engines import EngineSettings
-from benchc_tasks.models.questions import ChoiceScorer, EngineError
+from benchc_tasks.models.questions import ChoiceScorer, EngineError, NoProbabilitiesError
 from benchc_tasks.stacks import common, waiting
 from benchc_tasks.stacks.choice_model import ChoiceModel
 from benchc_tasks.stacks.progress import Progress
 from support import logged
+
+EVERY_SECONDS = waiting.EVERY_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +28,8 @@ def test_a_line_whenever_the_time_has_passed() -> None:
 
 
 def test_silence_where_it_is_over_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "EVERY_SECONDS", 5.0)
+    assert EVERY_SECONDS == 5.0  # docs/upstream.md
+    monkeypatch.setattr(waiting, "EVERY_SECONDS", EVERY_SECONDS)
     with logged("INFO") as lines, waiting.waiting_for("loading the model"):
         pass
     assert not lines
@@ -69,6 +72,25 @@ def test_a_model_that_takes_long_is_named() -> None:
     with logged("INFO") as lines, pytest.raises(EngineError):
         ChoiceModel(slow, pretrained="a/b", backend="x", device="cpu")
     assert lines[0].startswith("benchc: loading 'a/b' by backend 'x', ")
+
+
+def test_a_model_that_only_writes_is_named_too() -> None:
+    def without_probabilities(settings: EngineSettings) -> ChoiceScorer[Any]:
+        raise NoProbabilitiesError("it only writes")
+
+    def slow(settings: EngineSettings) -> Any:
+        time.sleep(0.08)
+        raise EngineError("no model here")
+
+    with logged("INFO") as lines, pytest.raises(EngineError, match="no model here"):
+        ChoiceModel(without_probabilities, slow, pretrained="a/b", backend="x", device="cpu")
+    assert lines[0].startswith("benchc: loading 'a/b' by backend 'x', ")
+
+    scores: Any = object()
+    model = ChoiceModel(lambda settings: scores, slow, pretrained="a/b", device="cpu")
+    with logged("INFO") as lines, pytest.raises(EngineError, match="no model here"):
+        model.generator  # noqa: B018  # building it is what takes long
+    assert lines[0].startswith("benchc: loading 'a/b', ")
 
 
 def test_the_first_answers_are_waited_for_and_no_others() -> None:
