@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions import random_draws
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import gaussian_weights
-from benchc_tasks.corruptions.filters import add_weighted, blur_picture, mean_of_zooms, means_of_zooms, streak, truncate
+from benchc_tasks.corruptions.filters import (
+    add_weighted,
+    blur_picture,
+    means_of_zooms,
+    streak,
+    streaks,
+    truncate,
+)
 from benchc_tasks.corruptions.picture import MARGINS, Picture, pack
 from benchc_tasks.corruptions.random_draws import Key
 from benchc_tasks.corruptions.registry import corruption
@@ -208,7 +215,13 @@ def _camera_angle(key: Key, picture: Picture) -> float:
     return random_draws.uniform(key, -45.0, 45.0)
 
 
-@corruption("blur", draws=_camera_angle, radius=(10, 15, 15, 15, 20), sigma=(3, 5, 8, 12, 15))
+def _motion_blurs(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Smear along the same direction at several severities."""
+    fadings = [(one["radius"], one["sigma"]) for one in parameters]
+    return streaks(picture.padded("edge"), MARGINS["edge"], _camera_angle(key, picture), fadings)
+
+
+@corruption("blur", draws=_camera_angle, together=_motion_blurs, radius=(10, 15, 15, 15, 20), sigma=(3, 5, 8, 12, 15))
 def motion_blur(picture: Picture, degrees: float, radius: int, sigma: float) -> NDArray[np.uint8]:
     """Imitate a camera that moves while the shutter is open.
 
@@ -240,16 +253,9 @@ def _zoom_factors(step: float, layers: int) -> list[float]:
     return [1.0 + layer * spacing for layer in range(layers)]
 
 
-def _zoom_blurs(picture: Picture, _: None, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
-    """Blur at several severities: where the step is the same, one goes on from where the other ends."""
-    blurred: dict[int, NDArray[np.uint8]] = {}
-    for step in {one["step"] for one in parameters}:
-        places = [place for place, one in enumerate(parameters) if one["step"] == step]
-        layers = [parameters[place]["layers"] for place in places]
-        blurred.update(
-            zip(places, means_of_zooms(picture.pixels, _zoom_factors(step, max(layers)), layers), strict=True)
-        )
-    return [blurred[place] for place in range(len(parameters))]
+def _zoom_blurs(_: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Blur at several severities, of which many have the same layers."""
+    return means_of_zooms(picture.packed(), [_zoom_factors(**one) for one in parameters])
 
 
 @corruption("blur", together=_zoom_blurs, step=(0.01, 0.01, 0.02, 0.02, 0.03), layers=(12, 16, 11, 13, 11))
@@ -275,7 +281,7 @@ def zoom_blur(picture: Picture, step: float, layers: int) -> NDArray[np.uint8]:
     As in the reference, a layer is cropped to the image at its top left corner, so that the centre of the zoom drifts
     by up to half a pixel.
     """
-    return mean_of_zooms(picture.pixels, _zoom_factors(step, layers))
+    return means_of_zooms(picture.packed(), [_zoom_factors(step, layers)])[0]
 
 
 @corruption("blur", sigma=(1, 2, 3, 4, 6))

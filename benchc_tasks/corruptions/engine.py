@@ -164,8 +164,8 @@ def corrupt_many(
 
     def work(positions: list[int]) -> None:
         alike: Corruption = chosen[positions[0]][0]
-        draws = alike.draw(picture, chosen[positions[0]][1], drawn_from[positions[0]])
-        made = alike.apply_together(picture, [chosen[position][1] for position in positions], draws)
+        severities = [chosen[position][1] for position in positions]
+        made = alike.apply_together(picture, severities, drawn_from[positions[0]])
         outputs.update(zip(positions, made, strict=True))
 
     workers = _available_cores() if workers is None else workers
@@ -183,18 +183,18 @@ def corrupt_many(
 
 
 def _pieces_of_work(conditions: Sequence[tuple[Corruption, int]], seeds: Sequence[int]) -> list[list[int]]:
-    """Put conditions with the same random numbers together, so that these are made once and soon dropped.
+    """Put conditions that share work together: severities of one corruption, with one seed where it is random.
 
-    So are those of a corruption without random numbers that makes several severities at once. The largest pieces come
-    first, so that all cores are busy to the end.
+    If `together` does not make them at once, their random numbers have to be the same. The largest pieces come first,
+    so that all cores are busy to the end.
     """
     pieces: dict[Hashable, list[int]] = {}
     for position, (corruption, severity) in enumerate(conditions):
         shared: Hashable = position
-        if corruption.is_random:
+        if corruption.together is not None:
+            shared = (corruption.name, seeds[position] if corruption.is_random else None)
+        elif corruption.is_random:
             shared = (corruption.name, seeds[position], *corruption.draw_parameters(severity).items())
-        elif corruption.together is not None:
-            shared = corruption.name
         pieces.setdefault(shared, []).append(position)
     return sorted(pieces.values(), key=len, reverse=True)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import cosine_and_sine, gaussian_weights, one_sided_gaussian_weights
-from benchc_tasks.corruptions.picture import pack, positions
+from benchc_tasks.corruptions.picture import positions
 
 __all__ = [
     "add_weighted",
@@ -20,13 +20,15 @@ __all__ = [
     "blur_picture",
     "enlarge",
     "look_up",
-    "mean_of_zooms",
     "means_of_zooms",
     "streak",
+    "streaks",
     "truncate",
 ]
 
 Float = TypeVar("Float", np.float32, np.float64)
+
+_STRIP = 768  # values of a row at a time, which stay in the processor's nearest cache
 
 
 @compiled
@@ -230,11 +232,11 @@ def add_weighted(
     size = out.size
     fours = weights.size // 4 * 4
     for t in range(0, fours, 4):  # four terms at a time, which saves three of four trips of the sum to memory
-        p, q, r, s = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
         a = rows[tops[t], starts[t] : starts[t] + size]
         b = rows[tops[t + 1], starts[t + 1] : starts[t + 1] + size]
         c = rows[tops[t + 2], starts[t + 2] : starts[t + 2] + size]
         d = rows[tops[t + 3], starts[t + 3] : starts[t + 3] + size]
+        p, q, r, s = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
         for i in range(size):
             total = (out[i] + p * np.float32(a[i])) + q * np.float32(b[i])
             out[i] = (total + r * np.float32(c[i])) + s * np.float32(d[i])
@@ -258,6 +260,70 @@ def _weighted_shifts(
         row[:] = 0
         add_weighted(padded[y:], tops, starts, weights, row)
         truncate(row, np.float32(offset), out[y])
+
+
+@compiled
+def _add_four(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    c: NDArray[Any],
+    d: NDArray[Any],
+    weights: NDArray[np.float32],
+    t: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Add four rows with the weights from `t` on, as `add_weighted` does."""
+    p, q, r, s = weights[t], weights[t + 1], weights[t + 2], weights[t + 3]
+    for i in range(out.size):
+        total = (out[i] + p * np.float32(a[i])) + q * np.float32(b[i])
+        out[i] = (total + r * np.float32(c[i])) + s * np.float32(d[i])
+
+
+@compiled
+def _weighted_shifts_together(
+    padded: NDArray[Any],
+    tops: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    outs: NDArray[np.uint8],
+) -> None:
+    """Make several smears that differ in their weights, shape (smears, a multiple of 4); those beyond the end are 0."""
+    sums, terms = np.empty((outs.shape[0], _STRIP), np.float32), np.empty((4, _STRIP), np.float32)
+    for y in range(outs.shape[1]):
+        for left in range(0, outs.shape[2], _STRIP):
+            size = min(_STRIP, outs.shape[2] - left)
+            a, b, c, d = terms[0, :size], terms[1, :size], terms[2, :size], terms[3, :size]
+            sums[:] = 0
+            for t in range(0, weights.shape[1], 4):
+                for k in range(4):
+                    term, levels = terms[k, :size], padded[y + tops[t + k], starts[t + k] + left :]
+                    for i in range(term.size):
+                        term[i] = np.float32(levels[i])
+                for smear in range(sums.shape[0]):
+                    if weights[smear, t] > 0:
+                        _add_four(a, b, c, d, weights[smear], t, sums[smear, :size])
+            for smear in range(sums.shape[0]):
+                truncate(sums[smear, :size], np.float32(0.0), outs[smear, y, left : left + size])
+
+
+class _Line(NamedTuple):
+    """A line along which an image is smeared: for each term the row and column of its shift, and its weight."""
+
+    down: list[int]
+    right: list[int]
+    weights: NDArray[np.float32]
+
+
+def _line(shape: tuple[int, ...], degrees: float, radius: int, sigma: float) -> _Line:
+    weights = one_sided_gaussian_weights(2 * radius + 1, sigma)
+    cosine, sine = cosine_and_sine(degrees)
+    down = [-math.ceil(step * sine - 0.5) for step in range(weights.size)]
+    right = [-math.ceil(step * cosine - 0.5) for step in range(weights.size)]
+    taps = weights.size
+    if min(shape[0], shape[1]) >= 32:
+        outside = [abs(dy) >= shape[0] or abs(dx) >= shape[1] for dy, dx in zip(down, right, strict=True)]
+        taps = outside.index(True) if True in outside else taps
+    return _Line(down[:taps], right[:taps], weights[:taps].astype(np.float32))
 
 
 def streak(
@@ -292,25 +358,61 @@ def streak(
     the line goes on over the repeated border.
     """
     shape = (padded.shape[0] - 2 * reach, padded.shape[1] - 2 * reach, *padded.shape[2:])
-    weights = one_sided_gaussian_weights(2 * radius + 1, sigma)
-    cosine, sine = cosine_and_sine(degrees)
-    down = [-math.ceil(step * sine - 0.5) for step in range(weights.size)]
-    right = [-math.ceil(step * cosine - 0.5) for step in range(weights.size)]
-    taps = weights.size
-    if min(shape[0], shape[1]) >= 32:
-        outside = [abs(dy) >= shape[0] or abs(dx) >= shape[1] for dy, dx in zip(down, right, strict=True)]
-        taps = outside.index(True) if True in outside else taps
+    line = _line(shape, degrees, radius, sigma)
     channels = math.prod(shape[2:])
     out = np.empty(shape, np.uint8)
     _weighted_shifts(
         padded.reshape(padded.shape[0], -1),
-        np.array([reach - dy for dy in down[:taps]]),
-        np.array([(reach - dx) * channels for dx in right[:taps]]),
-        weights[:taps].astype(np.float32),
+        np.array([reach - dy for dy in line.down]),
+        np.array([(reach - dx) * channels for dx in line.right]),
+        line.weights,
         offset,
         out.reshape(shape[0], -1),
     )
     return out
+
+
+def streaks(
+    padded: NDArray[np.uint8], reach: int, degrees: float, fadings: Sequence[tuple[int, float]]
+) -> list[NDArray[np.uint8]]:
+    """Smear an image along several lines of the same direction, as `streak` does along one.
+
+    Parameters
+    ----------
+    padded : ndarray of uint8, shape (H + 2 reach, W + 2 reach, C)
+        The image, its outermost pixels repeated `reach` times.
+    reach : int
+        The padding.
+    degrees : float
+        Direction of the lines.
+    fadings : sequence of (int, float)
+        Radius and standard deviation of each line.
+
+    Returns
+    -------
+    list of ndarray of uint8, shape (H, W, C)
+        The smeared images.
+
+    Notes
+    -----
+    All lines begin with the same shifts of the image, so that each is read once. Terms of weight 0 change no sum.
+    """
+    height, width, channels = padded.shape[0] - 2 * reach, padded.shape[1] - 2 * reach, padded.shape[2]
+    lines = [_line((height, width), degrees, radius, sigma) for radius, sigma in fadings]
+    longest = max(lines, key=lambda line: line.weights.size)
+    spare = -longest.weights.size % 4
+    weights = np.zeros((len(lines), longest.weights.size + spare), np.float32)
+    for row, line in zip(weights, lines, strict=True):
+        row[: line.weights.size] = line.weights
+    outs = np.empty((len(lines), height, width, channels), np.uint8)
+    _weighted_shifts_together(
+        padded.reshape(padded.shape[0], -1),
+        np.array([reach - dy for dy in longest.down] + [reach] * spare),
+        np.array([(reach - dx) * channels for dx in longest.right] + [reach * channels] * spare),
+        weights,
+        outs.reshape(len(lines), height, -1),
+    )
+    return list(outs)
 
 
 class ZoomedAxis(NamedTuple):
@@ -417,15 +519,22 @@ def _means_of_zooms(
     copies: int,
     rows: ZoomedAxis,
     columns: ZoomedAxis,
+    wanted: NDArray[np.bool_],
+    sums: NDArray[np.int64],
+    ends: NDArray[np.int64],
     counts: NDArray[np.int64],
     outs: NDArray[np.uint8],
 ) -> None:
-    """Average `copies` of the image and its first zooms, `counts` of them; the axes have one row for each zoom."""
+    """Average `copies` of the image and some of its zooms; the axes have one row for each zoom.
+
+    Which zooms each running sum adds is `wanted`, shape (zooms, sums). Picture i is the mean of the first ``counts[i]``
+    terms of the sum ``sums[i]``; these are complete before the zoom ``ends[i]``.
+    """
     height, width = outs.shape[1:3]
     layers = rows.first.shape[0]
     many = np.int32(copies)
-    band = 16  # rows at a time, which stay in the processor's cache from layer to layer
-    total = np.empty((band, 3, width), np.float32)
+    band = 8  # rows at a time, which stay in the processor's cache from layer to layer
+    totals = np.empty((wanted.shape[1], band, 3, width), np.float32)
     stretched = np.empty((layers, 2, 3, width), np.float32)  # the two newest rows of each layer
     newest = np.full(layers, -1)
     left, right = np.empty(width, np.int32), np.empty(width, np.int32)
@@ -433,16 +542,17 @@ def _means_of_zooms(
         stop = min(start + band, height)
         for y in range(start, stop):
             clean = packed[y]
-            red, green, blue = total[y - start, 0], total[y - start, 1], total[y - start, 2]
+            red, green, blue = totals[0, y - start, 0], totals[0, y - start, 1], totals[0, y - start, 2]
             for x in range(width):
                 red[x] = np.float32(np.int32(many * np.int32(clean[x] & 255)))
                 green[x] = np.float32(np.int32(many * np.int32(clean[x] >> 8 & 255)))
                 blue[x] = np.float32(np.int32(many * np.int32(clean[x] >> 16)))
+        totals[1:] = totals[0]
         for layer in range(layers + 1):
-            for i in range(counts.size):
-                if counts[i] == layer:
+            for i in range(ends.size):
+                if ends[i] == layer:
                     for y in range(start, stop):
-                        _write_planes(total[y - start], np.float32(1.0 / (layer + copies)), outs[i, y])
+                        _write_planes(totals[sums[i], y - start], np.float32(1.0 / counts[i]), outs[i, y])
             if layer == layers:
                 break
             across = ZoomedAxis(columns.first[layer], columns.near[layer], columns.far[layer])
@@ -453,55 +563,54 @@ def _means_of_zooms(
                     if newest[layer] >= first:
                         source = packed[min(newest[layer], height - 1)]
                         _stretch_row(source, across, left, right, stretched[layer, newest[layer] % 2])
-                _add_between(stretched[layer], first, rows.near[layer, y], rows.far[layer, y], total[y - start])
+                near, far = rows.near[layer, y], rows.far[layer, y]
+                for i in range(wanted.shape[1]):
+                    if wanted[layer, i]:
+                        _add_between(stretched[layer], first, near, far, totals[i, y - start])
 
 
-def means_of_zooms(
-    image: NDArray[np.uint8], factors: Sequence[float], counts: Sequence[int]
-) -> list[NDArray[np.uint8]]:
-    """Average an image and the first of its zooms, for several numbers of zooms.
+def means_of_zooms(packed: NDArray[np.int32], zooms: Sequence[Sequence[float]]) -> list[NDArray[np.uint8]]:
+    """Average an image and its zooms, for several sequences of zooms.
 
     Parameters
     ----------
-    image : ndarray of uint8, shape (H, W, 3)
-        The image.
-    factors : sequence of float
-        The zooms, each at least 1, those by 1 first; a zoomed image is cropped at its top left corner.
-    counts : sequence of int
-        Of how many zooms each mean is, all those by 1 included.
+    packed : ndarray of int32, shape (H, W + 1)
+        The image, see `Picture.packed`.
+    zooms : sequence of sequences of float
+        For each mean the factors: 1, equally often in each, and then ever larger ones. A zoomed image is cropped at its
+        top left corner.
 
     Returns
     -------
     list of ndarray of uint8, shape (H, W, 3)
-        The mean for each of `counts`.
+        The mean for each of `zooms`.
+
+    Notes
+    -----
+    A zoom that several means need is made once, and one sum serves all that begin alike.
     """
-    height, width = image.shape[:2]
-    packed = np.empty((height, width + 1), np.int32)
-    pack(image, packed)
-    larger = [factor for factor in factors if factor != 1.0]  # a zoom by 1 is the image itself
-    same = len(factors) - len(larger)
-    outs = np.empty((len(counts), height, width, 3), np.uint8)
-    rows, columns = (zoomed_axes(side, larger, side) for side in (height, width))
-    _means_of_zooms(packed, 1 + same, rows, columns, np.array(counts) - same, outs)
+    height, width = packed.shape[0], packed.shape[1] - 1
+    copies = 1 + zooms[0].count(1.0)  # a zoom by 1 is the image itself
+    larger = [[factor for factor in factors if factor != 1.0] for factors in zooms]
+    sums: list[list[float]] = []
+    for terms in sorted(larger, key=len, reverse=True):
+        if not any(longer[: len(terms)] == terms for longer in sums):
+            sums.append(terms)
+    factors = sorted({factor for terms in sums for factor in terms})
+    outs = np.empty((len(zooms), height, width, 3), np.uint8)
+    rows, columns = (zoomed_axes(side, factors, side) for side in (height, width))
+    _means_of_zooms(
+        packed,
+        copies,
+        rows,
+        columns,
+        np.array([[factor in terms for terms in sums] for factor in factors], bool),
+        np.array([next(i for i, longer in enumerate(sums) if longer[: len(terms)] == terms) for terms in larger]),
+        np.array([factors.index(terms[-1]) + 1 if terms else 0 for terms in larger]),
+        np.array([copies + len(terms) for terms in larger]),
+        outs,
+    )
     return list(outs)
-
-
-def mean_of_zooms(image: NDArray[np.uint8], factors: Sequence[float]) -> NDArray[np.uint8]:
-    """Average an image and its zooms.
-
-    Parameters
-    ----------
-    image : ndarray of uint8, shape (H, W, 3)
-        The image.
-    factors : sequence of float
-        The zooms, see `means_of_zooms`.
-
-    Returns
-    -------
-    ndarray of uint8, shape (H, W, 3)
-        The mean of all.
-    """
-    return means_of_zooms(image, factors, [len(factors)])[0]
 
 
 @compiled

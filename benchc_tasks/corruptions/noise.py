@@ -1,6 +1,8 @@
 """Noise: the sensor's and the channel's random errors, independent from value to value."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,17 +99,27 @@ def _round_trip() -> NDArray[np.uint8]:
 
 
 @compiled
-def _salt_and_pepper(kept: NDArray[np.uint8], uniforms: NDArray[np.float32], amount: float) -> None:
-    """Overwrite, in place, what is hit."""
-    salt = np.float32(0.5 * amount)
-    pepper = np.float32(amount)
-    black, white = np.uint8(0), np.uint8(255)
-    for i in range(kept.size):
-        hit = white if uniforms[i] < salt else black
-        kept[i] = hit if uniforms[i] < pepper else kept[i]
+def _salt_and_pepper(
+    pixels: NDArray[np.uint8], uniforms: NDArray[np.float32], amount: float, out: NDArray[np.uint8]
+) -> None:
+    """Copy what is spared, and write 255 or 0 over what is hit."""
+    salt, pepper = np.float32(0.5 * amount), np.float32(amount)
+    for i in range(out.size):  # masks, since a branch on a random number is slow
+        spared, salted = -np.int32(uniforms[i] >= pepper), -np.int32(uniforms[i] < salt)
+        out[i] = np.uint8((np.int32(pixels[i]) & spared) | (salted & 255))
 
 
-@corruption("noise", draws=_uniform_field, amount=(0.03, 0.06, 0.09, 0.17, 0.27))
+def _impulse_noises(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Hit the same image at several severities."""
+    uniforms = _uniform_field(key, picture).reshape(-1)
+    kept = look_up(picture.pixels, _round_trip())
+    outs = [np.empty_like(kept) for _ in parameters]
+    for one, out in zip(parameters, outs, strict=True):
+        _salt_and_pepper(kept.reshape(-1), uniforms, one["amount"], out.reshape(-1))
+    return outs
+
+
+@corruption("noise", draws=_uniform_field, together=_impulse_noises, amount=(0.03, 0.06, 0.09, 0.17, 0.27))
 def impulse_noise(picture: Picture, uniforms: NDArray[np.float32], amount: float) -> NDArray[np.uint8]:
     """Imitate bit errors, salt and pepper: some values become 0 or 255.
 
@@ -129,8 +141,9 @@ def impulse_noise(picture: Picture, uniforms: NDArray[np.float32], amount: float
     -----
     The reference makes two draws for each value, one for being hit and one for salt or pepper; one is enough.
     """
-    out = look_up(picture.pixels, _round_trip())
-    _salt_and_pepper(out.reshape(-1), uniforms.reshape(-1), amount)
+    out = np.empty_like(picture.pixels)
+    kept = look_up(picture.pixels, _round_trip())
+    _salt_and_pepper(kept.reshape(-1), uniforms.reshape(-1), amount, out.reshape(-1))
     return out
 
 

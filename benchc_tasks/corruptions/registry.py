@@ -28,6 +28,7 @@ __all__ = [
 
 Category: TypeAlias = Family | Literal["control"]
 Parameters = Mapping[str, Any]
+Together = Callable[[Key, Picture, Sequence[Parameters]], list[NDArray[np.uint8]]]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Corruption:
         ``draws(key, picture, **parameters)`` makes the random numbers. It names only those parameters on which they
         depend, so that conditions that share a seed share the draws; None where nothing is random.
     together : callable or None
-        ``together(picture, draws, parameters)`` makes several severities at once, faster than one by one: `parameters`
+        ``together(key, picture, parameters)`` makes several severities at once, faster than one by one: `parameters`
         is the sequence of their arguments of `function`, and the list that it returns has the pixels of each, to the
-        bit those of `function`. None where severities share nothing but the draws.
+        bit those of `function` with the draws of that key. None where severities share nothing but the draws.
     """
 
     name: str
@@ -59,7 +60,7 @@ class Corruption:
     function: Callable[..., NDArray[np.uint8]]
     parameters: tuple[Parameters, ...]
     draws: Callable[..., Any] | None = None
-    together: Callable[[Picture, Any, Sequence[Parameters]], list[NDArray[np.uint8]]] | None = None
+    together: Together | None = None
 
     def __post_init__(self) -> None:
         """Refuse a corruption that could not be listed or run."""
@@ -137,17 +138,17 @@ class Corruption:
         arguments = self.parameters[severity - 1]
         return self.function(picture, draws, **arguments) if self.is_random else self.function(picture, **arguments)
 
-    def apply_together(self, picture: Picture, severities: Sequence[int], draws: Any) -> list[NDArray[np.uint8]]:
-        """Make the corrupted pixels at several severities with the same random numbers.
+    def apply_together(self, picture: Picture, severities: Sequence[int], seed: int) -> list[NDArray[np.uint8]]:
+        """Make the corrupted pixels at several severities with the same seed.
 
         Parameters
         ----------
         picture : Picture
             The clean image.
         severities : sequence of int
-            1..5 each.
-        draws : object
-            What `draw` returned.
+            1..5 each. Without `together`, those for which the random numbers are the same.
+        seed : int
+            Any integer.
 
         Returns
         -------
@@ -155,8 +156,10 @@ class Corruption:
             What `apply` returns, for each severity.
         """
         if self.together is None or len(severities) == 1:
+            draws = self.draw(picture, severities[0], seed)
             return [self.apply(picture, severity, draws) for severity in severities]
-        return self.together(picture, draws, [self.parameters[severity - 1] for severity in severities])
+        parameters = [self.parameters[severity - 1] for severity in severities]
+        return self.together(Key.of(seed, self.name), picture, parameters)
 
 
 @lru_cache(maxsize=64)
@@ -226,7 +229,7 @@ def corruption(
     category: Category,
     *,
     draws: Callable[..., Any] | None = None,
-    together: Callable[[Picture, Any, Sequence[Parameters]], list[NDArray[np.uint8]]] | None = None,
+    together: Together | None = None,
     **parameters: tuple[Any, ...],
 ) -> Callable[[Function], Function]:
     """Register the decorated function as the corruption of that name.
@@ -238,7 +241,7 @@ def corruption(
     draws : callable, optional
         What makes its random numbers: ``draws(key, picture, **parameters)``.
     together : callable, optional
-        What makes several severities at once: ``together(picture, draws, parameters)``, see `Corruption`.
+        What makes several severities at once: ``together(key, picture, parameters)``, see `Corruption`.
     **parameters : tuple
         Each argument of the function, with its five values from severity 1 to 5.
 

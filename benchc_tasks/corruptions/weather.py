@@ -237,9 +237,9 @@ def _add_ice(
             target[3 * x + 2] = np.uint8(np.int32(min(keep32 * b + amount32 * np.float32(blue[x]), top)))
 
 
-def _frosts(picture: Picture, window: FrostWindow, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+def _frosts(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
     """Put the same ice over an image at several severities."""
-    ice = _ice(window, picture.shape)
+    ice = _ice(_frost_window(key, picture), picture.shape)
     outs = [np.empty_like(picture.pixels) for _ in parameters]
     for one, out in zip(parameters, outs, strict=True):
         _add_ice(picture.pixels, ice, one["keep"], one["amount"], out)
@@ -277,7 +277,9 @@ def frost(picture: Picture, window: FrostWindow, keep: float, amount: float) -> 
     The photographs come from the installed `imagecorruptions`, see `textures`. They are enlarged as by
     ``cv2.resize(..., interpolation=cv2.INTER_CUBIC)``, but only the part that is used.
     """
-    return _frosts(picture, window, [{"keep": keep, "amount": amount}])[0]
+    out = np.empty_like(picture.pixels)
+    _add_ice(picture.pixels, _ice(window, picture.shape), keep, amount, out)
+    return out
 
 
 def _fog_wobbles(key: Key, picture: Picture) -> NDArray[np.float32]:
@@ -287,36 +289,62 @@ def _fog_wobbles(key: Key, picture: Picture) -> NDArray[np.float32]:
 
 
 @compiled
-def _raise_plasma(wobbles: NDArray[np.float32], decay: float) -> None:
-    """Turn the wobbles, in place, into a plasma fractal, by the diamond-square method on a torus."""
+def _refine_plasma(
+    coarse: NDArray[np.float32], wobbles: NDArray[np.float32], scale: np.float32, fine: NDArray[np.float32]
+) -> None:
+    """Put a point between any two neighbours of a torus: their mean and a wobble times `scale`.
+
+    `wobbles`, shape (3, N, N), has those in the middle of four points, those on the upper side and those on the left.
+    """
     quarter = np.float32(0.25)
-    side = wobbles.shape[0]
-    last = side - 1  # as a mask it is the remainder, for the side is a power of two
-    wobbles[0, 0] = 0
-    step = side
-    height = 100.0
+    size = coarse.shape[0]
+    last = size - 1
+    middles, tops, lefts = np.empty((size, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    for y in range(size):
+        here, below, row, wobble = coarse[y], coarse[(y + 1) % size], middles[y], wobbles[0, y]
+        right, below_right = here[1:], below[1:]
+        for x in range(last):
+            corners = (here[x] + below[x]) + (right[x] + below_right[x])
+            row[x] = corners * quarter + scale * wobble[x]
+        corners = (here[last] + below[last]) + (here[0] + below[0])
+        row[last] = corners * quarter + scale * wobble[last]
+    for y in range(size):
+        here, below, row, above = coarse[y], coarse[(y + 1) % size], middles[y], middles[(y + last) % size]
+        upper, left = wobbles[1, y], wobbles[2, y]
+        for x in range(last):
+            tops[x] = ((row[x] + above[x]) + (here[x] + here[1:][x])) * quarter + scale * upper[x]
+        tops[last] = ((row[last] + above[last]) + (here[last] + here[0])) * quarter + scale * upper[last]
+        lefts[0] = ((row[0] + row[last]) + (here[0] + below[0])) * quarter + scale * left[0]
+        for x in range(last):
+            sides = (row[1:][x] + row[x]) + (here[1:][x] + below[1:][x])
+            lefts[1:][x] = sides * quarter + scale * left[1:][x]
+        for x in range(size):
+            fine[2 * y, 2 * x], fine[2 * y, 2 * x + 1] = here[x], tops[x]
+        for x in range(size):
+            fine[2 * y + 1, 2 * x], fine[2 * y + 1, 2 * x + 1] = lefts[x], row[x]
+
+
+@compiled
+def _raise_plasmas(wobbles: NDArray[np.float32], decays: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Turn the wobbles into a plasma fractal for each decay, by the diamond-square method on a torus."""
+    heights = np.full(decays.size, 100.0)
+    plasmas = np.zeros((decays.size, 1, 1), np.float32)
+    step = wobbles.shape[0]
     while step >= 2:
-        half = step // 2
-        scale = np.float32(height * height)
-        for y in range(0, side, step):
-            below = (y + step) & last
-            for x in range(0, side, step):
-                right = (x + step) & last
-                corners = (wobbles[y, x] + wobbles[below, x]) + (wobbles[y, right] + wobbles[below, right])
-                wobbles[y + half, x + half] = corners * quarter + scale * wobbles[y + half, x + half]
-        for y in range(0, side, step):
-            below = (y + step) & last
-            above = (y + side - half) & last
-            for x in range(0, side, step):
-                right = (x + step) & last
-                before = (x + side - half) & last
-                centre = wobbles[y + half, x + half]
-                top = (centre + wobbles[above, x + half]) + (wobbles[y, x] + wobbles[y, right])
-                side_mean = (centre + wobbles[y + half, before]) + (wobbles[y, x] + wobbles[below, x])
-                wobbles[y, x + half] = top * quarter + scale * wobbles[y, x + half]
-                wobbles[y + half, x] = side_mean * quarter + scale * wobbles[y + half, x]
+        half, size = step // 2, plasmas.shape[1]
+        used = np.empty((3, size, size), np.float32)
+        for y in range(size):
+            for x in range(size):
+                used[0, y, x] = wobbles[y * step + half, x * step + half]
+                used[1, y, x] = wobbles[y * step, x * step + half]
+                used[2, y, x] = wobbles[y * step + half, x * step]
+        finer = np.empty((decays.size, 2 * size, 2 * size), np.float32)
+        for i in range(decays.size):
+            _refine_plasma(plasmas[i], used, np.float32(heights[i] * heights[i]), finer[i])
+            heights[i] = heights[i] / decays[i]
+        plasmas = finer
         step = half
-        height = height / decay
+    return plasmas
 
 
 @compiled
@@ -339,7 +367,25 @@ def _add_fog(
             target[3 * x + 2] = np.uint8(np.int32(min((np.float32(source[3 * x + 2]) + mist) * scale, top)))
 
 
-@corruption("weather", draws=_fog_wobbles, thickness=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2, 2, 1.7, 1.5, 1.4))
+def _in_fog(pixels: NDArray[np.uint8], plasma: NDArray[np.float32], thickness: float) -> NDArray[np.uint8]:
+    lowest, highest = plasma.min(), plasma.max()
+    brightest = int(pixels.max()) / 255.0
+    scale = np.float32(brightest / (brightest + thickness))
+    out = np.empty_like(pixels)
+    _add_fog(pixels, plasma, lowest, np.float32(255.0 * thickness) / (highest - lowest), scale, out)
+    return out
+
+
+def _fogs(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Lay plasmas of the same wobbles over an image, of which severities with the same decay share one."""
+    decays = sorted({one["decay"] for one in parameters})
+    plasmas = _raise_plasmas(_fog_wobbles(key, picture), np.array(decays, float))
+    return [_in_fog(picture.pixels, plasmas[decays.index(one["decay"])], one["thickness"]) for one in parameters]
+
+
+@corruption(
+    "weather", draws=_fog_wobbles, together=_fogs, thickness=(1.5, 2.0, 2.5, 2.5, 3.0), decay=(2, 2, 1.7, 1.5, 1.4)
+)
 def fog(picture: Picture, wobbles: NDArray[np.float32], thickness: float, decay: float) -> NDArray[np.uint8]:
     """Imitate fog: a plasma fractal is laid over the image.
 
@@ -359,14 +405,7 @@ def fog(picture: Picture, wobbles: NDArray[np.float32], thickness: float, decay:
     ndarray of uint8, shape (H, W, 3)
         The image in fog, its brightest value kept in place.
     """
-    plasma = wobbles.copy()
-    _raise_plasma(plasma, float(decay))
-    lowest, highest = plasma.min(), plasma.max()
-    brightest = int(picture.pixels.max()) / 255.0
-    scale = np.float32(brightest / (brightest + thickness))
-    out = np.empty_like(picture.pixels)
-    _add_fog(picture.pixels, plasma, lowest, np.float32(255.0 * thickness) / (highest - lowest), scale, out)
-    return out
+    return _in_fog(picture.pixels, _raise_plasmas(wobbles, np.array([decay], float))[0], thickness)
 
 
 @cache
