@@ -1,7 +1,8 @@
 """Digital: changes of contrast, colour, geometry, resolution and compression."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -38,7 +39,19 @@ def _look_up_by_channel(pixels: NDArray[np.uint8], table: NDArray[np.uint8], out
                 out[y, x, c] = table[c, pixels[y, x, c]]
 
 
-@corruption("digital", factor=(0.4, 0.3, 0.2, 0.1, 0.05))
+def _contrasts(_: Key | None, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Flatten towards the same means at several severities."""
+    totals = np.zeros(3, np.int64)
+    _sum_channels(picture.pixels, totals)
+    mean = totals[:, None] / (255.0 * picture.shape[0] * picture.shape[1])
+    outs = [np.empty_like(picture.pixels) for _ in parameters]
+    for one, out in zip(parameters, outs, strict=True):
+        levels = (np.arange(256) / 255.0 - mean) * one["factor"] + mean
+        _look_up_by_channel(picture.pixels, (np.clip(levels, 0.0, 1.0) * 255.0).astype(np.uint8), out)
+    return outs
+
+
+@corruption("digital", together=_contrasts, factor=(0.4, 0.3, 0.2, 0.1, 0.05))
 def contrast(picture: Picture, factor: float) -> NDArray[np.uint8]:
     """Imitate flat light: every channel moves towards its mean.
 
@@ -54,13 +67,7 @@ def contrast(picture: Picture, factor: float) -> NDArray[np.uint8]:
     ndarray of uint8, shape (H, W, 3)
         The flat image.
     """
-    totals = np.zeros(3, np.int64)
-    _sum_channels(picture.pixels, totals)
-    mean = totals[:, None] / (255.0 * picture.shape[0] * picture.shape[1])
-    levels = (np.arange(256) / 255.0 - mean) * factor + mean
-    out = np.empty_like(picture.pixels)
-    _look_up_by_channel(picture.pixels, (np.clip(levels, 0.0, 1.0) * 255.0).astype(np.uint8), out)
-    return out
+    return _contrasts(None, picture, [{"factor": factor}])[0]
 
 
 class Warp(NamedTuple):
@@ -86,13 +93,20 @@ def _mirror(index: int, size: int) -> int:
 
 @compiled
 def _between(
-    top_left: np.int32, top_right: np.int32, bottom_left: np.int32, bottom_right: np.int32, right: int, down: int
-) -> int:
+    top_left: np.int32,
+    top_right: np.int32,
+    bottom_left: np.int32,
+    bottom_right: np.int32,
+    right: np.int32,
+    down: np.int32,
+) -> np.int32:
     """Interpolate between four levels; `right` and `down` are parts of a pixel in steps of 2**-16."""
-    upper = np.int32((top_left << 16) + (top_right - top_left) * right)
-    lower = np.int32((bottom_left << 16) + (bottom_right - bottom_left) * right)
-    level: int = ((np.int64(upper) << 16) + np.int64(lower - upper) * np.int64(down)) >> 32
-    return level
+    upper = np.int32((top_left << 16) + np.int32(top_right - top_left) * right)
+    lower = np.int32((bottom_left << 16) + np.int32(bottom_right - bottom_left) * right)
+    change = np.int32(lower - upper)
+    # change * down / 2**16 in two parts, so that 32 bits suffice
+    rest = np.int32(np.uint32(np.uint32(change & 65535) * np.uint32(down)) >> np.uint32(16))
+    return np.int32(np.int32(upper + np.int32((change >> 16) * down)) + rest) >> 16
 
 
 @compiled
@@ -132,7 +146,32 @@ def _read_between(
             )
 
 
-@corruption("digital", draws=_warp, strength=(12.5, 16.25, 21.25, 25.0, 30.0))
+def _displacements(warp: Warp, shape: tuple[int, int], strength: float) -> Warp:
+    """Smooth the draws, and scale them to pixels."""
+    height, width = shape
+    sigma = (height * 0.01, width * 0.01)
+    scale = height * 0.005 * strength
+    return Warp(*(blur_field(field, sigma, truncate=3.0, border="symmetric", scale=scale) for field in warp))
+
+
+def _elastic_transforms(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Warp at several severities; twice the strength moves each pixel exactly twice as far."""
+    warp = _warp(key, picture)
+    outs = [np.empty_like(picture.pixels) for _ in parameters]
+    strengths = [one["strength"] for one in parameters]
+    for strength in sorted({strength for strength in strengths if strength / 2 not in strengths}):
+        moves = _displacements(warp, picture.shape, strength)
+        while strength in strengths:
+            for place, out in enumerate(outs):
+                if strengths[place] == strength:
+                    _read_between(picture.packed(), *moves, out)
+            strength *= 2
+            for field in moves:
+                field *= np.float32(2.0)
+    return outs
+
+
+@corruption("digital", draws=_warp, together=_elastic_transforms, strength=(12.5, 16.25, 21.25, 25.0, 30.0))
 def elastic_transform(picture: Picture, warp: Warp, strength: float) -> NDArray[np.uint8]:
     """Imitate a picture on rubber: smooth random displacements.
 
@@ -151,13 +190,8 @@ def elastic_transform(picture: Picture, warp: Warp, strength: float) -> NDArray[
     ndarray of uint8, shape (H, W, 3)
         The warped image, mirrored at its outer edge.
     """
-    height, width = picture.shape
-    sigma = (height * 0.01, width * 0.01)
-    scale = height * 0.005 * strength
-    across = blur_field(warp.across, sigma, truncate=3.0, border="symmetric", scale=scale)
-    down = blur_field(warp.down, sigma, truncate=3.0, border="symmetric", scale=scale)
     out = np.empty_like(picture.pixels)
-    _read_between(picture.packed(), across, down, out)
+    _read_between(picture.packed(), *_displacements(warp, picture.shape, strength), out)
     return out
 
 
@@ -190,8 +224,23 @@ def _fixed_shares(firsts: NDArray[np.int64], lasts: NDArray[np.int64]) -> NDArra
 
 
 @compiled
+def _running_sums(pixels: NDArray[np.uint8], sums: NDArray[np.int64]) -> None:
+    """Write into each row the sums of the pixels before each place, the three levels in fields of 21 bits.
+
+    The last field may overflow; the difference of two sums is that of the pixels between them all the same.
+    """
+    for y in range(pixels.shape[0]):
+        line, row = pixels[y].reshape(-1), sums[y]
+        total = np.int64(0)
+        row[0] = total
+        for x in range(pixels.shape[1]):
+            total += np.int64(line[3 * x]) | np.int64(line[3 * x + 1]) << 21 | np.int64(line[3 * x + 2]) << 42
+            row[x + 1] = total
+
+
+@compiled
 def _average_boxes(
-    pixels: NDArray[np.uint8],
+    running: NDArray[np.int64],
     firsts: NDArray[np.int64],
     lasts: NDArray[np.int64],
     tops: NDArray[np.int64],
@@ -201,20 +250,14 @@ def _average_boxes(
     """Average along the rows, round, average down the columns, round: Pillow's two passes in 22-bit fixed point."""
     half, field = np.int32(1 << 21), (1 << 21) - 1
     across, down = _fixed_shares(firsts, lasts), _fixed_shares(tops, bottoms)
-    spread = np.empty(pixels.shape[1], np.int64)  # the three levels of a pixel in fields of 21 bits, added at once
     sums = np.empty(firsts.size, np.int64)
     totals = np.empty((3, firsts.size), np.int32)
     for y in range(tops.size):
         totals[:] = 0
         for i in range(tops[y], bottoms[y]):
-            line = pixels[i].reshape(-1)
-            for x in range(spread.size):
-                spread[x] = np.int64(line[3 * x]) | np.int64(line[3 * x + 1]) << 21 | np.int64(line[3 * x + 2]) << 42
-            for x in range(sums.size):
-                total = np.int64(0)
-                for j in range(np.uint64(firsts[x]), np.uint64(lasts[x])):
-                    total += spread[j]
-                sums[x] = total
+            line = running[i]
+            for x in range(sums.size):  # unsigned, so that numba need not look for negative indices
+                sums[x] = line[np.uint64(lasts[x])] - line[np.uint64(firsts[x])]
             for x in range(sums.size):
                 red, green, blue = np.int32(sums[x] & field), np.int32(sums[x] >> 21 & field), np.int32(sums[x] >> 42)
                 totals[0, x] += np.int32(np.int32(red * across[x]) + half) >> 22
@@ -234,7 +277,9 @@ def _repeat_boxes(
     for y in range(rows.size):
         target = out[y].reshape(-1)
         if y > 0 and rows[y] == rows[y - 1]:
-            target[:] = out[y - 1].reshape(-1)
+            before = out[y - 1].reshape(-1)
+            for i in range(target.size):  # three times as fast as numba's assignment of an array
+                target[i] = before[i]
             continue
         box_row = boxes[rows[y]].reshape(-1)
         for x in range(columns.size):
@@ -244,7 +289,21 @@ def _repeat_boxes(
             target[3 * x + 2] = box_row[box + np.uint64(2)]
 
 
-@corruption("digital", resolution=(0.6, 0.5, 0.4, 0.3, 0.25))
+def _pixelates(_: Key | None, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Make coarse images of several resolutions from the same running sums."""
+    height, width = picture.shape
+    running = np.empty((height, width + 1), np.int64)
+    _running_sums(picture.pixels, running)
+    outs = [np.empty_like(picture.pixels) for _ in parameters]
+    for one, out in zip(parameters, outs, strict=True):
+        few = [max(int(side * one["resolution"]), 1) for side in (height, width)]
+        boxes = np.empty((few[0], few[1], 3), np.uint8)
+        _average_boxes(running, *_box_means(width, few[1]), *_box_means(height, few[0]), boxes)
+        _repeat_boxes(boxes, _nearest(height, few[0]), _nearest(width, few[1]), out)
+    return outs
+
+
+@corruption("digital", together=_pixelates, resolution=(0.6, 0.5, 0.4, 0.3, 0.25))
 def pixelate(picture: Picture, resolution: float) -> NDArray[np.uint8]:
     """Imitate a picture of low resolution: boxes of one colour.
 
@@ -264,13 +323,7 @@ def pixelate(picture: Picture, resolution: float) -> NDArray[np.uint8]:
     -----
     The same as Pillow's ``resize`` down by ``BOX`` and up by ``NEAREST``, which the reference calls.
     """
-    height, width = picture.shape
-    few = [max(int(side * resolution), 1) for side in (height, width)]
-    boxes = np.empty((few[0], few[1], 3), np.uint8)
-    _average_boxes(picture.pixels, *_box_means(width, few[1]), *_box_means(height, few[0]), boxes)
-    out = np.empty_like(picture.pixels)
-    _repeat_boxes(boxes, _nearest(height, few[0]), _nearest(width, few[1]), out)
-    return out
+    return _pixelates(None, picture, [{"resolution": resolution}])[0]
 
 
 @corruption("digital", quality=(25, 18, 15, 10, 7))
