@@ -66,31 +66,32 @@ def disk_weights(radius: int, soften: float) -> NDArray[np.float32]:
 
 
 @compiled
-def _correlate_disk(
-    padded: NDArray[np.uint8], margin: int, quarter: NDArray[np.float32], out: NDArray[np.uint8]
+def _correlate_disks(
+    padded: NDArray[np.uint8], margin: int, quarters: NDArray[np.float32], outs: NDArray[np.uint8]
 ) -> None:
-    """Add up the pixels under the disk, column by column of the disk.
+    """Add up the pixels under each disk, column by column of the disk; small quarters are filled up with 0.
 
-    Inside the disk all weights are the same, so that most of a column is one weight times a sum that grows from column
-    to column; only the pixels at the rim have weights of their own.
+    Inside a disk all weights are the same, so that most of a column is one weight times a sum that grows from column
+    to column; only the pixels at the rim have weights of their own. The sums of rows are the same for all disks.
     """
-    count = quarter.shape[0]
-    full = quarter[0, 0]
-    length = out.shape[1]
-    solids = np.zeros(count, np.int64)  # of each column, how many pixels from the middle on have the full weight
-    rims = np.zeros(count, np.int64)  # and from where on its pixels weigh nothing
-    for k in range(count):
-        while solids[k] < count and quarter[solids[k], k] == full:
-            solids[k] += 1
-        for j in range(count):
-            if quarter[j, k] > 0:
-                rims[k] = j + 1
+    disks, count = quarters.shape[:2]
+    length = outs.shape[2]
+    solids = np.zeros((disks, count), np.int64)  # of each column, how many pixels from the middle on have full weight
+    rims = np.zeros((disks, count), np.int64)  # and from where on its pixels weigh nothing
+    for disk in range(disks):
+        quarter = quarters[disk]
+        for k in range(count):
+            while solids[disk, k] < count and quarter[solids[disk, k], k] == quarter[0, 0]:
+                solids[disk, k] += 1
+            for j in range(count):
+                if quarter[j, k] > 0:
+                    rims[disk, k] = j + 1
     pairs = np.empty((count, padded.shape[1]), np.uint16)  # the two rows at the same distance
     sums = np.empty((count, padded.shape[1]), np.uint16)  # all rows up to a distance
     distances, from_start = np.arange(count), np.zeros(count, np.int64)
     column = np.empty(padded.shape[1], np.float32)
     row = np.empty(length, np.float32)
-    for y in range(out.shape[0]):
+    for y in range(outs.shape[1]):
         middle = padded[y + margin]
         for i in range(column.size):
             pairs[0, i] = sums[0, i] = middle[i]
@@ -101,24 +102,42 @@ def _correlate_disk(
                 both = np.uint16(np.uint16(above[i]) + np.uint16(below[i]))
                 pair[i] = both
                 total[i] = nearer[i] + both
-        for k in range(count):
-            solid, rim = solids[k], rims[k]
-            total = sums[max(solid - 1, 0)]
-            weight = full if solid > 0 else np.float32(0.0)
-            for i in range(column.size):
-                column[i] = weight * np.float32(total[i])
-            add_weighted(pairs, distances[solid:rim], from_start[solid:rim], quarter[solid:rim, k], column)
-            left = column[(margin - k) * 3 : (margin - k) * 3 + length]
-            right = column[(margin + k) * 3 : (margin + k) * 3 + length]
-            if k == 0:
-                row[:] = left
-            else:
-                for i in range(length):
-                    row[i] += left[i] + right[i]
-        truncate(row, np.float32(0.0), out[y])
+        for disk in range(disks):
+            quarter = quarters[disk]
+            for k in range(count):
+                solid, rim = solids[disk, k], rims[disk, k]
+                if rim == 0:
+                    break
+                total = sums[max(solid - 1, 0)]
+                weight = quarter[0, 0] if solid > 0 else np.float32(0.0)
+                for i in range(column.size):
+                    column[i] = weight * np.float32(total[i])
+                add_weighted(pairs, distances[solid:rim], from_start[solid:rim], quarter[solid:rim, k], column)
+                left = column[(margin - k) * 3 : (margin - k) * 3 + length]
+                right = column[(margin + k) * 3 : (margin + k) * 3 + length]
+                if k == 0:
+                    row[:] = left
+                else:
+                    for i in range(length):
+                        row[i] += left[i] + right[i]
+            truncate(row, np.float32(0.0), outs[disk, y])
 
 
-@corruption("blur", radius=(3, 4, 6, 8, 10), soften=(0.1, 0.5, 0.5, 0.5, 0.5))
+def _defocus_blurs(_: Key | None, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Blur with several disks."""
+    disks = [disk_weights(**one) for one in parameters]
+    count = max(disk.shape[0] for disk in disks)
+    quarters = np.zeros((len(disks), count, count), np.float32)
+    for quarter, disk in zip(quarters, disks, strict=True):
+        quarter[: disk.shape[0], : disk.shape[0]] = disk
+    padded = picture.padded("reflect")
+    outs = np.empty((len(disks), *picture.pixels.shape), np.uint8)
+    rows = outs.reshape(len(disks), picture.shape[0], -1)
+    _correlate_disks(padded.reshape(padded.shape[0], -1), MARGINS["reflect"], quarters, rows)
+    return list(outs)
+
+
+@corruption("blur", together=_defocus_blurs, radius=(3, 4, 6, 8, 10), soften=(0.1, 0.5, 0.5, 0.5, 0.5))
 def defocus_blur(picture: Picture, radius: int, soften: float) -> NDArray[np.uint8]:
     """Imitate a lens out of focus: every point becomes a disk.
 
@@ -141,12 +160,7 @@ def defocus_blur(picture: Picture, radius: int, soften: float) -> NDArray[np.uin
     At severity 4 and 5 the disk's weights sum to 1.013 and 1.011, as in the reference: the image gets a little
     brighter. See `disk_weights`.
     """
-    padded = picture.padded("reflect")
-    out = np.empty_like(picture.pixels)
-    height = out.shape[0]
-    disk = disk_weights(radius, soften)
-    _correlate_disk(padded.reshape(padded.shape[0], -1), MARGINS["reflect"], disk, out.reshape(height, -1))
-    return out
+    return _defocus_blurs(None, picture, [{"radius": radius, "soften": soften}])[0]
 
 
 def _glass_shifts(key: Key, picture: Picture, reach: int, rounds: int) -> NDArray[np.int8]:

@@ -106,7 +106,8 @@ def _between(
     change = np.int32(lower - upper)
     # change * down / 2**16 in two parts, so that 32 bits suffice
     rest = np.int32(np.uint32(np.uint32(change & 65535) * np.uint32(down)) >> np.uint32(16))
-    return np.int32(np.int32(upper + np.int32((change >> 16) * down)) + rest) >> 16
+    level: np.int32 = np.int32(np.int32(upper + np.int32((change >> 16) * down)) + rest) >> 16
+    return level
 
 
 @compiled
