@@ -70,7 +70,19 @@ def gaussian_noise(picture: Picture, normals: NDArray[np.float32], scale: float)
     return out
 
 
-@corruption("noise", draws=_photon_counts, photons=(60, 25, 12, 5, 3))
+def _as_levels(counts: NDArray[np.uint8], photons: int) -> NDArray[np.uint8]:
+    """Scale photon counts to grey levels, `photons` being white."""
+    return look_up(counts, (np.minimum(np.arange(256) / float(photons), 1.0) * 255.0).astype(np.uint8))
+
+
+def _shot_noises(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+    """Count photons of several strengths of light by the same random bits."""
+    photons = [one["photons"] for one in parameters]
+    counts = random_draws.poisson_counts_together(picture.pixels, key, tuple(photons))
+    return [_as_levels(*pair) for pair in zip(counts, photons, strict=True)]
+
+
+@corruption("noise", draws=_photon_counts, together=_shot_noises, photons=(60, 25, 12, 5, 3))
 def shot_noise(picture: Picture, counts: NDArray[np.uint8], photons: int) -> NDArray[np.uint8]:
     """Imitate photon noise: every value is a Poisson count of few photons.
 
@@ -88,8 +100,7 @@ def shot_noise(picture: Picture, counts: NDArray[np.uint8], photons: int) -> NDA
     ndarray of uint8, shape (H, W, 3)
         The counts as grey levels, `photons` being white.
     """
-    levels = (np.minimum(np.arange(256) / float(photons), 1.0) * 255.0).astype(np.uint8)
-    return look_up(counts, levels)
+    return _as_levels(counts, photons)
 
 
 @cache

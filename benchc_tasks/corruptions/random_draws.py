@@ -9,7 +9,7 @@ not an integer is built from a table of rounded numbers by ``+`` and ``*`` alone
 """
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchc_tasks.corruptions.compiled import compiled
 from benchc_tasks.corruptions.exact_math import exponential
 
-__all__ = ["Key", "normals", "poisson_counts", "shifts", "uniform", "uniforms", "words"]
+__all__ = ["Key", "normals", "poisson_counts", "poisson_counts_together", "shifts", "uniform", "uniforms", "words"]
 
 
 class Key(NamedTuple):
@@ -310,21 +310,28 @@ def _poisson_table(photons: float) -> NDArray[np.uint32]:
     return table
 
 
+@lru_cache(maxsize=8)
+def _poisson_tables(photons: tuple[float, ...]) -> NDArray[np.uint32]:
+    return np.stack([_poisson_table(one).reshape(-1) for one in photons])
+
+
 @compiled
 def _fill_counts(
-    out: NDArray[np.uint8], levels: NDArray[np.uint8], low: int, high: int, table: NDArray[np.uint32]
+    outs: NDArray[np.uint8], levels: NDArray[np.uint8], low: int, high: int, tables: NDArray[np.uint32]
 ) -> None:
-    block, entries = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.uint32)
-    flat = table.reshape(-1)
-    for first in range(0, out.size, _BLOCK):
-        _fill_words(block, first, low, high)
-        part = out[first : first + _BLOCK]
+    words, places, entries = np.empty(_BLOCK, np.uint32), np.empty(_BLOCK, np.int32), np.empty(_BLOCK, np.uint32)
+    for first in range(0, levels.size, _BLOCK):
+        _fill_words(words, first, low, high)
         level = levels[first : first + _BLOCK]
-        for i in range(part.size):
-            entries[i] = flat[np.uint64(block[i] >> 25) + np.uint64(np.int64(level[i]) * _COUNTS)]
-        for i in range(part.size):
-            bits, entry = block[i], entries[i]
-            part[i] = bits >> 25 if bits & 0x1FFFFFF < entry >> 7 else entry & 127
+        for i in range(level.size):
+            places[i] = np.int32(words[i] >> 25) + np.int32(level[i]) * np.int32(_COUNTS)
+        for row in range(outs.shape[0]):
+            part, table = outs[row, first : first + _BLOCK], tables[row]
+            for i in range(part.size):
+                entries[i] = table[np.uint64(places[i])]
+            for i in range(part.size):
+                bits, entry = words[i], entries[i]
+                part[i] = bits >> 25 if bits & 0x1FFFFFF < entry >> 7 else entry & 127
 
 
 def poisson_counts(levels: NDArray[np.uint8], key: Key, photons: float) -> NDArray[np.uint8]:
@@ -344,6 +351,27 @@ def poisson_counts(levels: NDArray[np.uint8], key: Key, photons: float) -> NDArr
     ndarray of uint8
         Poisson counts of mean ``levels * photons / 255``, in the shape of `levels`.
     """
-    out = np.empty(levels.shape, np.uint8)
-    _fill_counts(out.reshape(-1), levels.reshape(-1), key.low, key.high, _poisson_table(photons))
-    return out
+    return poisson_counts_together(levels, key, (photons,))[0]
+
+
+def poisson_counts_together(levels: NDArray[np.uint8], key: Key, photons: tuple[float, ...]) -> list[NDArray[np.uint8]]:
+    """Draw how many photons each pixel catches in light of several strengths, see `poisson_counts`.
+
+    Parameters
+    ----------
+    levels : ndarray of uint8
+        Grey levels.
+    key : Key
+        The stream, of which all make the same use.
+    photons : tuple of float
+        Mean counts at level 255, at most 60 each.
+
+    Returns
+    -------
+    list of ndarray of uint8
+        For each of `photons` the counts, in the shape of `levels`.
+    """
+    outs = np.empty((len(photons), *levels.shape), np.uint8)
+    flat = outs.reshape(len(photons), -1)
+    _fill_counts(flat, levels.reshape(-1), key.low, key.high, _poisson_tables(photons))
+    return list(outs)
