@@ -159,7 +159,8 @@ def corrupt_many(
         raise ValueError(f"There are {len(seeds)} seeds for {len(chosen)} conditions: give one for each.")
     drawn_from = [_seed(one) for one in seeds] if seeds is not None else [_seed(seed)] * len(chosen)
 
-    pieces = _pieces_of_work(chosen, drawn_from)
+    workers = _available_cores() if workers is None else workers
+    pieces = _pieces_of_work(chosen, drawn_from, workers)
     outputs: dict[int, NDArray[np.uint8]] = {}
 
     def work(positions: list[int]) -> None:
@@ -168,7 +169,6 @@ def corrupt_many(
         made = alike.apply_together(picture, severities, drawn_from[positions[0]])
         outputs.update(zip(positions, made, strict=True))
 
-    workers = _available_cores() if workers is None else workers
     if min(workers, len(pieces)) <= 1:
         for positions in pieces:
             work(positions)
@@ -182,11 +182,13 @@ def corrupt_many(
     return arrays
 
 
-def _pieces_of_work(conditions: Sequence[tuple[Corruption, int]], seeds: Sequence[int]) -> list[list[int]]:
+def _pieces_of_work(
+    conditions: Sequence[tuple[Corruption, int]], seeds: Sequence[int], workers: int
+) -> list[list[int]]:
     """Put conditions that share work together: severities of one corruption, with one seed where it is random.
 
     If `together` does not make them at once, their random numbers have to be the same. The largest pieces come first,
-    so that all cores are busy to the end.
+    so that all cores are busy to the end; if there are fewer pieces than cores, these are halved.
     """
     pieces: dict[Hashable, list[int]] = {}
     for position, (corruption, severity) in enumerate(conditions):
@@ -196,7 +198,12 @@ def _pieces_of_work(conditions: Sequence[tuple[Corruption, int]], seeds: Sequenc
         elif corruption.is_random:
             shared = (corruption.name, seeds[position], *corruption.draw_parameters(severity).items())
         pieces.setdefault(shared, []).append(position)
-    return sorted(pieces.values(), key=len, reverse=True)
+    largest_first = sorted(pieces.values(), key=len, reverse=True)
+    while largest_first and len(largest_first) < workers and len(largest_first[0]) > 1:
+        largest, *others = largest_first
+        halves = [largest[::2], largest[1::2]]
+        largest_first = sorted([*others, *halves], key=len, reverse=True)
+    return largest_first
 
 
 def _available_cores() -> int:

@@ -604,7 +604,7 @@ def means_of_zooms(packed: NDArray[np.int32], zooms: Sequence[Sequence[float]]) 
         copies,
         rows,
         columns,
-        np.array([[factor in terms for terms in sums] for factor in factors], bool),
+        np.array([factor in terms for factor in factors for terms in sums], bool).reshape(len(factors), len(sums)),
         np.array([next(i for i, longer in enumerate(sums) if longer[: len(terms)] == terms) for terms in larger]),
         np.array([factors.index(terms[-1]) + 1 if terms else 0 for terms in larger]),
         np.array([copies + len(terms) for terms in larger]),

@@ -8,6 +8,10 @@ cores bring, and, with `--compile`, how long the first use on a fresh install ta
     reference/bin/pip install -r tests/benchmarks/corruptions_reference_requirements.txt
     reference/bin/pip install --no-deps imagecorruptions==1.1.2
     python tests/benchmarks/corruptions_speed.py reference/bin/python --compile
+
+Without an interpreter, only what needs no reference is measured:
+
+    python tests/benchmarks/corruptions_speed.py --sizes 224 512 --repeats 20
 """
 
 import argparse
@@ -103,22 +107,43 @@ def print_table(tables: dict[int, list[tuple[str, float, float]]]) -> None:
     print("| **all** | " + " | ".join(f"**{a:.0f} / {b:.0f} = {a / b:.1f} x**" for a, b in sums) + " |")
 
 
-def print_sharing(size: int, repeats: int, names: list[str]) -> None:
-    """Print what one call of `corrupt_many` for all severities with one seed saves over one call for each."""
+def sharing(size: int, repeats: int, names: list[str]) -> list[tuple[str, float, float]]:
+    """Return (name, alone, together): milliseconds of a call for each severity, and of one for all, with one seed.
+
+    Both take turns, in either order. What counts is the least of the repeats, of each severity and of all together.
+    """
     image = photograph(size)
-    sums = [0.0, 0.0]
+    rows = []
     for name in names:
         conditions = [(name, severity) for severity in SEVERITIES]
-        alone = sum(min(measure(image, *condition, seed) for seed in range(repeats)) for condition in conditions) * 1000
-        times = []
-        for seed in range(repeats):
+        alone: list[list[float]] = [[] for _ in conditions]
+        together: list[float] = []
+
+        def measure_alone(seed: int) -> None:
+            for times, condition in zip(alone, conditions, strict=True):  # noqa: B023
+                times.append(measure(image, *condition, seed))
+
+        def measure_together(seed: int) -> None:
             start = time.thread_time()
-            corrupt_many(image, conditions, seed=seed, workers=1)
-            times.append((time.thread_time() - start) * 1000)
-        sums[0] += alone
-        sums[1] += min(times)
-        print(f"corrupt_many, {size} px, {name}: {alone:.2f} / {min(times):.2f} ms = {alone / min(times):.2f} x")
-    print(f"corrupt_many, {size} px, all: {sums[0]:.1f} / {sums[1]:.1f} ms = {sums[0] / sums[1]:.2f} x")
+            corrupt_many(image, conditions, seed=seed, workers=1)  # noqa: B023
+            together.append(time.thread_time() - start)  # noqa: B023
+
+        for seed in range(repeats):
+            for take in (measure_alone, measure_together) if seed % 2 else (measure_together, measure_alone):
+                take(seed)
+        rows.append((name, sum(min(times) for times in alone) * 1000, min(together) * 1000))
+    return rows
+
+
+def print_sharing(tables: dict[int, list[tuple[str, float, float]]]) -> None:
+    """Print what one call of `corrupt_many` saves, the table that stands in docs/corruptions.md."""
+    print("| five calls / one `corrupt_many`, ms | " + " | ".join(f"{size} px" for size in tables) + " |")
+    print("| --- |" + " --- |" * len(tables))
+    for i, (name, _, _) in enumerate(next(iter(tables.values()))):
+        cells = [f"{rows[i][1]:.1f} / {rows[i][2]:.1f} = {rows[i][1] / rows[i][2]:.2f} x" for rows in tables.values()]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    sums = [(sum(row[1] for row in rows), sum(row[2] for row in rows)) for rows in tables.values()]
+    print("| **all** | " + " | ".join(f"**{a:.0f} / {b:.0f} = {a / b:.2f} x**" for a, b in sums) + " |")
 
 
 def scaling(size: int, repeats: int) -> str:
@@ -164,7 +189,7 @@ def first_use() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("interpreter", help="the Python that has the reference")
+    parser.add_argument("interpreter", nargs="?", help="the Python that has the reference")
     parser.add_argument("--sizes", type=int, nargs="+", default=[224, 512, 1024], metavar="PIXELS")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=list(CORRUPTIONS), metavar="NAME")
@@ -172,13 +197,16 @@ def main() -> int:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
 
-    reference = Reference(arguments.interpreter)
-    for image in ("astro96", "coffee80x120"):
-        verified = reference.ask(verify=str(GOLDEN / f"golden_{image}.npz"))
-        print(f"the reference reproduces {verified['same']} of 90 golden arrays of {image}, not {verified['missed']}")
-    print_table({size: compare(reference, size, arguments.repeats, arguments.only) for size in arguments.sizes})
-    reference.close()
-    print_sharing(512, arguments.repeats, arguments.only)
+    if arguments.interpreter is not None:
+        reference = Reference(arguments.interpreter)
+        for image in ("astro96", "coffee80x120"):
+            verified = reference.ask(verify=str(GOLDEN / f"golden_{image}.npz"))
+            print(
+                f"the reference reproduces {verified['same']} of 90 golden arrays of {image}, not {verified['missed']}"
+            )
+        print_table({size: compare(reference, size, arguments.repeats, arguments.only) for size in arguments.sizes})
+        reference.close()
+    print_sharing({size: sharing(size, arguments.repeats, arguments.only) for size in arguments.sizes})
     print(scaling(512, arguments.repeats))
     if arguments.compile:
         print(first_use())

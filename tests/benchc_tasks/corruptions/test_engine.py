@@ -143,9 +143,9 @@ def test_corrupt_many_shares(photograph: np.ndarray, monkeypatch: pytest.MonkeyP
     draw = type(CORRUPTIONS["fog"]).draw
     monkeypatch.setattr(type(CORRUPTIONS["fog"]), "draw", lambda self, *a: draws.append(a[1]) or draw(self, *a))
     conditions = [("gaussian_noise", severity) for severity in SEVERITIES]
-    corrupt_many(photograph, conditions, seed=4)
+    corrupt_many(photograph, conditions, seed=4, workers=1)
     assert len(draws) == 1
-    corrupt_many(photograph, conditions, seeds=[1, 2, 3, 4, 5])
+    corrupt_many(photograph, conditions, seeds=[1, 2, 3, 4, 5], workers=1)
     assert len(draws) == 6
 
 
@@ -158,8 +158,12 @@ def test_severities_are_made_together_whatever_the_seeds_of_what_is_not_random(
         type(CORRUPTIONS["fog"]), "apply_together", lambda self, *a: made.append(tuple(a[1])) or apply(self, *a)
     )
     conditions = [("zoom_blur", severity) for severity in SEVERITIES]
-    corrupt_many(photograph, [*conditions, ("gaussian_blur", 1), ("gaussian_blur", 2)], seeds=range(7))
+    conditions += [("gaussian_blur", 1), ("gaussian_blur", 2)]
+    corrupt_many(photograph, conditions, seeds=range(7), workers=3)
     assert sorted(made) == [(1,), (1, 2, 3, 4, 5), (2,)]
+    made.clear()
+    corrupt_many(photograph, conditions, seeds=range(7), workers=5)  # no core is left without work
+    assert sorted(made) == [(1,), (1, 5), (2,), (2, 4), (3,)]
 
 
 def test_an_error_in_a_thread_reaches_the_caller(photograph: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +237,7 @@ def test_compiled_code_is_cached_between_processes(python: Callable[..., str], p
 MEMORY_SCRIPT = """
 import json, resource
 import numpy as np
-from benchc_tasks.corruptions import CORRUPTIONS, corrupt
+from benchc_tasks.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corrupt_many
 
 def peak():
     for line in open("/proc/self/status"):
@@ -250,12 +254,17 @@ small = np.zeros((64, 64, 3), np.uint8)
 image = np.random.default_rng(0).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
 for name, severity in conditions:  # compiled code and tables are not a picture's memory
     corrupt(small, name, severity)
+    corrupt_many(small, [(name, severity) for severity in SEVERITIES])
 before = resident()
 found = {}
 for name, severity in conditions:
     open("/proc/self/clear_refs", "w").write("5")
     corrupt(image, name, severity)
     found[f"{name}@{severity}"] = (peak() - before) / (image.size * 4)
+for name in {name for name, _ in conditions}:
+    open("/proc/self/clear_refs", "w").write("5")
+    corrupt_many(image, [(name, severity) for severity in SEVERITIES], workers=1)
+    found[f"{name}, all"] = (peak() - before) / (image.size * 4)
 print(json.dumps(found))
 """
 

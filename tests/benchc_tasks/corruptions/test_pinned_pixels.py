@@ -128,12 +128,14 @@ def test_shared_draws_give_the_same_pixels(photograph: np.ndarray) -> None:
         assert np.array_equal(output, corrupt(photograph, *condition, 3)), condition
 
 
-@pytest.mark.parametrize("severities", [SEVERITIES, (2, 1), (4, 4, 3, 5)])
-def test_zooms_made_together_are_those_made_alone(severities: tuple[int, ...], photograph: np.ndarray) -> None:
-    image = photograph[:57]
-    together = corrupt_many(image, [("zoom_blur", severity) for severity in severities])
-    for severity, output in zip(severities, together, strict=True):
-        assert np.array_equal(output, corrupt(image, "zoom_blur", severity)), severity
+@pytest.mark.parametrize("name", [name for name in EXCEPT_FROST if name in CORRUPTIONS and CORRUPTIONS[name].together])
+def test_severities_made_together_are_those_made_alone(name: str, photograph: np.ndarray) -> None:
+    for image in (photograph[:57], photograph[:31, :70], photograph[:3, :40], photograph[:1, :1]):
+        alone = {severity: corrupt(image, name, severity, 7) for severity in SEVERITIES}
+        for severities in (SEVERITIES, (2, 1), (4, 4, 3, 5), (5, 4, 1)):
+            together = corrupt_many(image, [(name, severity) for severity in severities], seed=7)
+            for severity, output in zip(severities, together, strict=True):
+                assert np.array_equal(output, alone[severity]), (image.shape, severities, severity)
 
 
 def test_frost_made_together_is_that_made_alone(frost_textures: None, photograph: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """Adding a corruption, as docs/corruptions.md describes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,31 @@ def test_a_random_one(photograph: np.ndarray) -> None:
     finally:
         unregister("lost_rows")
     assert "lost_rows" not in CORRUPTIONS
+
+
+def test_severities_that_are_made_together(photograph: np.ndarray) -> None:
+    made: list[int] = []
+
+    def rows(key: Key, picture: Picture) -> NDArray[np.float32]:
+        return uniforms((picture.shape[0],), key)
+
+    def all_lost_rows(key: Key, picture: Picture, parameters: Sequence[Mapping[str, Any]]) -> list[NDArray[np.uint8]]:
+        made.append(len(parameters))
+        return [lost_rows(picture, rows(key, picture), **one) for one in parameters]
+
+    @corruption("digital", draws=rows, together=all_lost_rows, share=(0.1, 0.2, 0.3, 0.4, 0.5))
+    def lost_rows(picture: Picture, rows: NDArray[np.float32], share: float) -> NDArray[np.uint8]:
+        return np.where((rows < share)[:, None, None], np.uint8(0), picture.pixels)
+
+    try:
+        conditions = [("lost_rows", severity) for severity in (3, 1, 5, 2)]
+        seeds = [1, 2, 1, 1]
+        outputs = corrupt_many(photograph, conditions, seeds=seeds)
+        assert made == [3]
+        for (_, severity), seed, output in zip(conditions, seeds, outputs, strict=True):
+            assert np.array_equal(output, corrupt(photograph, "lost_rows", severity, seed))
+    finally:
+        unregister("lost_rows")
 
 
 def test_a_name_is_taken_once() -> None:
