@@ -110,28 +110,24 @@ def print_table(tables: dict[int, list[tuple[str, float, float]]]) -> None:
 def sharing(size: int, repeats: int, names: list[str]) -> list[tuple[str, float, float]]:
     """Return (name, alone, together): milliseconds of a call for each severity, and of one for all, with one seed.
 
-    Both take turns, in either order. What counts is the least of the repeats, of each severity and of all together.
+    Both take turns, in either order, and keep their five pictures. What counts is the least of the repeats of each.
     """
     image = photograph(size)
     rows = []
     for name in names:
         conditions = [(name, severity) for severity in SEVERITIES]
-        alone: list[list[float]] = [[] for _ in conditions]
-        together: list[float] = []
-
-        def measure_alone(seed: int) -> None:
-            for times, condition in zip(alone, conditions, strict=True):  # noqa: B023
-                times.append(measure(image, *condition, seed))
-
-        def measure_together(seed: int) -> None:
-            start = time.thread_time()
-            corrupt_many(image, conditions, seed=seed, workers=1)  # noqa: B023
-            together.append(time.thread_time() - start)  # noqa: B023
-
+        alone, together = [], []
         for seed in range(repeats):
-            for take in (measure_alone, measure_together) if seed % 2 else (measure_together, measure_alone):
-                take(seed)
-        rows.append((name, sum(min(times) for times in alone) * 1000, min(together) * 1000))
+            for one_by_one in (True, False) if seed % 2 else (False, True):
+                start = time.thread_time()
+                if one_by_one:
+                    pictures = [corrupt(image, *condition, seed) for condition in conditions]
+                    alone.append(time.thread_time() - start)
+                else:
+                    pictures = corrupt_many(image, conditions, seed=seed, workers=1)
+                    together.append(time.thread_time() - start)
+                del pictures
+        rows.append((name, min(alone) * 1000, min(together) * 1000))
     return rows
 
 
