@@ -311,13 +311,14 @@ def _refine_plasma(
     for y in range(size):
         here, below, row, above = coarse[y], coarse[(y + 1) % size], middles[y], middles[(y + last) % size]
         upper, left = wobbles[1, y], wobbles[2, y]
+        # slices, since LLVM vectorises only indices that plainly are not negative
+        next_row, next_here, next_below, next_left, next_lefts = row[1:], here[1:], below[1:], left[1:], lefts[1:]
         for x in range(last):
-            tops[x] = ((row[x] + above[x]) + (here[x] + here[1:][x])) * quarter + scale * upper[x]
+            tops[x] = ((row[x] + above[x]) + (here[x] + next_here[x])) * quarter + scale * upper[x]
+            sides = (next_row[x] + row[x]) + (next_here[x] + next_below[x])
+            next_lefts[x] = sides * quarter + scale * next_left[x]
         tops[last] = ((row[last] + above[last]) + (here[last] + here[0])) * quarter + scale * upper[last]
         lefts[0] = ((row[0] + row[last]) + (here[0] + below[0])) * quarter + scale * left[0]
-        for x in range(last):
-            sides = (row[1:][x] + row[x]) + (here[1:][x] + below[1:][x])
-            lefts[1:][x] = sides * quarter + scale * left[1:][x]
         for x in range(size):
             fine[2 * y, 2 * x], fine[2 * y, 2 * x + 1] = here[x], tops[x]
         for x in range(size):
