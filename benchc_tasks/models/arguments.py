@@ -29,6 +29,7 @@ BENCHC_ARGUMENTS = (
     "price_output",
     "render_threads",
     "restore",
+    "share_prefix",
     "system_prompt",
     "think",
 )

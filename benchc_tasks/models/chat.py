@@ -166,6 +166,11 @@ class ChatFormat:
             raise ValueError(f"the option {quoted(option)} has no token")
         return tokens
 
+    def text_tokens(self, prompt: str) -> tuple[int, ...]:
+        """Tokenise a prompt without special tokens around it, and leave the placeholders of images as they are."""
+        with self._lock:
+            return self._tokens(prompt)
+
     def prompt_tokens(self, prompt: str) -> list[int]:
         """Tokenise a prompt as `model_input` does, but leave the placeholders of images as the template wrote them."""
         with self._lock:

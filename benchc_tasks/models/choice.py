@@ -133,6 +133,27 @@ class TransformersChoiceScorer:
         """Whether questions are read one by one, because a batch of them gave other answers."""
         return self._way in (Way.ALONE, Way.WHOLE)
 
+    @property
+    def reads_fast(self) -> bool:
+        """Whether nothing has been found against batches of prompts and the prompts' cache."""
+        return self._way is Way.FAST
+
+    @property
+    def tolerance(self) -> float:
+        """The largest difference of log-likelihoods, in nats, that the model's precision explains."""
+        return self._tolerance
+
+    def tokens_of(self, question: Question) -> tuple[Tokens, tuple[Tokens, ...]]:
+        """Tokenise a prompt, the placeholders of images as they stand in it, and its options.
+
+        Raises
+        ------
+        ScoringError
+            If the question cannot be asked.
+        """
+        prompt = self._prompt(question)
+        return self._chat.text_tokens(prompt), self._option_tokens(prompt, question)
+
     def prepared_inputs(self, questions: Sequence[Question]) -> Any:
         """Run the processor over the prompts of questions.
 
@@ -203,7 +224,7 @@ class TransformersChoiceScorer:
             inputs = self._chat.model_input(prompts, [question.images for question in questions])
         except Exception as error:
             raise ScoringError(f"{questions[0].name}: the processor failed ({describe(error)})") from error
-        self._check_lengths(questions, inputs["attention_mask"].sum(-1).tolist())
+        self.check_lengths(questions, inputs["attention_mask"].sum(-1).tolist())
         return PreparedQuestions(tuple(questions), options, inputs)
 
     def _prompt(self, question: Question) -> str:
@@ -214,8 +235,14 @@ class TransformersChoiceScorer:
         except Exception as fault:  # a template may refuse one question in any way it likes
             raise ScoringError(f"{question.name}: the prompt could not be written ({describe(fault)})") from fault
 
-    def _check_lengths(self, questions: Sequence[Question], lengths: Sequence[int]) -> None:
-        """Refuse a prompt that is longer than the model was made for: its answer would be none, after minutes."""
+    def check_lengths(self, questions: Sequence[Question], lengths: Sequence[int]) -> None:
+        """Refuse a prompt that is longer than the model was made for: its answer would be none, after minutes.
+
+        Raises
+        ------
+        ScoringError
+            If one of the prompts, of so many tokens, is.
+        """
         longest = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         for question, length in zip(questions, lengths, strict=True):
             if longest is not None and length > longest:

@@ -15,6 +15,7 @@ from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
 from benchc_tasks.models.devices import choose_dtype
 from benchc_tasks.models.loading import LoadedModel, load_checkpoint
+from benchc_tasks.models.prefixes import PrefixSharingScorer
 from benchc_tasks.models.questions import ChoiceScorer
 from benchc_tasks.models.vllm import BATCH_SIZE, EngineStarter, VllmChoiceScorer, start_engine
 
@@ -49,6 +50,8 @@ class EngineSettings:
         Further settings of the chat template, such as `enable_thinking`.
     skips_thinking : bool
         Whether the model is kept from thinking before it answers.
+    shares_prefixes : bool
+        Whether a picture is read once for all questions about it.
     """
 
     backend: str | None
@@ -61,6 +64,7 @@ class EngineSettings:
     system_prompt: str | None = None
     template_settings: Mapping[str, Any] | None = None
     skips_thinking: bool = False
+    shares_prefixes: bool = False
 
 
 def transformers_scorer(
@@ -95,7 +99,8 @@ def transformers_scorer(
         template_settings=settings.template_settings,
         skips_thinking=settings.skips_thinking,
     )
-    return TransformersChoiceScorer(loaded.model, chat, size)
+    scorer = TransformersChoiceScorer(loaded.model, chat, size)
+    return PrefixSharingScorer(scorer) if settings.shares_prefixes else scorer
 
 
 def vllm_scorer(settings: EngineSettings, start: EngineStarter) -> ChoiceScorer[Any]:
@@ -113,6 +118,11 @@ def vllm_scorer(settings: EngineSettings, start: EngineStarter) -> ChoiceScorer[
     ValueError
         If an argument is wrong or the engine does not start; the message says what and the cure.
     """
+    if settings.shares_prefixes:
+        raise ValueError(
+            "share_prefix is for transformers models: leave it out, and give enable_prefix_caching=True, the cache of "
+            "vLLM's own"
+        )
     arguments = dict(settings.arguments)
     model = settings.pretrained or arguments.pop("model", None)
     if not model or "model" in arguments:
@@ -153,6 +163,11 @@ def served_scorer(settings: EngineSettings, without_effect: Collection[str] = ()
 
     if settings.dtype:
         raise ValueError(f"dtype has no meaning for backend {quoted(settings.backend)}: the server decides it")
+    if settings.shares_prefixes:
+        raise ValueError(
+            f"share_prefix has no meaning for backend {quoted(settings.backend)}: leave it out, and let the server "
+            "cache prefixes"
+        )
     named = {"pretrained": settings.pretrained} if settings.pretrained else {}
     return load_served_scorer(
         str(settings.backend),

@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -106,6 +107,8 @@ class Reader:
         self._takes_anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in forward.values())
         self._counts_positions = "position_ids" in forward
         self._keeps_logits = "logits_to_keep" in forward
+        update = generation.GenerationMixin._update_model_kwargs_for_generation
+        self._adds_several = type(model)._update_model_kwargs_for_generation is update
         self._cache = "cache" if "cache" in base else "past_key_values"  # transformers renamed it in 5.2x
         self._copying: Any = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
@@ -185,7 +188,6 @@ class Reader:
             Whether all of them are the most probable ones, (R,), bool.
         """
         device = prefix.input_ids.device
-        chosen = torch.tensor(rows, device=device)
         length = max(map(len, options)) - 1
         # Behind the end of a shorter option stands token 0: causal attention keeps it from all that is read.
         tokens = torch.zeros(len(options), length + 1, dtype=torch.long, device=device)
@@ -193,25 +195,49 @@ class Reader:
         for number, option in enumerate(options):
             tokens[number, : len(option)] = torch.tensor(option, device=device)
             is_read[number, : len(option) - 1] = True
-        arguments = self._continued(prefix, length)
-        count = len(prefix.input_ids)
-        selected = {name: _rows(name, value, chosen, count) for name, value in arguments.items()}
-        selected[self._cache] = _rows_of_cache(_cache(prefix.output, self._cache), chosen)
-        sequences = torch.cat([prefix.input_ids[chosen], tokens[:, :-1]], dim=1)
-        output = self._pass(sequences, selected, next_sequence_length=length)
+        input_ids, arguments = self._behind(prefix, rows, length)
+        sequences = torch.cat([input_ids, tokens[:, :-1]], dim=1)
+        output = self._pass(sequences, arguments, next_sequence_length=length)
         log_probabilities = log_softmax(_logits(output)[:, -length:]).to(device)
         targets = tokens[:, 1:]
         read = log_probabilities.gather(-1, targets[..., None])[..., 0]
         greedy = (log_probabilities.argmax(-1) == targets) | ~is_read
         return torch.where(is_read, read, 0.0).sum(-1), greedy.all(-1)
 
+    def read_rests(self, prefix: Prefix, rows: Sequence[int], rests: Sequence[Tokens]) -> torch.Tensor:
+        """Read the rests of prompts behind their beginnings, from the beginnings' cache.
+
+        Parameters
+        ----------
+        prefix : Prefix
+            The beginnings, with their cache.
+        rows : sequence of int
+            The beginning of each of R prompts.
+        rests : sequence of tuple of int
+            The tokens behind it, one or more each.
+
+        Returns
+        -------
+        torch.Tensor
+            Log-probabilities of the next token, (R, vocabulary), float64.
+        """
+        device = prefix.input_ids.device
+        length = max(map(len, rests))
+        # Padded on the right: causal attention keeps it from all that is read.
+        tokens = torch.tensor([[*rest, *[0] * (length - len(rest))] for rest in rests], device=device)
+        ends = [len(rest) - 1 for rest in rests]
+        kept = sorted(set(ends))
+        input_ids, arguments = self._behind(prefix, rows, length)
+        sequences = torch.cat([input_ids, tokens], dim=1)
+        keep = torch.tensor(kept, device=device)
+        logits = _logits(self._pass(sequences, arguments, keep=keep, next_sequence_length=length))
+        # A model that cannot leave logits out returns those of all positions.
+        places = [kept.index(end) for end in ends] if logits.shape[1] == len(kept) else ends
+        return log_softmax(logits[range(len(rests)), places]).to(device)
+
     def branch(self, prefix: Prefix, rows: Sequence[int]) -> Steps:
         """Begin to write behind prompts, as often behind each as `rows` names it; the prompts are not read again."""
-        chosen = torch.tensor(rows, device=prefix.input_ids.device)
-        count = len(prefix.input_ids)
-        arguments = {name: _rows(name, value, chosen, count) for name, value in self._continued(prefix, 1).items()}
-        arguments[self._cache] = _rows_of_cache(_cache(prefix.output, self._cache), chosen)
-        return Steps(prefix.input_ids[chosen], arguments)
+        return Steps(*self._behind(prefix, rows, 1))
 
     def step(self, steps: Steps, tokens: torch.Tensor) -> torch.Tensor:
         """Add one token to each sequence; return the log-probabilities of the next, (R, vocabulary), float64."""
@@ -253,22 +279,44 @@ class Reader:
     def _wants(self, name: str) -> bool:
         return name not in TRAINING_INPUTS and (self._takes_anything or name in self._takes)
 
+    def _behind(self, prefix: Prefix, rows: Sequence[int], length: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Return tokens and other inputs of prompts, as often as `rows` names them, before `length` more tokens."""
+        chosen = torch.tensor(rows, device=prefix.input_ids.device)
+        count = len(prefix.input_ids)
+        continued = self._continued(prefix, length)
+        arguments = {name: _rows(name, value, chosen, count) for name, value in continued.items()}
+        arguments[self._cache] = _rows_of_cache(_cache(prefix.output, self._cache), chosen)
+        return prefix.input_ids[chosen], arguments
+
     def _continued(self, prefix: Prefix, length: int, *, drop_pictures: bool = True) -> dict[str, Any]:
         """Return the inputs of `prefix` as they are after `length` more tokens."""
         arguments = {
             name: value for name, value in prefix.arguments.items() if not (drop_pictures and name in PICTURE_INPUTS)
         }
-        # One token after the other: some models' own way adds one at a time.
-        for _ in range(length):
-            arguments = self._model._update_model_kwargs_for_generation(
-                prefix.output, arguments, is_encoder_decoder=False
-            )
+        add = partial(self._model._update_model_kwargs_for_generation, prefix.output, is_encoder_decoder=False)
+        if self._adds_several:
+            # Asked for several at once, it repeats the last types in place of the last one.
+            types = arguments.pop("token_type_ids", None)
+            arguments = add(model_kwargs=arguments, num_new_tokens=length)
+            if types is not None:
+                arguments["token_type_ids"] = torch.cat([types, types[:, -1:].expand(-1, length)], dim=1)
+        else:
+            # One token after the other: some models' own way adds one at a time.
+            for _ in range(length):
+                arguments = add(model_kwargs=arguments)
         arguments.pop(self._cache, None)
         return arguments
 
-    def _pass(self, input_ids: torch.Tensor, arguments: Mapping[str, Any], *, keep: int = 0, **settings: Any) -> Any:
-        """Run one forward pass as generation does; `keep` is the number of positions whose logits are wanted."""
-        if keep and self._keeps_logits:
+    def _pass(
+        self,
+        input_ids: torch.Tensor,
+        arguments: Mapping[str, Any],
+        *,
+        keep: int | torch.Tensor | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Run one forward pass as generation does; `keep`: how many last logits are wanted, or of which positions."""
+        if keep is not None and self._keeps_logits:
             arguments = {**arguments, "logits_to_keep": keep}
         prepared = self._prepare(input_ids, **arguments, **settings)
         return self._model(**prepared, return_dict=True)

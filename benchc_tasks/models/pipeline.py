@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
 from typing import Any, Protocol, TypeVar
 
+from PIL import Image
+
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.costs import Limits, StoppedError, Usage
+from benchc_tasks.models.ordering import side_by_side
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, Outcome, Question, ScoringError
 from benchc_tasks.models.rendering import map_ahead
 
@@ -27,12 +30,19 @@ class Inquiry(Protocol):
     ----------
     sample : str
         The sample that it shows, whatever the condition.
+    pixels : hashable or None
+        Equal for pictures that are equal to the pixel; None where that is not known.
     """
 
     sample: str
+    pixels: Hashable | None
 
     def question(self) -> Question:
         """Render the pictures; raise `ScoringError` where that fails."""
+        ...
+
+    def question_about(self, images: tuple[Image.Image, ...]) -> Question:
+        """Ask about pictures that another inquiry of the same pixels has rendered."""
         ...
 
 
@@ -44,7 +54,7 @@ Asked = TypeVar("Asked")
 def score_ahead(
     inquiries: Sequence[AnyInquiry], scorer: ChoiceScorer[Any], *, threads: int, look_ahead: int
 ) -> Generator[list[tuple[AnyInquiry, Outcome]], None, None]:
-    """Score inquiries batch by batch, in order.
+    """Score inquiries batch by batch, in order; those that show the same pixels together, if the scorer shares them.
 
     Parameters
     ----------
@@ -68,14 +78,18 @@ def score_ahead(
         If the engine says so, or has failed on `MOST_FAILING_SAMPLES` samples in a row.
     """
     size = scorer.batch_size
+    # A unit is one inquiry, or all that are asked together about one picture.
+    shares = getattr(scorer, "shares_prefixes", False)
+    units = side_by_side(inquiries, size) if shares else [[inquiry] for inquiry in inquiries]
     preparing = getattr(scorer, "prepare_threads", 1)
-    rendered = map_ahead(_render, inquiries, threads=threads, look_ahead=look_ahead * size)
+    rendered = map_ahead(_render, units, threads=threads, look_ahead=look_ahead * size)
     prepared = map_ahead(
         partial(_prepare, scorer), in_batches(rendered, size), threads=preparing, look_ahead=look_ahead - 1
     )
     failing: dict[str, str] = {}
     with closing(rendered), closing(prepared):
-        for batch, ready in zip(in_batches(inquiries, size), prepared, strict=True):
+        for some, ready in zip(in_batches(units, size), prepared, strict=True):
+            batch = [inquiry for unit in some for inquiry in unit]
             outcomes = ready.score(scorer)
             for inquiry, outcome, was_asked in zip(batch, outcomes, ready.asked, strict=True):
                 if not isinstance(outcome, ScoringError):
@@ -162,14 +176,18 @@ class _Batch:
         ]
 
 
-def _render(inquiry: Inquiry) -> Question | ScoringError:
+def _render(unit: Sequence[Inquiry]) -> list[Question | ScoringError]:
+    """Render the picture of the first, and ask all about it."""
     try:
-        return inquiry.question()
+        first = unit[0].question()
     except ScoringError as fault:
-        return fault
+        # The others say in their own names what is wrong.
+        return [fault, *(each for other in unit[1:] for each in _render([other]))]
+    return [first, *(inquiry.question_about(first.images) for inquiry in unit[1:])]
 
 
-def _prepare(scorer: ChoiceScorer[Any], rendered: Sequence[Question | ScoringError]) -> _Batch:
+def _prepare(scorer: ChoiceScorer[Any], units: Sequence[Sequence[Question | ScoringError]]) -> _Batch:
+    rendered = [question for unit in units for question in unit]
     questions = [question for question in rendered if isinstance(question, Question)]
     return _Batch(rendered, scorer.prepare(questions) if questions else None)
 

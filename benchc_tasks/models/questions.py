@@ -76,6 +76,8 @@ class ChoiceScorer(Protocol[Prepared]):
         The tokens of its passes; an engine that cannot count them has no such attribute.
     prepare_threads : int
         In how many threads `prepare` may run at once; an engine without this attribute is prepared in one.
+    shares_prefixes : bool
+        Whether questions about one picture are to come side by side, with the same image objects; absent where not.
     """
 
     batch_size: int

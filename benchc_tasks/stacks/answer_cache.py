@@ -91,6 +91,7 @@ class AnswerCache:
         *,
         keep: Callable[[object], Any],
         read: Callable[[Any], Any] = lambda kept: kept,
+        arrange: Callable[[Sequence[Request]], Sequence[int]] | None = None,
     ) -> list[Any]:
         """Answer requests from the cache, and those it lacks by the model, whose answers are kept as they come.
 
@@ -104,6 +105,9 @@ class AnswerCache:
             Yields the model's answers to some questions, each a sequence of requests.
         keep, read : callable
             Turn a response into JSON types, None for one that is not kept, and back.
+        arrange : callable, optional
+            Returns the order in which the model wants questions, of which it is given one request each. Answers are
+            kept in that order, so that none waits for its turn unkept.
 
         Returns
         -------
@@ -122,6 +126,9 @@ class AnswerCache:
                 for place in places:
                     answers[place] = read(response)
         missing = [(key, options) for key, options in questions if key not in found]
+        if arrange is not None:
+            order = arrange([requests[options[0][0]] for _, options in missing])
+            missing = [missing[place] for place in order]
         number = len(requests) - sum(len(places) for _, options in missing for places in options)
         self._found += number
         logger.info(f"{number:,} of {len(requests):,} answers were found in {self._store.folder.parent}")

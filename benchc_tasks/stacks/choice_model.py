@@ -21,13 +21,15 @@ from benchc_tasks.models.engines import EngineSettings
 from benchc_tasks.models.generation.engines import generator_of
 from benchc_tasks.models.generation.pipeline import generate_ahead
 from benchc_tasks.models.generation.questions import TextGenerator, TextOutcome
+from benchc_tasks.models.ordering import side_by_side
 from benchc_tasks.models.pipeline import score_ahead, within_limits
+from benchc_tasks.models.prefixes import PrefixSharingScorer
 from benchc_tasks.models.processes import fail_together, is_one_in_place_of_several
 from benchc_tasks.models.questions import ChoiceScorer, EngineError, NoProbabilitiesError, Outcome, ScoringError
 from benchc_tasks.models.thinking import check_think
 from benchc_tasks.restoration import find_restorer
 from benchc_tasks.stacks.common import AnsweringModel, text_of
-from benchc_tasks.stacks.inquiries import Inquiry, TextInquiry
+from benchc_tasks.stacks.inquiries import Inquiry, TextInquiry, name_pixels
 from benchc_tasks.stacks.progress import HEARTBEAT_SECONDS, Progress
 from benchc_tasks.stacks.waiting import waiting_for
 
@@ -74,6 +76,8 @@ class ChoiceModel:
     restore : str, optional
         What is done to every picture before the model sees it: a name in `benchc_tasks.restoration.RESTORERS`, or
         `module:function`.
+    share_prefix : bool
+        Read a picture once for all questions about it; see `benchc_tasks.models.prefixes`.
     think : "skip", optional
         Keep a model that thinks from thinking before it answers, see `benchc_tasks.models.thinking`.
     render_threads : int, optional
@@ -120,6 +124,7 @@ class ChoiceModel:
         system_prompt: str | None = None,
         enable_thinking: bool | None = None,
         restore: str | None = None,
+        share_prefix: bool = False,
         think: str | None = None,
         render_threads: int | None = None,
         look_ahead: int = 3,
@@ -149,6 +154,8 @@ class ChoiceModel:
         system = text_of(system_prompt)
         settings = None if enable_thinking is None else {"enable_thinking": enable_thinking}
         check_think(think)
+        if not isinstance(share_prefix, bool):
+            raise ValueError(f"share_prefix is {quoted(share_prefix)}: give True or False")
         self._settings = EngineSettings(
             backend=backend,
             pretrained=pretrained,
@@ -160,6 +167,7 @@ class ChoiceModel:
             system_prompt=system,
             template_settings=settings,
             skips_thinking=think is not None,
+            shares_prefixes=share_prefix,
         )
         self._scorer: ChoiceScorer[Any] | None = None
         self._generator: TextGenerator[Any] | None = None
@@ -179,7 +187,7 @@ class ChoiceModel:
             settings,
             restoration=restore or None,
             thinking=getattr(engine, "thinking", None),
-            draws_by_seed=isinstance(engine, TransformersChoiceScorer),
+            draws_by_seed=isinstance(engine, (TransformersChoiceScorer, PrefixSharingScorer)),
         )
         self._build_generator = build_generator
 
@@ -225,6 +233,16 @@ class ChoiceModel:
         """Build what scores or writes, and say so as long as it takes."""
         with waiting_for(_loading(self._settings.pretrained, self._settings.backend)):
             return build(self._settings)
+
+    def wanted_order(self, inquiries: Sequence[Inquiry]) -> list[int]:
+        """Return the places of inquiries in the order in which they are scored: those about one picture together."""
+        order = list(range(len(inquiries)))
+        if not self._settings.shares_prefixes:
+            return order
+        name_pixels(inquiries)
+        place_of = {id(inquiry): place for place, inquiry in enumerate(inquiries)}
+        units = side_by_side(inquiries, self.scorer.batch_size)
+        return [place_of[id(inquiry)] for unit in units for inquiry in unit]
 
     def stream_texts(self, inquiries: Sequence[TextInquiry], tasks: Sequence[str]) -> Generator[str, None, None]:
         """Write texts and give the one of each request as soon as it and those before it are there.
@@ -285,6 +303,8 @@ class ChoiceModel:
         scorer = self.scorer
         if not tasks:
             return
+        if self._settings.shares_prefixes:
+            name_pixels(inquiries)
         yield from self._stream_in_order(
             inquiries,
             tasks,

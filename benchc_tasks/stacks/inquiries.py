@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
@@ -11,12 +11,21 @@ from PIL import Image
 from benchc_metrics.benchmark import Condition
 from benchc_metrics.messages import quoted
 from benchc_tasks.datasets import DatasetError
+from benchc_tasks.datasets.fingerprint import image_digest
 from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
 from benchc_tasks.models.questions import Question, ScoringError, describe
 from benchc_tasks.restoration import RestorationError, Restorer
-from benchc_tasks.stacks.pictures import condition_state
+from benchc_tasks.stacks.pictures import ConditionedPicture, condition_state
 
-__all__ = ["Inquiry", "SampleUnderCondition", "TextInquiry", "group_by_sight", "knows_itself", "picture_state"]
+__all__ = [
+    "Inquiry",
+    "SampleUnderCondition",
+    "TextInquiry",
+    "group_by_sight",
+    "knows_itself",
+    "name_pixels",
+    "picture_state",
+]
 
 
 class SampleUnderCondition(Protocol):
@@ -130,6 +139,8 @@ class Inquiry:
         For each request, its place among all requests and the number of its option.
     restore : Restorer or None
         What is done to each image before the model sees it.
+    pixels : hashable or None
+        Equal for pictures that are equal to the pixel; None where that is not known. See `name_pixels`.
     """
 
     name: str
@@ -140,6 +151,7 @@ class Inquiry:
     options: dict[str, int] = field(default_factory=dict)
     places: list[tuple[int, int]] = field(default_factory=list)
     restore: Restorer | None = None
+    pixels: Hashable | None = None
 
     @classmethod
     def of_picture(cls, context: str, picture: SampleUnderCondition, find_doc: Callable[[], Any]) -> Inquiry:
@@ -177,7 +189,35 @@ class Inquiry:
                 images = tuple(map(self.restore, images))
             except RestorationError as fault:
                 raise ScoringError(f"{self.name}: {fault}") from fault
+        return self.question_about(images)
+
+    def question_about(self, images: tuple[Image.Image, ...]) -> Question:
+        """Ask about images that are rendered: these pixels, for this or another inquiry."""
         return Question(self.name, self.context, tuple(self.options), images)
+
+
+def name_pixels(inquiries: Iterable[Inquiry]) -> None:
+    """Tell which inquiries show the same pixels, by the bytes of their images and by their conditions.
+
+    Pictures under a condition that draws random numbers are left out: the draws follow from the sample.
+    """
+    digests: dict[tuple[str, str], str | None] = {}
+    for inquiry in inquiries:
+        picture = inquiry.doc_to_visual
+        if isinstance(picture, ConditionedPicture) and not picture.depends_on_sample:
+            sample = picture.dataset, picture.sample
+            if sample not in digests:
+                digests[sample] = _digest(inquiry)
+            if (digest := digests[sample]) is not None:
+                inquiry.pixels = digest, picture.condition
+
+
+def _digest(inquiry: Inquiry) -> str | None:
+    try:
+        image = inquiry.find_doc()["image"]
+    except Exception:  # what cannot be read is named where it is asked
+        return None
+    return image_digest(image) if isinstance(image, bytes) else None
 
 
 def group_by_sight(

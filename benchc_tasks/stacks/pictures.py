@@ -66,6 +66,13 @@ class ConditionedPicture:
             return [image]
         return [corrupt(image, corruption, severity, seed=condition_seed(self.sample, corruption, severity))]
 
+    @property
+    def depends_on_sample(self) -> bool:
+        """Whether two samples of one picture show other pixels under this condition, which draws random numbers."""
+        name = self.condition.corruption
+        corruption = None if name is None else CORRUPTIONS.get(name) or CONTROLS.get(name)
+        return name is not None and (corruption is None or corruption.is_random)
+
 
 def picture_or_blank(picture: ConditionedPicture, doc: Mapping[str, Any]) -> list[Image.Image]:
     """Render a picture, or a blank one if the image cannot be decoded.

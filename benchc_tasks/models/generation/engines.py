@@ -23,6 +23,7 @@ def generator_of(scorer: ChoiceScorer[Any]) -> TextGenerator[Any]:
     ValueError
         If the engine has none.
     """
+    scorer = getattr(scorer, "plain", scorer)  # texts share no prefixes
     if isinstance(scorer, TransformersChoiceScorer):
         return TransformersGenerator(scorer)
     from benchc_tasks.models.vllm import VllmChoiceScorer

@@ -115,7 +115,9 @@ class BenchCModel(ChoiceModel, LM):  # type: ignore[misc]  # lm-evaluation-harne
             return list(self._stream([requests]))
         questions = group_by_key(self._cache.key_of(self), map(_kept_question, requests))
         try:
-            answers = self._cache.answer(requests, questions, self._stream, keep=kept_log_likelihood, read=tuple)
+            answers = self._cache.answer(
+                requests, questions, self._stream, keep=kept_log_likelihood, read=tuple, arrange=self._arrange
+            )
         except BaseException:
             self._cache.close(success=False)
             raise
@@ -147,6 +149,9 @@ class BenchCModel(ChoiceModel, LM):  # type: ignore[misc]  # lm-evaluation-harne
     def apply_chat_template(self, chat_history: object, add_generation_prompt: bool = True) -> NoReturn:
         """Refuse `--apply_chat_template`."""
         raise ValueError(NO_TEMPLATE)
+
+    def _arrange(self, requests: Sequence[Instance]) -> list[int]:
+        return self.wanted_order([_sighted(request)[2]() for request in requests])
 
     def _stream(self, questions: Sequence[Sequence[Instance]]) -> Generator[Answer, None, None]:
         requests = [request for question in questions for request in question]

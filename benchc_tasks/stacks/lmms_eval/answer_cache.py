@@ -97,6 +97,7 @@ class AnswerCache(answer_cache.AnswerCache):
             partial(_stream, lm, reqtype),
             keep=partial(_kept, reqtype),
             read=tuple if reqtype == "loglikelihood" else _same,
+            arrange=getattr(lm, f"arrange_{reqtype}", None),
         )
 
     def finalize(self, *, success: bool, dist_backend: str = "accelerate", accelerator: object = None) -> None:

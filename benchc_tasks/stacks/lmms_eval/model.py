@@ -12,7 +12,7 @@ from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.choice_model import Answer, ChoiceModel
 from benchc_tasks.stacks.lmms_eval.backends import build_generator, build_scorer
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
-from benchc_tasks.stacks.lmms_eval.requests import group_requests, group_text_requests
+from benchc_tasks.stacks.lmms_eval.requests import group_requests, group_text_requests, inquiries_of
 
 __all__ = ["BenchCModel"]
 
@@ -99,6 +99,10 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
         yield from self.stream_answers(
             group_requests(requests, self.task_dict), [str(request.args[4]) for request in requests]
         )
+
+    def arrange_loglikelihood(self, requests: Sequence[Instance]) -> list[int]:
+        """Return the places of requests for different questions in the order in which they are best asked."""
+        return self.wanted_order(inquiries_of(requests, self.task_dict))
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Write texts.

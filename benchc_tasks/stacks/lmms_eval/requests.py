@@ -27,7 +27,14 @@ from benchc_tasks.stacks.inquiries import (
 from benchc_tasks.stacks.lmms_eval.generation_requests import ConditionedDocId, SettingsAndMessages
 from benchc_tasks.stacks.pictures import condition_state
 
-__all__ = ["group_requests", "group_requests_by_key", "group_text_requests", "in_pieces", "task_configurations"]
+__all__ = [
+    "group_requests",
+    "group_requests_by_key",
+    "group_text_requests",
+    "in_pieces",
+    "inquiries_of",
+    "task_configurations",
+]
 
 OF_RAS = ("ras_reading", "ras_version")
 
@@ -64,6 +71,11 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
         tasks, are in one inquiry.
     """
     return group_by_sight(_sighted(request, documents) for request in requests)
+
+
+def inquiries_of(requests: Sequence[Instance], documents: Documents) -> list[Inquiry]:
+    """Make an inquiry of each request; see `group_requests`."""
+    return [_sighted(request, documents)[2]() for request in requests]
 
 
 def _sighted(request: Instance, documents: Documents) -> tuple[object, Any, Callable[[], Inquiry]]:
