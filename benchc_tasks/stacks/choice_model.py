@@ -42,6 +42,7 @@ ONE_PROCESS = (
 
 Answered = TypeVar("Answered")
 Loaded = TypeVar("Loaded")
+Request = TypeVar("Request")
 
 Answer: TypeAlias = "tuple[float, bool] | tuple[float, bool, float] | str"
 """An `OptionResponse` as the plain pair that a stack's method promises, with the missing mass third where there is
@@ -234,11 +235,19 @@ class ChoiceModel:
         with waiting_for(_loading(self._settings.pretrained, self._settings.backend)):
             return build(self._settings)
 
-    def wanted_order(self, inquiries: Sequence[Inquiry]) -> list[int]:
-        """Return the places of inquiries in the order in which they are scored: those about one picture together."""
-        order = list(range(len(inquiries)))
+    def wanted_order(self, requests: Sequence[Request], inquiry_of: Callable[[Request], Inquiry]) -> Sequence[int]:
+        """Return the places of requests in the order in which they are scored: those about one picture together.
+
+        Parameters
+        ----------
+        requests : sequence
+            Of a stack, each for another question.
+        inquiry_of : callable
+            Returns the inquiry of a request.
+        """
         if not self._settings.shares_prefixes:
-            return order
+            return range(len(requests))
+        inquiries = list(map(inquiry_of, requests))
         name_pixels(inquiries)
         place_of = {id(inquiry): place for place, inquiry in enumerate(inquiries)}
         units = side_by_side(inquiries, self.scorer.batch_size)

@@ -1,28 +1,29 @@
-"""What sharing between questions would save: how often pictures are shared, and where the time of a question goes.
+"""What `share_prefix=True` saves: whole scoring runs with and without it, in turns.
 
-    python tests/benchmarks/prefix_sharing.py --sets path/to/photographs
+    python tests/benchmarks/prefix_sharing.py --set path/to/photographs
 
-The corrupted picture of a sample comes from a seed of its own. So two samples with one picture show a model the same
-pixels only in the clean condition and under the corruptions that draw nothing, and only there can one pass take the
-prefix of another: the picture and what stands before it. Measured are processor times on one core, in float32:
-rendering, the model's processor, a pass over the prefix, one over the rest of the prompt from the prefix's cache, one
-over the whole prompt, and options of several tokens read from the prompt's cache and as whole sequences. What is saved
-counts one pass over a shared prefix and one over the rest of each prompt; at most, the rest would cost what the whole
-prompt costs beyond its prefix. Copies of caches, and putting questions with one picture together, count as free.
+A run asks samples under all conditions, through `ChoiceModel`: rendering, the model's processor, forward passes. Its
+time is the processor time of all threads. The two ways take turns corruption by corruption, and of several rounds the
+shortest time of each corruption counts; what is tried out and compiled at first does not. The sets are the bundled one,
+which shares no picture, the set that is named, and pools of its pictures with two and three of its questions each. Of
+every set the questions on a few pictures are asked, spread over it.
+
+At the end, what options of several tokens share: they are read from the prompt's cache, or as whole sequences.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,76 +32,148 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import torch
-from PIL import Image
+from loguru import logger
 from tiny_models import build_checkpoint
 from transformers import logging as hf_logging
 
-from benchc_metrics.benchmark import Condition
-from benchc_tasks.corruptions import CORRUPTIONS, SEVERITIES
-from benchc_tasks.datasets import SampleDataset, decode_image, load_dataset
+from benchc_metrics.benchmark import CORRUPTION_FAMILIES, LETTERS, Condition, conditions_under
+from benchc_tasks.corruptions import CORRUPTIONS
+from benchc_tasks.datasets import SampleDataset, load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
-from benchc_tasks.models.loading import LoadedModel, load_checkpoint
+from benchc_tasks.models.loading import load_checkpoint
 from benchc_tasks.models.questions import Question
 from benchc_tasks.models.trial import Way
+from benchc_tasks.stacks.choice_model import Answer, ChoiceModel
+from benchc_tasks.stacks.inquiries import Inquiry
+from benchc_tasks.stacks.lmms_eval.backends import build_scorer
 from benchc_tasks.stacks.pictures import ConditionedPicture
-from benchc_tasks.stacks.prompting import Prompt
+from benchc_tasks.stacks.prompting import task_prompt
 
 FAMILY = "qwen2_5_vl"
+BUNDLED = "the bundled model"
 SEVERAL = ("a red square", "two blue circles", "a large green star", "three yellow rings")
-SAME_PIXELS = [
-    None,
-    *((name, severity) for name, found in CORRUPTIONS.items() if not found.is_random for severity in SEVERITIES),
-]
+CONDITIONS = conditions_under(*CORRUPTION_FAMILIES)
+SAME_PIXELS = [each for each in CONDITIONS if each.corruption is None or not CORRUPTIONS[each.corruption].is_random]
 """Conditions in which samples with one picture show the same pixels."""
-CONDITIONS = 1 + len(CORRUPTIONS) * len(SEVERITIES)
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How a set shares its pictures.
+class Asked:
+    """Some samples of a set.
 
     Attributes
     ----------
     name : str
         What is printed.
-    questions : tuple of int
-        How many samples each picture has.
+    samples : SampleDataset
+        All of their pictures' questions.
+    pictures : int
+        How many pictures they have.
     """
 
     name: str
-    questions: tuple[int, ...]
-
-    @property
-    def sharing(self) -> float:
-        """Share of the samples whose picture another sample has."""
-        return sum(count for count in self.questions if count > 1) / sum(self.questions)
+    samples: SampleDataset
+    pictures: int
 
     @property
     def repeated(self) -> float:
-        """Share of all passes that show pixels which an earlier pass has shown."""
-        return (1 - len(self.questions) / sum(self.questions)) * len(SAME_PIXELS) / CONDITIONS
-
-    def saved(self, asked: float, first: float, each: float) -> float:
-        """Share of a run's time that is saved.
-
-        Parameters
-        ----------
-        asked : float
-            Time of a question as it is.
-        first, each : float
-            Time that a shared picture takes once, and for each of its questions.
-        """
-        gains = (count * asked - first - count * each for count in self.questions if count > 1)
-        return sum(gain for gain in gains if gain > 0) / sum(self.questions) / asked * len(SAME_PIXELS) / CONDITIONS
+        """Share of all passes that show pixels which another pass shows."""
+        return (1 - self.pictures / len(self.samples)) * len(SAME_PIXELS) / len(CONDITIONS)
 
 
-def shape_of(name: str, samples: SampleDataset) -> Shape:
-    """Count equal pixels."""
-    rows = map(samples.__getitem__, range(len(samples)))
-    seen = Counter(decode_image(row["image"], sample=row["id"]).tobytes() for row in rows)
-    return Shape(name, tuple(seen.values()))
+def asked_of(name: str, samples: SampleDataset, pictures: int) -> Asked:
+    """Choose the questions on some pictures of a set, spread over it."""
+    questions: dict[bytes, list[int]] = {}
+    for place in range(len(samples)):
+        questions.setdefault(samples[place]["image"], []).append(place)
+    places = list(questions.values())
+    chosen = places[:: max(1, len(places) // pictures)][:pictures]
+    return Asked(name, samples.select([place for some in chosen for place in some]), len(chosen))
+
+
+def pool_of(samples: SampleDataset, questions: int, pictures: int, folder: Path) -> Asked:
+    """Give some pictures of a set several of its questions each."""
+    images = list(dict.fromkeys(samples[place]["image"] for place in range(len(samples))))
+    folder.mkdir()
+    lines = []
+    for number, image in enumerate(images[:: max(1, len(images) // pictures)][:pictures]):
+        (folder / f"{number}.image").write_bytes(image)
+        for which in range(questions):
+            row = samples[(number * questions + which) % len(samples)]
+            said = {key: row[key] for key in ("question", "options", "answer")}
+            lines.append(json.dumps({"id": f"{number}-{which}", "image": f"{number}.image", **said}))
+    (folder / "data.jsonl").write_text("\n".join(lines))
+    return Asked(f"{questions} questions a picture", load_dataset(folder), pictures)
+
+
+def inquiries_of(samples: SampleDataset, conditions: Sequence[Condition]) -> Iterator[tuple[Inquiry, int]]:
+    """Ask samples under some conditions; with the number of options."""
+    rows = samples.without_images()
+    for place in range(len(samples)):
+        row = rows[place]
+        text = task_prompt().text(row["question"], row["options"])
+        for condition in conditions:
+            picture = ConditionedPicture(samples.fingerprint, row["id"], condition)
+            yield Inquiry.of_picture(text, picture, partial(samples.__getitem__, place)), len(row["options"])
+
+
+def run(model: ChoiceModel, samples: SampleDataset, conditions: Sequence[Condition]) -> tuple[float, list[Answer]]:
+    """Score samples under some conditions; return the processor time in seconds, and the answers."""
+    inquiries, places = [], 0
+    for inquiry, options in inquiries_of(samples, conditions):
+        for letter in LETTERS[:options]:
+            inquiry.add(places, letter)
+            places += 1
+        inquiries.append(inquiry)
+    start = time.process_time()
+    answers = list(model.stream_answers(inquiries, ["benchc"] * places))
+    return time.process_time() - start, answers
+
+
+def compare(models: Mapping[bool, ChoiceModel], samples: SampleDataset, rounds: int) -> tuple[float, float, float]:
+    """Return the seconds of a run without and with sharing, and the largest difference of its answers.
+
+    The runs take turns corruption by corruption, and the shortest time of each corruption counts.
+    """
+    seconds = {False: 0.0, True: 0.0}
+    difference = 0.0
+    for number, name in enumerate(CORRUPTION_FAMILIES):
+        # The clean pictures are asked with the first corruption.
+        conditions = conditions_under(name)[number > 0 :]
+        times: dict[bool, list[float]] = {False: [], True: []}
+        answers: dict[bool, list[Answer]] = {}
+        for _ in range(rounds):
+            for shares, model in models.items():
+                spent, answers[shares] = run(model, samples, conditions)
+                times[shares].append(spent)
+        seconds = {shares: seconds[shares] + min(times[shares]) for shares in seconds}
+        pairs = zip(answers[False], answers[True], strict=True)
+        difference = max(difference, *(abs(float(one[0]) - float(other[0])) for one, other in pairs))
+    return seconds[False], seconds[True], difference
+
+
+def print_runs(name: str, pretrained: str, batch_size: int, sets: Sequence[Asked], rounds: int) -> None:
+    """Measure runs with and without sharing."""
+    models = {
+        shares: ChoiceModel(
+            build_scorer, pretrained=pretrained, batch_size=batch_size, share_prefix=shares, render_threads=1
+        )
+        for shares in (False, True)
+    }
+    for model in models.values():  # what is tried and compiled once is no part of a run
+        run(model, sets[-1].samples, CONDITIONS)
+    print(f"\n{name}, batch size {batch_size}\n")
+    print("| set | samples | pictures | passes that repeat pixels | s without | s with | saved | nats apart |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for asked in sets:
+        without, shared, difference = compare(models, asked.samples, rounds)
+        print(
+            f"| {asked.name} | {len(asked.samples)} | {asked.pictures} | {asked.repeated:.1%} | {without:.1f} "
+            f"| {shared:.1f} | {1 - shared / without:.1%} | {difference:.1g} |",
+            flush=True,
+        )
 
 
 def seconds(work: Callable[[], Any], repeats: int) -> float:
@@ -114,135 +187,62 @@ def seconds(work: Callable[[], Any], repeats: int) -> float:
     return statistics.median(times)
 
 
-def times_of(loaded: LoadedModel, samples: SampleDataset, repeats: int, side: int | None) -> Mapping[str, float]:
-    """Measure each part of one question, on average over three samples and three conditions."""
+def print_options(pretrained: str, samples: SampleDataset, repeats: int) -> None:
+    """Measure options of one and of several tokens."""
+    loaded = load_checkpoint(pretrained, {}, device=torch.device("cpu"), dtype=torch.float32)
     scorer = TransformersChoiceScorer(loaded.model, ChatFormat(loaded.processor, loaded.tokenizer), 1)
-    found: dict[str, list[float]] = {}
-    for number in (0, len(samples) // 2, len(samples) - 1):
-        row = samples[number] if side is None else resized(samples[number], side)
-        for condition in (Condition(None, 0), Condition("pixelate", 3), Condition("jpeg_compression", 3)):
-            picture = ConditionedPicture(samples.fingerprint, row["id"], condition)
-            for part, value in times_of_question(scorer, row, picture, repeats).items():
-                found.setdefault(part, []).append(value)
-    return {part: statistics.mean(some) for part, some in found.items()}
-
-
-def times_of_question(
-    scorer: TransformersChoiceScorer, row: Mapping[str, Any], picture: ConditionedPicture, repeats: int
-) -> Mapping[str, float]:
-    """Measure each part of one question about one picture, in seconds; and count its tokens."""
-    question = question_of(Prompt.for_model(None, None), row, picture(row)[0])
-    several = Question("several", question.context, SEVERAL, question.images)
-    letters, sentences = scorer.prepare([question]), scorer.prepare([several])
-    scorer.score(letters)  # the trial of the first question is no part of it
-    inputs = letters.inputs
-    tokens = inputs["input_ids"]
-    end = int((tokens[0] == scorer.model.config.image_token_id).nonzero()[-1]) + 1
-    prefix = type(inputs)(
-        {key: value[:, :end] if value.shape == tokens.shape else value for key, value in inputs.items()}
+    row = samples[0]
+    images = tuple(ConditionedPicture(samples.fingerprint, row["id"], Condition(None, 0))(row))
+    text = task_prompt().text(row["question"], row["options"])
+    letters, sentences = (
+        scorer.prepare([Question("it", text, options, images)]) for options in (tuple("ABCD"), SEVERAL)
     )
-
-    with torch.inference_mode():
-        kept = scorer.reader.read_prompts(prefix, keep_cache=True)
-        whole = scorer.reader.read_prompts(inputs, keep_cache=False).log_probabilities[0]
-    # The last token is only there to be read behind the prompt.
-    rest = (*tokens[0, end:].tolist(), int(whole.argmax()))
-
-    def read(some: Any) -> Any:
-        with torch.inference_mode():
-            return scorer.reader.read_prompts(some, keep_cache=False)
-
-    def whole_sequences() -> None:
-        scorer._way = Way.WHOLE_REST
-        scorer.score(sentences)
-        scorer._way = Way.FAST
-
-    def read_rest() -> None:
-        with torch.inference_mode():
-            scorer.reader.read_tails(kept, [0], [rest])
-
-    parts: Mapping[str, Callable[[], Any]] = {
-        "render": lambda: picture(row),
-        "processor": lambda: scorer.prepare([question]),
-        "prefix": lambda: read(prefix),
-        "rest from the prefix's cache": read_rest,
-        "prompt": lambda: read(inputs),
-        "letters": lambda: scorer.score(letters),
-        "several tokens": lambda: scorer.score(sentences),
-        "whole sequences": whole_sequences,
+    times = {
+        "four letters": seconds(lambda: scorer.score(letters), repeats),
+        "four options of several tokens": seconds(lambda: scorer.score(sentences), repeats),
     }
-    return {
-        **{part: seconds(work, repeats) for part, work in parts.items()},
-        "tokens of the prefix": end,
-        "tokens of the prompt": tokens.shape[1],
-    }
-
-
-def resized(row: Mapping[str, Any], side: int) -> Mapping[str, Any]:
-    """Give a sample a square picture."""
-    file = io.BytesIO()
-    decode_image(row["image"], sample=row["id"]).resize((side, side)).save(file, "PNG")
-    return {**row, "image": file.getvalue()}
-
-
-def question_of(prompt: Prompt, row: Mapping[str, Any], image: Image.Image) -> Question:
-    """Ask a sample's question about a picture."""
-    letters = tuple("ABCDEFGHIJ"[: len(row["options"])])
-    return Question(row["id"], prompt.text(row["question"], row["options"]), letters, (image,))
-
-
-PARTS = ("render", "processor", "prefix", "rest from the prefix's cache", "prompt")
-WAYS = ("letters", "several tokens", "whole sequences")
-
-
-def print_times(name: str, times: Mapping[str, float], shapes: Sequence[Shape]) -> None:
-    """Print where the time goes, and what sharing would save of it."""
-    picture, rest = times["render"] + times["processor"], times["rest from the prefix's cache"]
-    asked = picture + times["letters"]
-    print(f"\n{name}: {times['tokens of the prefix']:.0f} of {times['tokens of the prompt']:.0f} tokens are the prefix")
-    print("| part of a question | ms of processor time |\n| --- | --- |")
-    for part in (*PARTS, *WAYS):
-        print(f"| {part} | {1000 * times[part]:.2f} |")
-    print(
-        "\n| set | samples | pictures | samples that share theirs | passes that repeat pixels | saved | saved at most |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for shape in shapes:
-        saved = shape.saved(asked, picture + times["prefix"], rest)
-        most = shape.saved(asked, picture + times["prefix"], asked - picture - times["prefix"])
-        print(
-            f"| {shape.name} | {sum(shape.questions)} | {len(shape.questions)} | {shape.sharing:.0%} "
-            f"| {shape.repeated:.1%} | {saved:.1%} | {most:.1%} |"
-        )
+    scorer._way = Way.WHOLE_REST
+    times["four whole sequences"] = seconds(lambda: scorer.score(sentences), repeats)
+    print("\n| options of a question | ms of processor time |\n| --- | --- |")
+    for part, value in times.items():
+        print(f"| {part} | {1000 * value:.1f} |")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=Path, nargs="*", default=[], help="other datasets")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--side", type=int, default=448, help="side of the pictures of the tiny model, in pixels")
+    parser.add_argument("--set", type=Path, help="a dataset whose pictures have several questions")
+    parser.add_argument("--pictures", type=int, default=4, help="of each set")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=7, help="of the options of several tokens")
+    parser.add_argument("--batch-sizes", type=int, nargs="*", default=[1, 4])
     settings = parser.parse_args()
     hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    logger.remove()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
 
     bundled = load_dataset()
-    shapes = [
-        shape_of("bundled", bundled),
-        *(shape_of(path.name, load_dataset(path)) for path in settings.sets),
-        *(Shape(f"each picture has {count} questions", (count,) * 300) for count in (2, 3, 4)),
-    ]
-    cpu: dict[str, Any] = {"device": torch.device("cpu"), "dtype": torch.float32}
-    print(f"Same pixels in {len(SAME_PIXELS)} of {CONDITIONS} conditions.")
-    demonstration = load_checkpoint(str(DEMONSTRATION_MODEL), {}, **cpu)
-    print_times("bundled model", times_of(demonstration, bundled, settings.repeats, None), shapes)
-    with tempfile.TemporaryDirectory() as temporary:
-        tiny = load_checkpoint(str(build_checkpoint(FAMILY, Path(temporary) / FAMILY)), {}, **cpu)
-        name = f"tiny {FAMILY}, {settings.side} px"
-        print_times(name, times_of(tiny, bundled, settings.repeats, settings.side), shapes)
+    named = load_dataset(settings.set) if settings.set else bundled
+    print(f"Same pixels in {len(SAME_PIXELS)} of {len(CONDITIONS)} conditions.")
+    temporary = Path(tempfile.mkdtemp())
+    try:
+        pools = [pool_of(named, count, settings.pictures, temporary / str(count)) for count in (2, 3)]
+        own = [asked_of("bundled", bundled, settings.pictures)]
+        others = [asked_of(settings.set.name, named, settings.pictures)] if settings.set else []
+        checkpoints = {
+            f"tiny {FAMILY}": str(build_checkpoint(FAMILY, temporary / FAMILY)),
+            BUNDLED: str(DEMONSTRATION_MODEL),
+        }
+        for name, pretrained in checkpoints.items():
+            for batch_size in settings.batch_sizes:
+                print_runs(name, pretrained, batch_size, [*own, *others, *pools], settings.rounds)
+        print_options(str(DEMONSTRATION_MODEL), bundled, settings.repeats)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 if __name__ == "__main__":

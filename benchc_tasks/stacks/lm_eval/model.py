@@ -150,8 +150,8 @@ class BenchCModel(ChoiceModel, LM):  # type: ignore[misc]  # lm-evaluation-harne
         """Refuse `--apply_chat_template`."""
         raise ValueError(NO_TEMPLATE)
 
-    def _arrange(self, requests: Sequence[Instance]) -> list[int]:
-        return self.wanted_order([_sighted(request)[2]() for request in requests])
+    def _arrange(self, requests: Sequence[Instance]) -> Sequence[int]:
+        return self.wanted_order(requests, lambda request: _sighted(request)[2]())
 
     def _stream(self, questions: Sequence[Sequence[Instance]]) -> Generator[Answer, None, None]:
         requests = [request for question in questions for request in question]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from lmms_eval.api.instance import Instance
@@ -12,7 +13,7 @@ from benchc_tasks.models.processes import fail_together
 from benchc_tasks.stacks.choice_model import Answer, ChoiceModel
 from benchc_tasks.stacks.lmms_eval.backends import build_generator, build_scorer
 from benchc_tasks.stacks.lmms_eval.documents import DocsOfModel
-from benchc_tasks.stacks.lmms_eval.requests import group_requests, group_text_requests, inquiries_of
+from benchc_tasks.stacks.lmms_eval.requests import group_requests, group_text_requests, inquiry_of
 
 __all__ = ["BenchCModel"]
 
@@ -100,9 +101,9 @@ class BenchCModel(ChoiceModel, lmms):  # type: ignore[misc]  # lmms-eval is unty
             group_requests(requests, self.task_dict), [str(request.args[4]) for request in requests]
         )
 
-    def arrange_loglikelihood(self, requests: Sequence[Instance]) -> list[int]:
+    def arrange_loglikelihood(self, requests: Sequence[Instance]) -> Sequence[int]:
         """Return the places of requests for different questions in the order in which they are best asked."""
-        return self.wanted_order(inquiries_of(requests, self.task_dict))
+        return self.wanted_order(requests, partial(inquiry_of, documents=self.task_dict))
 
     def generate_until(self, requests: Sequence[Instance]) -> list[str]:
         """Write texts.

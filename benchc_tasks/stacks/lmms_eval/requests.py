@@ -32,7 +32,7 @@ __all__ = [
     "group_requests_by_key",
     "group_text_requests",
     "in_pieces",
-    "inquiries_of",
+    "inquiry_of",
     "task_configurations",
 ]
 
@@ -73,9 +73,9 @@ def group_requests(requests: Sequence[Instance], documents: Documents) -> list[I
     return group_by_sight(_sighted(request, documents) for request in requests)
 
 
-def inquiries_of(requests: Sequence[Instance], documents: Documents) -> list[Inquiry]:
-    """Make an inquiry of each request; see `group_requests`."""
-    return [_sighted(request, documents)[2]() for request in requests]
+def inquiry_of(request: Instance, documents: Documents) -> Inquiry:
+    """Return what one request asks; see `group_requests`."""
+    return _sighted(request, documents)[2]()
 
 
 def _sighted(request: Instance, documents: Documents) -> tuple[object, Any, Callable[[], Inquiry]]:
