@@ -204,7 +204,7 @@ def name_pixels(inquiries: Iterable[Inquiry]) -> None:
     digests: dict[tuple[str, str], str | None] = {}
     for inquiry in inquiries:
         picture = inquiry.doc_to_visual
-        if isinstance(picture, ConditionedPicture) and not picture.depends_on_sample:
+        if type(picture) is ConditionedPicture and not picture.depends_on_sample:
             sample = picture.dataset, picture.sample
             if sample not in digests:
                 digests[sample] = _digest(inquiry)
