@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchc_metrics.responses import OptionResponse
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.choice import PreparedQuestions, TransformersChoiceScorer
 from benchc_tasks.models.costs import Usage
+from benchc_tasks.models.devices import torch_threads
 from benchc_tasks.models.passes import Tokens
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 from benchc_tasks.models.trial import largest_difference
@@ -61,17 +63,14 @@ class SharedPrompts:
         The beginnings of their prompts, padded on the left, N rows.
     tokens : int
         Those of all questions' whole prompts.
+    is_padded : bool
+        Whether a beginning or a rest is shorter than another.
     """
 
     groups: tuple[Group, ...]
     inputs: Any
     tokens: int
-
-    @property
-    def is_padded(self) -> bool:
-        """Whether a beginning or a rest is shorter than another."""
-        rests = {len(rest) for group in self.groups for rest in group.rests}
-        return len(rests) > 1 or bool((self.inputs["attention_mask"] == 0).any())
+    is_padded: bool
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,8 @@ class PrefixSharingScorer:
     ----------
     batch_size : int
         How many pictures share a forward pass.
+    prepare_threads : int
+        As those of the plain scorer.
     plain : TransformersChoiceScorer
     shares_prefixes : bool
         Tells that neighbouring questions with the same image objects are asked together.
@@ -115,6 +116,7 @@ class PrefixSharingScorer:
     def __init__(self, plain: TransformersChoiceScorer) -> None:
         self.plain = plain
         self.batch_size = plain.batch_size
+        self.prepare_threads = plain.prepare_threads
         self._is_sharing = True
         self._to_compare = {"a batch", "a padded batch"}
         self._probed: dict[Tokens, Tokens] = {}
@@ -136,7 +138,12 @@ class PrefixSharingScorer:
         return self.plain.thinking
 
     def prepare(self, questions: Sequence[Question]) -> PreparedBatch:
-        """Run the processor, once for each picture; safe beside `score` in another thread."""
+        """Run the processor, once for each picture; safe beside `score` in other threads."""
+        # As the plain scorer does, and for its reason.
+        with torch_threads(1) if self.plain.model.device.type == "cuda" else nullcontext():
+            return self._prepare(questions)
+
+    def _prepare(self, questions: Sequence[Question]) -> PreparedBatch:
         alone: list[int] = []
         unshared: list[tuple[int, ...]] = []
         groups: list[Group] = []
@@ -218,7 +225,10 @@ class PrefixSharingScorer:
             self._say("pictures are not shared where the processor changes the tokens behind them")
             return None
         cut = _without_rests(inputs, list(map(len, firsts)), self.plain.chat.tokenizer.pad_token_id)
-        return SharedPrompts(tuple(groups), cut, sum(lengths))
+        kept = [len(row) - len(rest) for row, rest in zip(rows, firsts, strict=True)]
+        rests = [len(rest) for group in groups for rest in group.rests]
+        is_padded = len(set(kept)) > 1 or len(set(rests)) > 1
+        return SharedPrompts(tuple(groups), self.plain.reader.send(cut), sum(lengths), is_padded)
 
     def _score(self, shared: SharedPrompts) -> list[Outcome]:
         if not self._is_sharing:
@@ -279,19 +289,16 @@ class PrefixSharingScorer:
             for row, group in enumerate(shared.groups)
             for rest, options in zip(group.rests, group.options, strict=True)
         ]
-        outcomes = []
+        outcomes: list[list[OptionResponse]] = []
         for some in in_batches(asked, max(self.batch_size, LEAST_ROWS)):
             rows, rests, tokens = zip(*some, strict=True)
             following = reader.read_rests(prefix, rows, rests)
-            likeliest = following.argmax(-1).tolist()
-            for number, options in enumerate(tokens):
-                values = following[number, list(options)].tolist()
-                outcomes.append(
-                    [
-                        OptionResponse(value, token == likeliest[number])
-                        for value, token in zip(values, options, strict=True)
-                    ]
-                )
+            numbers = [number for number, options in enumerate(tokens) for _ in options]
+            values = iter(following[numbers, [token for options in tokens for token in options]].tolist())
+            outcomes += [
+                [OptionResponse(next(values), token == likeliest) for token in options]
+                for options, likeliest in zip(tokens, following.argmax(-1).tolist(), strict=True)
+            ]
         return outcomes
 
     def _stop(self, reason: str, *, is_fault: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from any_family import build_any
 
 from benchc_metrics.responses import OptionResponse
 from benchc_tasks.models.engines import EngineSettings, served_scorer, transformers_scorer, vllm_scorer
@@ -241,6 +242,32 @@ def test_a_model_for_which_sharing_is_wrong_is_found(
         expected = [slow_reference("llava", list(question.images), question.context, letter)[0] for letter in LETTERS]
         for outcome in found:
             assert values([outcome]) == pytest.approx(expected, abs=1e-4)
+
+
+FURTHER = {
+    "gemma4": "",
+    "glm4v": r"^WARNING .* its answers then differ by [\d.]+ nats$",
+    "idefics": r"^INFO questions whose prompts do not begin alike",
+    "paligemma": r"^INFO questions whose prompts do not begin alike",
+}
+"""Further families, and what is said where they share nothing. PaliGemma's processor adds a token behind the prompt."""
+
+
+@pytest.mark.parametrize("family", FURTHER)
+def test_families_that_cannot_share_are_found(
+    family: str, tmp_path: Path, asked_about: Callable[..., list[Question]]
+) -> None:
+    build_any(family, tmp_path)
+    settings = EngineSettings(None, str(tmp_path), {}, torch.device("cpu"), batch_size=2, shares_prefixes=True)
+    scorer = transformers_scorer(settings)
+    assert isinstance(scorer, PrefixSharingScorer)
+    questions = asked_about([((60, 60), (0, 1, 2)), ((60, 60), (2, 0))], ("A", "B"))
+    with logged("INFO", "{level} {message}") as lines:
+        outcomes = answers(scorer, questions)
+    expected = values(unshared(scorer, questions))
+    assert values(outcomes) == pytest.approx(expected, abs=1e-4)
+    assert len(lines) == bool(FURTHER[family])
+    assert all(re.search(FURTHER[family], line) for line in lines)
 
 
 def test_options_of_several_tokens_are_asked_unshared(
