@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from benchc_metrics.benchmark import CORRUPTION_FAMILIES, SEVERITIES
-from benchc_tasks.corruptions import condition_seed, corrupt
+from benchc_tasks.corruptions import CORRUPTIONS, condition_seed, corrupt
 from benchc_tasks.datasets import load_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_SET
 from benchc_tasks.models.questions import Question
@@ -37,6 +37,8 @@ class Sample:
     Attributes
     ----------
     name : str
+    photograph : str
+        Names the picture; several samples may have it.
     picture : bytes
         The file.
     context : str
@@ -46,6 +48,7 @@ class Sample:
     """
 
     name: str
+    photograph: str
     picture: bytes
     context: str
     options: tuple[str, ...]
@@ -60,22 +63,36 @@ class ShownSample:
     severity: int
 
     @property
+    def pixels(self) -> tuple[str, str | None, int] | None:
+        """The same for all questions that show the same pixels; None where the sample's name decides over them."""
+        is_random = self.corruption is not None and CORRUPTIONS[self.corruption].is_random
+        return None if is_random else (self.shown.photograph, self.corruption, self.severity)
+
+    @property
     def sample(self) -> str:
         """The sample's name."""
         return self.shown.name
 
     def question(self) -> Question:
         """Decode and corrupt the picture."""
+        return self.question_about((self.image(),))
+
+    def question_about(self, images: tuple[Image.Image, ...]) -> Question:
+        """Ask about pictures that are rendered."""
+        name = f"{self.sample} under {self.corruption or 'clean'}@{self.severity}"
+        return Question(name, self.shown.context, self.shown.options, images)
+
+    def image(self) -> Image.Image:
+        """Decode and corrupt the picture."""
         image = Image.open(io.BytesIO(self.shown.picture)).convert("RGB")
         if self.corruption is not None:
             seed = condition_seed(self.sample, self.corruption, self.severity)
             image = corrupt(image, self.corruption, self.severity, seed=seed)
-        name = f"{self.sample} under {self.corruption or 'clean'}@{self.severity}"
-        return Question(name, self.shown.context, self.shown.options, (image,))
+        return image
 
 
-def make_samples(count: int, side: int, options: int, seed: int = 0) -> list[Sample]:
-    """Make `count` questions of `options` options about pictures of `side` x `side` pixels."""
+def make_samples(count: int, side: int, options: int, questions: int = 1, seed: int = 0) -> list[Sample]:
+    """Make `questions` questions of `options` options about each of `count` pictures of `side` x `side` pixels."""
     photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
     generator = np.random.default_rng(seed)
     letters = tuple(string.ascii_uppercase[:options])
@@ -87,17 +104,19 @@ def make_samples(count: int, side: int, options: int, seed: int = 0) -> list[Sam
         cut = photograph.crop((left, top, left + crop, top + crop)).resize((side, side), Image.Resampling.BICUBIC)
         buffer = io.BytesIO()
         cut.save(buffer, "JPEG", quality=95)
-        thing = WORDS[int(generator.integers(len(WORDS)))]
-        colours = [COLOURS[place] for place in generator.permutation(len(COLOURS))[:options]]
-        lines = [f"{letter}. {colour}" for letter, colour in zip(letters, colours, strict=True)]
-        context = "\n".join(
-            [
-                f"What colour is the {thing} in the middle of the picture?",
-                *lines,
-                "Answer with the option's letter from the given choices directly.",
-            ]
-        )
-        samples.append(Sample(f"photograph-{number}", buffer.getvalue(), context, letters))
+        for question in range(questions):
+            thing = WORDS[int(generator.integers(len(WORDS)))]
+            colours = [COLOURS[place] for place in generator.permutation(len(COLOURS))[:options]]
+            lines = [f"{letter}. {colour}" for letter, colour in zip(letters, colours, strict=True)]
+            context = "\n".join(
+                [
+                    f"What colour is the {thing} in the middle of the picture?",
+                    *lines,
+                    "Answer with the option's letter from the given choices directly.",
+                ]
+            )
+            name = f"photograph-{number}"
+            samples.append(Sample(f"{name}-{question}", name, buffer.getvalue(), context, letters))
     return samples
 
 
@@ -115,6 +134,7 @@ def bundled_inquiries(count: int, conditions: Sequence[tuple[str | None, int]]) 
     rows = [dataset[number] for number in range(min(count, len(dataset)))]
     samples = [
         Sample(
+            str(row["id"]),
             str(row["id"]),
             row["image"],
             prompt.text(row["question"], row["options"]),

@@ -44,6 +44,7 @@ from benchc_metrics.responses import option_distribution
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
+from benchc_tasks.models.prefixes import PrefixSharingScorer
 from benchc_tasks.models.questions import Question
 from benchc_tasks.models.rendering import map_ahead
 
@@ -528,6 +529,29 @@ def trace(bench: Bench, size: str) -> None:
     )
 
 
+def sharing(bench: Bench, size: str) -> None:
+    """Run questions, three about each picture, without and with share_prefix."""
+    plan = bench.plan
+    best = bench.best_batch(size)
+    samples = make_samples(2, plan.side, plan.options[0], questions=3)
+    shown = list(inquiries(samples, CONDITIONS[: max(1, plan.conditions // len(samples))]))
+    plain = bench.scorer(size, best)
+    sharing_scorer = PrefixSharingScorer(bench.scorer(size, best))
+    run_through(sharing_scorer, shown, max(plan.threads))  # the first batches are compared
+    runs = [run_through(scorer, shown, max(plan.threads)) for scorer in (plain, sharing_scorer)]
+    without, shared = (len(shown) / run.whole for run in runs)
+    bench.results.add(
+        f"{size}_three_questions_a_picture",
+        {
+            "conditions": len(shown),
+            "conditions_a_second": round(without, 2),
+            "with_share_prefix": round(shared, 2),
+            "saved": round(1 - without / shared, 3),
+            "still_shares": sharing_scorer.is_sharing,
+        },
+    )
+
+
 def rendering(bench: Bench, size: str) -> None:
     """Count pictures a second by threads, decoding included."""
     shown = list(inquiries(bench.samples[:1], CONDITIONS))
@@ -565,12 +589,13 @@ PARTS: dict[str, Callable[[Bench, str], None]] = {
     "precision": precision,
     "bundled": bundled,
     "families": families,
+    "sharing": sharing,
     "trace": trace,
 }
 """In the order in which they are measured."""
 
 OF_EACH_MODEL = ("batches", "end_to_end", "one_pass_an_option")
-OF_THE_LARGEST = ("trace",)
+OF_THE_LARGEST = ("trace", "sharing")
 ON_A_GPU = ("out_of_memory", "trace")
 
 

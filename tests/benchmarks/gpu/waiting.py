@@ -34,12 +34,20 @@ class RunThrough:
         Conditions of each batch.
     scoring : float
         Seconds within the scorer after the first batch; the rest of the time is spent between batches.
+    started : float
+        When it began.
     """
 
     log_likelihoods: list[list[float]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     scoring: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def whole(self) -> float:
+        """Seconds from the start to the end of the last batch."""
+        return self.ends[-1] - self.started
 
     @property
     def seconds(self) -> float:
@@ -72,6 +80,7 @@ class _Timed:
         self.batch_size = scorer.batch_size
         self.prepare_threads = scorer.prepare_threads
         self.prepare = scorer.prepare
+        self.shares_prefixes = getattr(scorer, "shares_prefixes", False)
         self.seconds: list[float] = []
 
     def score(self, prepared: Any) -> Any:
