@@ -119,7 +119,7 @@ def gpu_plan() -> Plan:
         traced=4,
         repeats=5,
         options=(4, 10),
-        compared=24,
+        compared=12,
         large=32,
         demonstration=144,
         families=FAMILY_NAMES,
@@ -336,6 +336,8 @@ def end_to_end(bench: Bench, size: str) -> None:
     Waiting is what a run takes longer than the same passes over batches that lie ready.
     """
     plan, results = bench.plan, bench.results
+    if f"{size}_prepared_batches" not in results.parts:
+        batches(bench, size)
     best = bench.best_batch(size)
     scorer = bench.scorer(size, best)
     threads = plan.threads if size == plan.sizes[0] else plan.threads[-2:]
@@ -480,6 +482,8 @@ def metrics_of(log_likelihoods: np.ndarray, answers: np.ndarray) -> dict[str, fl
 
 def out_of_memory(bench: Bench, size: str) -> None:
     """Give the largest batch less memory than it needs: it is halved until it works, and its answers are the same."""
+    if f"{size}_prepared_batches" not in bench.results.parts:
+        batches(bench, size)
     rows = bench.results.parts[f"{size}_prepared_batches"]
     largest = max(rows)
     small = max(batch for batch in rows if batch <= largest // 4)
@@ -547,7 +551,7 @@ def sharing(bench: Bench, size: str) -> None:
             "conditions_a_second": round(without, 2),
             "with_share_prefix": round(shared, 2),
             "saved": round(1 - without / shared, 3),
-            "still_shares": sharing_scorer.is_sharing,
+            "still_shares": sharing_scorer._is_sharing,
         },
     )
 
