@@ -596,20 +596,24 @@ PARTS: dict[str, Callable[[Bench, str], None]] = {
     "sharing": sharing,
     "trace": trace,
 }
-"""In the order in which they are measured."""
-
 OF_EACH_MODEL = ("batches", "end_to_end", "one_pass_an_option")
-OF_THE_LARGEST = ("trace", "sharing")
+OF_THE_LARGEST_AT_THE_END = ("sharing", "trace")
 ON_A_GPU = ("out_of_memory", "trace")
 
 
 def steps(plan: Plan, chosen: Sequence[str]) -> list[tuple[str, str]]:
-    """List parts and models so that each model is built once: those of each model first, then others."""
-    of_each = [(name, size) for size in plan.sizes for name in PARTS if name in OF_EACH_MODEL]
-    of_last = [(name, plan.sizes[0 if name in OF_THE_LARGEST else -1]) for name in PARTS if name not in OF_EACH_MODEL]
+    """List parts and models: the largest model first, then what is measured once, so that a stop costs little."""
+    largest, *others = plan.sizes
+    once = [name for name in PARTS if name not in (*OF_EACH_MODEL, *OF_THE_LARGEST_AT_THE_END)]
+    ordered = [
+        *((name, largest) for name in OF_EACH_MODEL),
+        *((name, plan.sizes[-1]) for name in once),
+        *((name, size) for size in others for name in OF_EACH_MODEL),
+        *((name, largest) for name in OF_THE_LARGEST_AT_THE_END),
+    ]
     return [
         (name, size)
-        for name, size in (*of_each, *of_last)
+        for name, size in ordered
         if name in chosen and (name not in ON_A_GPU or plan.device.type == "cuda")
     ]
 
