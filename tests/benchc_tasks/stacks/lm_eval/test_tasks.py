@@ -24,6 +24,7 @@ from benchc_metrics.runs import run_of_records
 from benchc_tasks.datasets import write_dataset
 from benchc_tasks.demonstration import DEMONSTRATION_MODEL
 from benchc_tasks.models.choice import TransformersChoiceScorer
+from benchc_tasks.models.prefixes import PrefixSharingScorer
 from benchc_tasks.stacks import pictures
 from benchc_tasks.stacks.lm_eval.task_files import task_file, task_files, tasks_folder
 from support import rows_of_samples
@@ -64,9 +65,12 @@ def config(task: str, **changes: Any) -> dict[str, Any]:
     return {**load_yaml(task_file(task), resolve_func=True), **changes}
 
 
-def evaluate(*tasks: dict[str, Any], model: str = "benchc", **settings: Any) -> dict[str, Any]:
+def evaluate(
+    *tasks: dict[str, Any], model: str = "benchc", share_prefix: bool = False, **settings: Any
+) -> dict[str, Any]:
+    arguments = {**MODEL, "share_prefix": True} if share_prefix else {**MODEL}
     return evaluator.simple_evaluate(
-        model=model, model_args={**MODEL}, tasks=list(tasks), task_manager=manager(), bootstrap_iters=0, **settings
+        model=model, model_args=arguments, tasks=list(tasks), task_manager=manager(), bootstrap_iters=0, **settings
     )
 
 
@@ -230,3 +234,32 @@ def test_a_killed_run_goes_on_from_its_answers(
     asked.clear()
     evaluate(config("fog"), use_cache=str(tmp_path / "cache"))
     assert len(asked) == 12 - 4
+
+
+def test_shared_pictures_are_read_once_and_a_killed_run_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of_samples(4)
+    rows[2]["image"] = rows[0]["image"]
+    write_dataset(tmp_path / "samples.parquet", rows)
+    monkeypatch.setenv("BENCHC_DATASET", str(tmp_path / "samples.parquet"))
+    expected = evaluate(config("pixelate"))["results"]["benchc_pixelate"]
+    score: Callable[..., Any] = PrefixSharingScorer.score
+    batches: list[int] = []
+
+    def noted(scorer: Any, prepared: Any, most: int) -> Any:
+        if len(batches) == most:
+            raise KeyboardInterrupt
+        batches.append(sum(len(group.questions) for group in prepared.shared.groups) if prepared.shared else 0)
+        return score(scorer, prepared)
+
+    monkeypatch.setattr(PrefixSharingScorer, "score", lambda *asked: noted(*asked, most=5))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(config("pixelate"), share_prefix=True, use_cache=str(tmp_path / "cache"))
+    monkeypatch.setattr(PrefixSharingScorer, "score", lambda *asked: noted(*asked, most=-1))
+    found = evaluate(config("pixelate"), share_prefix=True, use_cache=str(tmp_path / "cache"))["results"]
+    # Two questions on one picture and two on others, clean and under five severities: 18 batches of one picture.
+    assert sorted(batches) == [0] * 12 + [2] * 6
+    for name, value in expected.items():
+        if isinstance(value, float):
+            assert found["benchc_pixelate"][name] == pytest.approx(value, abs=1e-6, rel=1e-6, nan_ok=True), name
