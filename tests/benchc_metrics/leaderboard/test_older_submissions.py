@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def written(folder: Path) -> dict[str, Any]:
     return json.loads((folder / RECORD_FILE).read_text())
 
 
+def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield all values in nested mappings and sequences, with their places."""
+    if isinstance(value, dict):
+        inner = value.items()
+    elif isinstance(value, (list, tuple)):
+        inner = dict(enumerate(value)).items()
+    else:
+        yield place, value
+        return
+    for name, some in inner:
+        yield from leaves(some, f"{place}/{name}")
+
+
 def test_it_is_sound_and_says_the_same_as_one_of_today(folder: Path, tmp_path: Path) -> None:
     assert written(folder)["schema"] == "benchc.submission/3"
     older = verify(folder, engine="1", bootstrap=QUICK)
@@ -38,7 +52,10 @@ def test_it_is_sound_and_says_the_same_as_one_of_today(folder: Path, tmp_path: P
     assert older.record.schema_version == SUBMISSION_SCHEMA
     today = write_submission(made_run(2), tmp_path / "today", DETAILS, bootstrap=QUICK, created=CREATED)
     apart = {"versions", "files"}
-    assert older.record.model_dump(exclude=apart) == today.model_dump(exclude=apart)
+    expected, found = (dict(leaves(record.model_dump(exclude=apart))) for record in (today, older.record))
+    assert found.keys() == expected.keys()
+    # numpy's exponential function has other last bits on processors with AVX-512, where the fixture was written.
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
     other = write_submission(
         made_run(2, noise=0.9, model="lab/other"), tmp_path / "other", DETAILS, bootstrap=QUICK, created=CREATED
     )
