@@ -55,7 +55,9 @@ def test_it_is_sound_and_says_the_same_as_one_of_today(folder: Path, tmp_path: P
     expected, found = (dict(leaves(record.model_dump(exclude=apart))) for record in (today, older.record))
     assert found.keys() == expected.keys()
     # numpy's exponential function has other last bits on processors with AVX-512, where the fixture was written.
-    assert found == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    for place, value in expected.items():
+        close = pytest.approx(value, rel=1e-12, abs=1e-12) if isinstance(value, float) else value
+        assert found[place] == close, place
     other = write_submission(
         made_run(2, noise=0.9, model="lab/other"), tmp_path / "other", DETAILS, bootstrap=QUICK, created=CREATED
     )
