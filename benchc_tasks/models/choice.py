@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,9 +166,12 @@ class TransformersChoiceScorer:
 
     def prepare(self, questions: Sequence[Question]) -> PreparedQuestions:
         """Run the processor over the questions and tokenise their options; safe beside `score` in other threads."""
-        # Beside a GPU: torch's own threads would keep cores from the thread that feeds it, which costs 4 % there.
-        with torch_threads(1) if self._model.device.type == "cuda" else nullcontext():
+        with self.preparing():
             return self._sent(questions)
+
+    def preparing(self) -> AbstractContextManager[None]:
+        """Keep torch to one thread in what runs ahead of a GPU: more would take cores from the thread that feeds it."""
+        return torch_threads(1) if self._model.device.type == "cuda" else nullcontext()
 
     def score(self, prepared: PreparedQuestions) -> list[Outcome]:
         """Score a batch.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,6 @@ from benchc_metrics.responses import OptionResponse
 from benchc_tasks.batching import in_batches
 from benchc_tasks.models.choice import PreparedQuestions, TransformersChoiceScorer
 from benchc_tasks.models.costs import Usage
-from benchc_tasks.models.devices import torch_threads
 from benchc_tasks.models.passes import Tokens
 from benchc_tasks.models.questions import Outcome, Question, ScoringError, describe
 from benchc_tasks.models.trial import largest_difference
@@ -139,8 +137,7 @@ class PrefixSharingScorer:
 
     def prepare(self, questions: Sequence[Question]) -> PreparedBatch:
         """Run the processor, once for each picture; safe beside `score` in other threads."""
-        # As the plain scorer does, and for its reason.
-        with torch_threads(1) if self.plain.model.device.type == "cuda" else nullcontext():
+        with self.plain.preparing():
             return self._prepare(questions)
 
     def _prepare(self, questions: Sequence[Question]) -> PreparedBatch:

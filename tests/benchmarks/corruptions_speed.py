@@ -96,15 +96,18 @@ def compare(reference: Reference, size: int, repeats: int, names: list[str]) -> 
     return rows
 
 
-def print_table(tables: dict[int, list[tuple[str, float, float]]]) -> None:
-    """Print the table that stands in docs/corruptions.md."""
-    print("| corruption, ms at all five severities | " + " | ".join(f"{size} px" for size in tables) + " |")
+def print_table(heading: str, digits: int, tables: dict[int, list[tuple[str, float, float]]]) -> None:
+    """Print a table of docs/corruptions.md: two times of each corruption and size, and their ratio to some digits."""
+
+    def cell(slow: float, fast: float, decimals: int = 1) -> str:
+        return f"{slow:.{decimals}f} / {fast:.{decimals}f} = {slow / fast:.{digits}f} x"
+
+    print(f"| {heading} | " + " | ".join(f"{size} px" for size in tables) + " |")
     print("| --- |" + " --- |" * len(tables))
     for i, (name, _, _) in enumerate(next(iter(tables.values()))):
-        cells = [f"{rows[i][1]:.1f} / {rows[i][2]:.1f} = {rows[i][1] / rows[i][2]:.1f} x" for rows in tables.values()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        print(f"| {name} | " + " | ".join(cell(*rows[i][1:]) for rows in tables.values()) + " |")
     sums = [(sum(row[1] for row in rows), sum(row[2] for row in rows)) for rows in tables.values()]
-    print("| **all** | " + " | ".join(f"**{a:.0f} / {b:.0f} = {a / b:.1f} x**" for a, b in sums) + " |")
+    print("| **all** | " + " | ".join(f"**{cell(*both, decimals=0)}**" for both in sums) + " |")
 
 
 def sharing(size: int, repeats: int, names: list[str]) -> list[tuple[str, float, float]]:
@@ -129,17 +132,6 @@ def sharing(size: int, repeats: int, names: list[str]) -> list[tuple[str, float,
                 del pictures
         rows.append((name, min(alone) * 1000, min(together) * 1000))
     return rows
-
-
-def print_sharing(tables: dict[int, list[tuple[str, float, float]]]) -> None:
-    """Print what one call of `corrupt_many` saves, the table that stands in docs/corruptions.md."""
-    print("| five calls / one `corrupt_many`, ms | " + " | ".join(f"{size} px" for size in tables) + " |")
-    print("| --- |" + " --- |" * len(tables))
-    for i, (name, _, _) in enumerate(next(iter(tables.values()))):
-        cells = [f"{rows[i][1]:.1f} / {rows[i][2]:.1f} = {rows[i][1] / rows[i][2]:.2f} x" for rows in tables.values()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    sums = [(sum(row[1] for row in rows), sum(row[2] for row in rows)) for rows in tables.values()]
-    print("| **all** | " + " | ".join(f"**{a:.0f} / {b:.0f} = {a / b:.2f} x**" for a, b in sums) + " |")
 
 
 def scaling(size: int, repeats: int) -> str:
@@ -200,9 +192,11 @@ def main() -> int:
             print(
                 f"the reference reproduces {verified['same']} of 90 golden arrays of {image}, not {verified['missed']}"
             )
-        print_table({size: compare(reference, size, arguments.repeats, arguments.only) for size in arguments.sizes})
+        against = {size: compare(reference, size, arguments.repeats, arguments.only) for size in arguments.sizes}
+        print_table("corruption, ms at all five severities", 1, against)
         reference.close()
-    print_sharing({size: sharing(size, arguments.repeats, arguments.only) for size in arguments.sizes})
+    shared = {size: sharing(size, arguments.repeats, arguments.only) for size in arguments.sizes}
+    print_table("five calls / one `corrupt_many`, ms", 2, shared)
     print(scaling(512, arguments.repeats))
     if arguments.compile:
         print(first_use())

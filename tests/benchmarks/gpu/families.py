@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tiny_models import FAMILIES, build_checkpoint
 
+from benchc_tasks.batching import in_batches
 from benchc_tasks.models.chat import ChatFormat
 from benchc_tasks.models.choice import TransformersChoiceScorer
 from benchc_tasks.models.generation.questions import TextQuestion, WritingSettings
@@ -81,13 +82,8 @@ def log_likelihoods(scorer: TransformersChoiceScorer, options: Sequence[str]) ->
         Question(f"question {number}", context, tuple(options), (picture(number),))
         for number, context in enumerate(CONTEXTS)
     ]
-    found = []
-    for first in range(0, len(questions), scorer.batch_size):
-        for outcome in scorer.score(scorer.prepare(questions[first : first + scorer.batch_size])):
-            if isinstance(outcome, Exception):
-                raise outcome
-            found += [response.value for response in outcome]
-    return found
+    outcomes = answered(scorer.batch_size, scorer.prepare, scorer.score, questions)
+    return [response.value for responses in outcomes for response in responses]
 
 
 def texts_of(scorer: TransformersChoiceScorer, temperature: float, count: int) -> list[str]:
@@ -98,13 +94,19 @@ def texts_of(scorer: TransformersChoiceScorer, temperature: float, count: int) -
         TextQuestion(f"question {number}", context, (picture(number),), settings, tuple(range(count)))
         for number, context in enumerate(CONTEXTS)
     ]
-    written = []
-    for first in range(0, len(questions), generator.batch_size):
-        for outcome in generator.generate(generator.prepare(questions[first : first + generator.batch_size])):
+    written = answered(generator.batch_size, generator.prepare, generator.generate, questions)
+    return [text for texts in written for text in texts]
+
+
+def answered(
+    batch_size: int, prepare: Callable[[Any], Any], answer: Callable[[Any], list[Any]], questions: Sequence[Any]
+) -> Iterator[Any]:
+    """Ask batch by batch; raise what could not be answered."""
+    for batch in in_batches(questions, batch_size):
+        for outcome in answer(prepare(batch)):
             if isinstance(outcome, Exception):
                 raise outcome
-            written += outcome
-    return written
+            yield outcome
 
 
 def picture(seed: int) -> Image.Image:
